@@ -1,0 +1,1 @@
+"""The machine that builds, checks, runs and tracks the labs of a course."""

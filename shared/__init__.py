@@ -1,0 +1,1 @@
+"""The PyTorch library that the labs build on and graduate into."""
