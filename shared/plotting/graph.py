@@ -10,6 +10,7 @@ from shared.plotting.style import CARD, COLOURS, INK, MUTED
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.text import Text
 
 Point = tuple[float, float]
 
@@ -46,14 +47,20 @@ def draw_graph(
                     f"draw_graph() has an edge to {name!r}, which is not among the nodes {list(nodes)}"
                 )
     where = dict(positions) if positions is not None else layered(list(nodes), [(e[0], e[1]) for e in edges])
-    for edge in edges:
-        _arrow(ax, where[edge[0]], where[edge[1]], edge[2] if len(edge) == 3 else "", backward, fontsize)
-    for name, node in nodes.items():
-        _box(ax, where[name], node, fontsize)
     xs, ys = [p[0] for p in where.values()], [p[1] for p in where.values()]
     ax.set_xlim(min(xs) - 0.55, max(xs) + 0.55)
     ax.set_ylim(min(ys) - 0.6, max(ys) + 0.6)
     ax.set_axis_off()
+    boxes = {name: _box(ax, where[name], node, fontsize) for name, node in nodes.items()}
+    for source, target, *text in edges:
+        start, end = (target, source) if backward else (source, target)
+        # An arrow that passes over a column bends, so that it does not run through that column's boxes.
+        bend = -0.28 if where[target][0] - where[source][0] > 1.01 else 0.0
+        _arrow(
+            ax, boxes[start], boxes[end], -bend if backward else bend, COLOURS["red"] if backward else MUTED
+        )
+        if text:
+            _label(ax, where[source], where[target], text[0], bend, fontsize)
 
 
 def layered(names: Sequence[str], edges: Sequence[tuple[str, str]]) -> dict[str, Point]:
@@ -80,32 +87,58 @@ def layered(names: Sequence[str], edges: Sequence[tuple[str, str]]) -> dict[str,
     }
 
 
-def _arrow(ax: Axes, start: Point, end: Point, text: str, backward: bool, fontsize: float) -> None:
-    colour = COLOURS["red"] if backward else MUTED
-    tail, head = (end, start) if backward else (start, end)
-    ax.annotate(
-        "",
-        xy=head,
-        xytext=tail,
-        arrowprops={"arrowstyle": "-|>", "color": colour, "lw": 1.4, "shrinkA": 19, "shrinkB": 19},
-    )
-    if text:
-        middle = ((start[0] + end[0]) / 2, (start[1] + end[1]) / 2)
-        ax.text(
-            *middle, text, ha="center", va="center", color=colour, fontsize=fontsize - 1,
-            bbox={"facecolor": CARD, "edgecolor": "none", "pad": 1.5},
-        )  # fmt: skip
-
-
-def _box(ax: Axes, at: Point, node: Node, fontsize: float) -> None:
+def _box(ax: Axes, at: Point, node: Node, fontsize: float) -> Text:
     edge = {"input": COLOURS["blue"], "op": MUTED, "output": COLOURS["green"]}[node.kind]
-    ax.text(
-        *at, node.label, ha="center", va="center", fontsize=fontsize, color=INK, zorder=3,
-        bbox={"boxstyle": "round,pad=0.45", "facecolor": "#FFFFFF", "edgecolor": edge, "linewidth": 1.6},
-    )  # fmt: skip
-    for text, offset, colour in ((node.value, 17, INK), (node.grad, -17, COLOURS["red"])):
+    style = {"boxstyle": "round,pad=0.45", "facecolor": "#FFFFFF", "edgecolor": edge, "linewidth": 1.6}
+    box = ax.text(*at, node.label, ha="center", va="center", fontsize=fontsize, zorder=3, bbox=style)
+    for text, up, colour in ((node.value, 1, INK), (node.grad, -1, COLOURS["red"])):
         if text:
             ax.annotate(
-                text, at, xytext=(0, offset), textcoords="offset points", ha="center",
-                va="bottom" if offset > 0 else "top", color=colour, fontsize=fontsize - 0.5, zorder=4,
-            )  # fmt: skip
+                text,
+                at,
+                xytext=(0, up * (fontsize + 6)),
+                textcoords="offset points",
+                ha="center",
+                va="bottom" if up > 0 else "top",
+                color=colour,
+                fontsize=fontsize - 0.5,
+                zorder=4,
+            )
+    return box
+
+
+def _arrow(ax: Axes, start: Text, end: Text, bend: float, colour: str) -> None:
+    ax.annotate(
+        "",
+        xy=end.get_position(),
+        xytext=start.get_position(),
+        zorder=5,  # after the boxes: only then are their outlines known, at which the arrow ends
+        arrowprops={
+            "arrowstyle": "-|>",
+            "color": colour,
+            "linewidth": 1.4,
+            "patchA": start.get_bbox_patch(),
+            "patchB": end.get_bbox_patch(),
+            "shrinkA": 2,
+            "shrinkB": 2,
+            "connectionstyle": f"arc3,rad={bend}",
+        },
+    )
+
+
+def _label(ax: Axes, start: Point, end: Point, text: str, bend: float, fontsize: float) -> None:
+    (x0, y0), (x1, y1) = ax.transData.transform([start, end])
+    # matplotlib's arc passes the chord's middle at half of `rad` times the chord, measured on the screen.
+    across = ((x0 + x1) / 2 + bend * (y1 - y0) / 2, (y0 + y1) / 2 - bend * (x1 - x0) / 2)
+    x, y = ax.transData.inverted().transform(across)
+    ax.text(
+        x,
+        y,
+        text,
+        ha="center",
+        va="center",
+        color=INK,
+        fontsize=fontsize - 1,
+        zorder=6,
+        bbox={"facecolor": CARD, "edgecolor": "none", "pad": 1.5},
+    )

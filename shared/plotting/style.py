@@ -42,6 +42,8 @@ def use_style() -> None:
             "figure.dpi": 100,
             "figure.facecolor": CARD,
             "figure.constrained_layout.use": True,
+            "figure.constrained_layout.w_pad": 0.1,
+            "figure.constrained_layout.h_pad": 0.08,
             "savefig.facecolor": CARD,
             "axes.facecolor": CARD,
             "axes.edgecolor": MUTED,
