@@ -182,7 +182,7 @@ class Lab:
         return lines
 
     def _points_line(self) -> str:
-        best = dict.fromkeys(self._exercises, 0)
+        best: dict[str, float] = dict.fromkeys(self._exercises, 0)
         if self._progress:
             best |= {k: s.points for k, s in self._progress.standing(self.key).items()}
         else:
@@ -232,7 +232,7 @@ def load_exercises(folder: LabFolder) -> dict[str, Exercise]:
 
 
 def load_module(path: Path) -> ModuleType:
-    """A lab's module, loaded from its file: labs need not be on the import path. Loaded once for each version."""
+    """A lab's module, loaded from its file once for each version: it need not be on the import path."""
     name = "_".join(("lab", path.parent.parent.name, path.parent.name, path.stem))
     stamp = (str(path.resolve()), path.stat().st_mtime_ns)
     known = sys.modules.get(name)

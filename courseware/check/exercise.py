@@ -88,7 +88,7 @@ class Exercise:
         return register
 
     def property(self, name: str, *, points: int = 0) -> Callable[[Property], Property]:
-        """Register a property: `(answers, trial) -> None`, failing through `trial`. All run: partial credit."""
+        """Register a property: `(answers, trial) -> None`, failing through `trial`. All run, each pays."""
         if any(p.name == name for p in self.properties):
             raise CheckError(f"{self.key}: two properties are called {name!r}")
 

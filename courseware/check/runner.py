@@ -157,7 +157,8 @@ def _verdict(exercise: Exercise, findings: _Findings, answers: Answers, check_fi
         report.status, report.diagnosis = Status.TIMED_OUT, None
         report.message = (
             f"Your code was still running after {exercise.seconds:g} CPU seconds, "
-            f"while “{findings.out_of_time}” was checked. Look for a loop that does not end, or for work that grows too fast with the input."
+            f"while “{findings.out_of_time}” was checked. "
+            "Look for a loop that does not end, or for work that grows too fast with the input."
         )
         call = _call_text(answers)
         report.facts = {"called": call} if call else {}
