@@ -1,4 +1,4 @@
-"""Cell ids that survive edits: exercise cells are named by key and role, the rest by the heading above them."""
+"""Cell ids that survive edits: exercise cells named by key and role, the rest by the heading above them."""
 
 from __future__ import annotations
 
