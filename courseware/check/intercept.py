@@ -35,7 +35,7 @@ class OperatorWatch(TorchDispatchMode):
     """Tells `see` the aten name of every operator before it runs, also those that torch calls itself."""
 
     def __init__(self, see: Callable[[str], None]) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._see = see
 
     def __torch_dispatch__(self, operator: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

@@ -39,7 +39,7 @@ class _Findings:
 @dataclass(frozen=True)
 class _Miss:
     name: str
-    error: Exception
+    error: BaseException
     call: str | None
     stub: bool
 
@@ -97,14 +97,14 @@ def _probe(
             words = run(answers, trial)
     except Diagnosed as found:
         return found
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if not origin(error, check_file).lines and not isinstance(error, PropertyMissed):
             _note_author_error(exercise, name, error)
         return None
     return Diagnosed(name, words, **({"tried": trial.note} if trial.note else {})) if words else None
 
 
-def _note_author_error(exercise: Exercise, name: str, error: Exception) -> None:
+def _note_author_error(exercise: Exercise, name: str, error: BaseException) -> None:
     """A probe that fails in its own lines usually met a strange answer: the properties will say so."""
     if author_errors is not None:
         author_errors.append(f"{exercise.key}, {name}: {short(error)}")
@@ -122,7 +122,7 @@ def _hold(
     try:
         with _seeded(seed), _rules(exercise, answers):
             prop.run(answers, trial)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         stub = raised_by_stub(error, check_file)
         words = str(error) if isinstance(error, Diagnosed | PropertyMissed) else short(error)
         findings.properties.append(PropertyResult(prop.name, False, prop.points, words))
@@ -182,7 +182,7 @@ def _not_attempted(report: Report, findings: _Findings, check_file: str) -> None
         )
 
 
-def _stub_name(error: Exception, check_file: str) -> str:
+def _stub_name(error: BaseException, check_file: str) -> str:
     lines = origin(error, check_file).lines
     return lines[-1].function if lines else "the answer"
 
