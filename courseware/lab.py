@@ -22,6 +22,13 @@ VALIDATE = "COURSEWARE_VALIDATE"
 """Set to 1 where a report that is not a pass must stop the run, and nothing is recorded."""
 
 
+class UnknownExercise(LookupError):
+    """A typo in a key: a notebook shows it as one line, not as a traceback."""
+
+    def _render_traceback_(self) -> list[str]:
+        return [str(self)]
+
+
 class Lab:
     """One lab in the hands of a learner."""
 
@@ -127,7 +134,9 @@ class Lab:
 
     def _exercise(self, key: str) -> Exercise:
         if key not in self._exercises:
-            raise KeyError(f"lab {self.number} has no exercise {key!r}; it has {', '.join(self._exercises)}")
+            raise UnknownExercise(
+                f"lab {self.number} has no exercise {key!r}; it has {', '.join(self._exercises)}"
+            )
         return self._exercises[key]
 
     def _info(self, key: str) -> ExerciseInfo:
