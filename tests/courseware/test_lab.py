@@ -203,7 +203,7 @@ def test_a_wrong_call_of_check_is_explained(course, objects, words):
 
 
 def test_an_unknown_exercise_is_named_with_those_that_exist(course):
-    with pytest.raises(UnknownExercise, match="E9.*W1, E1") as error:
+    with pytest.raises(UnknownExercise, match=r"E9.*W1, E1") as error:
         open_lab("1.1").check("E9", two)
     assert error.value._render_traceback_() == [str(error.value)], "a notebook shows one line"
 
