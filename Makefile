@@ -1,0 +1,59 @@
+# Each target makes its own environment first; there is nothing else to know.
+#   make lab   PYTHON=python3.12   COURSE_HOME=~/somewhere
+#   make test  LAB=phase1_foundations/lab2_nn_module
+
+# Any Python will do for the first step: it looks for a supported one itself.
+python := $(or $(PYTHON),$(firstword $(foreach name,python3 python3.13 python3.12 python3.11 python,$(shell command -v $(name)))))
+set-up = $(or $(python),$(error This course needs Python 3.11 to 3.13, and there is no python3 on PATH: install it and run the command again)) courseware/bootstrap.py
+in-environment = .venv/bin/python -m
+
+# A lab's own share of the tests, or everything; nbval executes the theory notebooks.
+tests = $(if $(LAB),tests/labs --lab=$(LAB) $(wildcard $(LAB)/theory.ipynb),tests $(wildcard phase*/*/theory.ipynb))
+pytest = OMP_NUM_THREADS=1 $(in-environment) pytest -n 2 --dist loadgroup --nbval-lax --nbval-current-env $(tests)
+
+.PHONY: help lab setup test test-long build bench lint lock clean
+
+help:
+	@echo "make lab        open the course in JupyterLab"
+	@echo "make setup      only make the Python environment in .venv"
+	@echo "make test       test everything; LAB=phase1_foundations/lab1_tensors tests one lab"
+	@echo "make test-long  the same with many more seeds"
+	@echo "make build      build the notebooks from their sources"
+	@echo "make bench      measure what the course claims about speed"
+	@echo "make lint       check style and types"
+	@echo "make lock       write requirements.lock anew, from the newest versions"
+	@echo "make clean      remove the environment and all caches, and never work/"
+
+lab: setup
+	@$(in-environment) courseware.cli lab
+
+setup:
+	@$(set-up)
+
+test:
+	@$(set-up) --with test
+	@$(pytest)
+
+test-long:
+	@$(set-up) --with test
+	@$(pytest) --long
+
+build: setup
+	@$(in-environment) courseware.cli build
+
+bench:
+	@$(set-up) --with test --with bench
+	@for module in benchmarks/*.py; do OMP_NUM_THREADS=1 $(in-environment) benchmarks.$$(basename $$module .py) || failed=1; done; exit $${failed:-0}
+
+lint:
+	@$(set-up) --with test
+	@$(in-environment) ruff check
+	@$(in-environment) ruff format --check
+	@$(in-environment) mypy
+
+lock:
+	@$(set-up) --lock
+
+clean:
+	@rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -type d -not -path './work/*' -prune -exec rm -rf {} +
