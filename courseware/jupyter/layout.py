@@ -7,6 +7,7 @@ from pathlib import Path
 
 # JupyterLab's own name for the file that keeps the layout of the workspace "default".
 FILE_NAME = "default-37a8.jupyterlab-workspace"
+TABLE_OF_CONTENTS = "@jupyterlab/toc:plugin"
 
 
 def first_layout(notebook: str) -> dict[str, object]:
@@ -19,7 +20,7 @@ def first_layout(notebook: str) -> dict[str, object]:
                     "dock": {"type": "tab-area", "currentIndex": 0, "widgets": [widget]},
                     "current": widget,
                 },
-                "left": {"collapsed": False, "visible": True, "current": "table-of-contents"},
+                "left": {"collapsed": False, "visible": True, "current": TABLE_OF_CONTENTS, "widgets": []},
                 "right": {"collapsed": True, "visible": True},
                 "relativeSizes": [0.22, 0.78, 0],
                 "top": {"simpleVisibility": True},
