@@ -24,11 +24,13 @@ help:
 	@echo "make lock       write requirements.lock anew, from the newest versions"
 	@echo "make clean      remove the environment and all caches, and never work/"
 
-lab: setup
+lab:
+	@$(set-up)
 	@$(in-environment) courseware.cli lab
 
 setup:
 	@$(set-up)
+	@echo "The environment in .venv is ready."
 
 test:
 	@$(set-up) --with test
@@ -38,7 +40,8 @@ test-long:
 	@$(set-up) --with test
 	@$(pytest) --long
 
-build: setup
+build:
+	@$(set-up)
 	@$(in-environment) courseware.cli build
 
 bench:

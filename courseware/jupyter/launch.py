@@ -10,14 +10,22 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from courseware.jupyter.server import FIRST_PORT, LabServer
+from courseware.jupyter.server import FIRST_PORT, LabProblem, LabServer, unwritable
+from courseware.source import Course
+from courseware.workspace import Workspace
 
 
-def open_course(home: Path, *, port: int = FIRST_PORT, open_browser: bool | None = None) -> int:
-    """Serve the workspace until Ctrl-C; the process's exit code.
+def open_course(
+    course: Course, home: Path, *, port: int = FIRST_PORT, open_browser: bool | None = None
+) -> int:
+    """Create the workspace where it is missing and serve it until Ctrl-C; the process's exit code.
 
     Without a word from the caller a browser is opened only where somebody would see it.
     """
+    try:
+        Workspace(course, home).create()
+    except OSError as error:
+        raise LabProblem(unwritable(home, error)) from error
     if open_browser is None:
         open_browser = has_display(os.environ, sys.platform)
     signal.signal(signal.SIGTERM, _as_interrupt)
