@@ -53,6 +53,8 @@ def _metadata(cell: Cell) -> Json:
     metadata: Json = {}
     if cell.exercise is not None:
         metadata["courseware"] = {"exercise": cell.exercise, "role": cell.role}
+    if "cut" in cell.meta:
+        metadata["courseware"] = {"cut": cell.meta["cut"]}
     if cell.role in ("statement", "answer", "check"):
         metadata["nbgrader"] = _nbgrader(cell)
         metadata["deletable"] = False

@@ -56,7 +56,7 @@ class Trial:
         """Standard normal numbers, float64 unless said otherwise."""
         import torch
 
-        wide = torch.randn(*shape, generator=self.generator, dtype=torch.float64)
+        wide = torch.randn(shape, generator=self.generator, dtype=torch.float64)
         return wide.to(dtype or torch.float64)
 
     def rand(
@@ -65,7 +65,7 @@ class Trial:
         """Uniform numbers in [low, high), float64 unless said otherwise."""
         import torch
 
-        wide = torch.rand(*shape, generator=self.generator, dtype=torch.float64)
+        wide = torch.rand(shape, generator=self.generator, dtype=torch.float64)
         return (low + (high - low) * wide).to(dtype or torch.float64)
 
     def randint(self, low: int, high: int, *shape: int) -> torch.Tensor:

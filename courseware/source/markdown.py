@@ -10,6 +10,7 @@ from pathlib import Path
 from courseware.source.ids import IdGiver, heading_of
 from courseware.source.model import Cell, LabSource, Role, SourceError
 from courseware.source.options import read_options
+from courseware.source.parameters import check_parameters
 from courseware.source.python import parse
 
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})\s*([\w+-]*)\s*(.*)$")
@@ -35,6 +36,7 @@ def read_theory(path: Path) -> LabSource:
             cells.append(_code_cell(block, ids, path))
         else:
             cells.extend(_prose_cells(block, ids))
+    check_parameters(cells, path)
     if not cells or not cells[0].text.startswith("# "):
         raise SourceError(path, 1, "the first line must be the title: `# Lab 1.1 · Title — theory`")
     return LabSource(path, cells[0].text.splitlines()[0][2:].strip(), tuple(cells))
@@ -75,7 +77,7 @@ def _closing(lines: list[str], opened: int, fence: str, path: Path) -> int:
 
 
 def _kept_as_prose(options: str, path: Path, line: int) -> bool:
-    read = read_options(options, path, line, ("tags", "run"))
+    read = read_options(options, path, line, ("tags", "cut", "run"))
     if "run" in read and read != {"run": False}:
         raise SourceError(path, line, "the one use of run is run=false, alone: a fence that stays prose")
     return "run" in read
@@ -97,7 +99,7 @@ def _code_cell(block: _Block, ids: IdGiver, path: Path) -> Cell:
     if not text.strip():
         raise SourceError(path, block.line - 1, "this code cell is empty")
     parse(text, path, start)
-    options = read_options(block.options, path, block.line - 1, ("tags",))
+    options = read_options(block.options, path, block.line - 1, ("tags", "cut"))
     tags = tuple(options.get("tags", ()))
     if "discussion" in tags:
         raise SourceError(path, block.line - 1, "discussion belongs to exercises; theory.md has none")

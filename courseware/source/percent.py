@@ -17,10 +17,14 @@ from courseware.source.ids import IdGiver, heading_of
 from courseware.source.markers import check_markers
 from courseware.source.model import EXERCISE_KEYS, Cell, ExerciseInfo, Kind, LabSource, Role, SourceError
 from courseware.source.options import read_options
+from courseware.source.parameters import check_parameters
 from courseware.source.python import lines_inside_strings, parse, refuse_import_effects
 
 _MARKER = re.compile(r"# %%(?:\s+(\[markdown\]))?(?:\s+(.*))?$")
-_OPTIONS = {"markdown": ("exercise", "minutes", "tags"), "code": ("exercise", "check", "reward", "tags")}
+_OPTIONS = {
+    "markdown": ("exercise", "minutes", "tags"),
+    "code": ("exercise", "check", "reward", "tags", "cut"),
+}
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,7 @@ def read_solution(path: Path) -> LabSource:
         if raw.kind == "code":
             parse(raw.text, path, raw.line)
         cells.append(_cell(raw, ids, path))
+    check_parameters(cells, path)
     check_markers(cells, path)
     exercises = check_exercises(cells, path)
     return LabSource(path, _title(cells, path), tuple(cells), exercises)
