@@ -1,0 +1,108 @@
+"""The owner's side of the warm lane: keeps one zygote a process, and hands requests to it."""
+
+import atexit
+import contextlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+import uuid
+
+from courseware.run.environment import run_environment
+from courseware.run.request import Request, scratch_folder
+from courseware.run.result import RunnerError
+from courseware.run.zygote import READY, SOCKET
+
+START_PATIENCE = 120.0
+
+
+class Zygote:
+    """A running zygote. Ends with its owner, or by `close`."""
+
+    def __init__(self) -> None:
+        self.owner = os.getpid()
+        self.folder = scratch_folder()
+        self.log = self.folder / "zygote.log"
+        environment = run_environment(self.folder, uuid.uuid4().hex, network=True, changes={})
+        with self.log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "courseware.run.zygote", str(self.folder)],
+                env=environment,
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self._files = self._wait_until_ready()
+
+    def _wait_until_ready(self) -> dict[str, int]:
+        deadline = time.monotonic() + START_PATIENCE
+        while time.monotonic() < deadline and self._process.poll() is None:
+            with contextlib.suppress(FileNotFoundError):
+                files: dict[str, int] = json.loads((self.folder / READY).read_text())
+                return files
+            time.sleep(0.02)
+        said = self.log.read_text(errors="replace").strip().splitlines()
+        self.close()
+        raise RunnerError(f"the warm lane did not start: {said[-1] if said else 'no reason given'}")
+
+    def usable(self) -> bool:
+        """Whether it lives, belongs to this process, and has the course's files as they are now."""
+        return self.owner == os.getpid() and self._process.poll() is None and not self._stale()
+
+    def _stale(self) -> bool:
+        for file, changed in self._files.items():
+            try:
+                if os.stat(file).st_mtime_ns != changed:  # noqa: PTH116 - many files, before every run
+                    return True
+            except OSError:
+                return True
+        return False
+
+    def run(self, request: Request) -> None:
+        """Run a request; returns when its supervisor has ended."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.connect(str(self.folder / SOCKET))
+            connection.sendall(f"{request.folder}\n".encode())
+            while connection.recv(64):
+                pass
+
+    def close(self) -> None:
+        """End the zygote and everything it runs."""
+        if self.owner != os.getpid():
+            return
+        if self._process.stdin:
+            self._process.stdin.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout=10)
+        self._process.kill()
+        self._process.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+_lock = threading.Lock()
+_current: Zygote | None = None
+
+
+def run(request: Request) -> None:
+    """Run a request; the zygote is started on first use, and anew when the course's files have changed."""
+    global _current
+    with _lock:
+        if _current is None or not _current.usable():
+            _current = Zygote()
+            atexit.register(_current.close)
+        zygote = _current
+    zygote.run(request)
+
+
+def close() -> None:
+    """End this process's zygote, if there is one."""
+    global _current
+    with _lock:
+        if _current is not None:
+            _current.close()
+            _current = None
