@@ -53,38 +53,37 @@ def build_course(
     problems: list[str] = []
     for folder in folders:
         try:
-            notebooks += (
-                check_lab(folder, course.root) if check else build_lab(folder, course.root, execute=execute)
-            )
+            notebooks += check_lab(folder) if check else build_lab(folder, execute=execute)
         except (SourceError, OutputError, ExecutionFailed) as error:
             problems.append(str(error).replace(f"{course.root}/", ""))
     return BuildSummary(tuple(notebooks), tuple(problems))
 
 
-def build_lab(folder: LabFolder, root: Path | None = None, *, execute: bool = False) -> list[Built]:
-    """Write the three notebooks, outputs carried over where the code is the same; run them first if asked."""
-    root = root or folder.path.parent.parent
-    built = []
-    for path, content in _contents(folder, root):
-        runs = execute and content["metadata"]["courseware"]["role"] != "exercises"
-        if runs:
-            execute_into(content, folder, root)
-        changed = write(path, dump(content))
-        built.append(Built(path, "executed" if runs else "written" if changed else "unchanged"))
-    return built
+def build_lab(folder: LabFolder, *, execute: bool = False) -> list[Built]:
+    """Write the three notebooks, outputs carried over where the code is the same; then run them if asked."""
+    contents = _contents(folder)
+    built = {
+        path: Built(path, "written" if write(path, dump(new)) else "unchanged") for path, new in contents
+    }
+    for path, content in contents if execute else ():
+        if content["metadata"]["courseware"]["role"] != "exercises":
+            execute_into(content, folder)
+            write(path, dump(content))
+            built[path] = Built(path, "executed")
+    return list(built.values())
 
 
-def check_lab(folder: LabFolder, root: Path | None = None) -> list[Built]:
+def check_lab(folder: LabFolder) -> list[Built]:
     """Compare the notebooks on disk with their sources; outputs do not count."""
     built = []
-    for path, content in _contents(folder, root or folder.path.parent.parent):
+    for path, content in _contents(folder):
         existing = load(path)
         current = existing is not None and dump(without_outputs(existing)) == dump(without_outputs(content))
         built.append(Built(path, "unchanged" if current else "stale"))
     return built
 
 
-def _contents(folder: LabFolder, root: Path) -> list[tuple[Path, Json]]:
+def _contents(folder: LabFolder) -> list[tuple[Path, Json]]:
     """The notebooks as they should be. Both sources are read before anything is written."""
     solution = folder.solution()
     sources: dict[View, LabSource] = {"exercises": solution, "solution": solution}
@@ -97,6 +96,6 @@ def _contents(folder: LabFolder, root: Path) -> list[tuple[Path, Json]]:
         path = folder.path / f"{view}.ipynb"
         content = notebook(render(source, view), folder.key, view, source.path)
         if view != "exercises":
-            carry_over(content, load(path), root)
+            carry_over(content, load(path), folder.root)
         contents.append((path, content))
     return contents

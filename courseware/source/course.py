@@ -38,6 +38,11 @@ class LabFolder:
         return self.path.name
 
     @property
+    def root(self) -> Path:
+        """The course that this lab belongs to."""
+        return self.path.parent.parent
+
+    @property
     def solution_path(self) -> Path:
         return self.path / "solution.py"
 
