@@ -10,7 +10,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from courseware.jupyter.server import FIRST_PORT, LabProblem, LabServer, unwritable
+from courseware.jupyter.server import FIRST_PORT, LabServer
 from courseware.source import Course
 from courseware.workspace import Workspace
 
@@ -20,12 +20,10 @@ def open_course(
 ) -> int:
     """Create the workspace where it is missing and serve it until Ctrl-C; the process's exit code.
 
+    Raises WorkspaceError or LabProblem, each with one line for the learner, if it cannot.
     Without a word from the caller a browser is opened only where somebody would see it.
     """
-    try:
-        Workspace(course, home).create()
-    except OSError as error:
-        raise LabProblem(unwritable(home, error)) from error
+    Workspace(course, home).create()
     if open_browser is None:
         open_browser = has_display(os.environ, sys.platform)
     signal.signal(signal.SIGTERM, _as_interrupt)

@@ -25,13 +25,6 @@ class LabProblem(Exception):
     """JupyterLab cannot be offered: one line for the learner."""
 
 
-def unwritable(home: Path, error: OSError) -> str:
-    return (
-        f"The workspace {home} cannot be written: {error.strerror or error}. "
-        f"Make it writable, or set COURSE_HOME to another folder."
-    )
-
-
 def state_folder(home: Path) -> Path:
     """Where JupyterLab keeps what belongs to this workspace: settings, layout, runtime files, log."""
     return home / ".course" / "jupyter"
@@ -94,7 +87,7 @@ class LabServer:
             runtime.mkdir(parents=True, exist_ok=True)
             sink = log.open("wb")
         except OSError as error:
-            raise LabProblem(unwritable(home, error)) from error
+            raise LabProblem(f"The workspace {home} cannot be written: {error.strerror or error}.") from error
         others = set(runtime.glob("jpserver-*.json"))
         with sink:
             process = subprocess.Popen(
