@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from shared.plotting.style import COLOURS, INK, SEQUENTIAL
+from shared.plotting.style import COLOURS, INK, MUTED, SEQUENTIAL, Number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,16 +21,18 @@ def heatmap(
     text: Sequence[Sequence[object]] | ArrayLike | None = None,
     fmt: Callable[[Any], str] = lambda value: f"{value:g}",
     cmap: str = SEQUENTIAL,
-    limits: tuple[float, float] | None = None,
+    limits: tuple[Number, Number] | None = None,
+    faded: ArrayLike | None = None,
     rows: Sequence[object] | None = None,
     cols: Sequence[object] | None = None,
     title: str = "",
-    fontsize: float = 9,
+    fontsize: Number = 9,
 ) -> Any:
     """A matrix as coloured cells with what `text` says (by default the values) written in them.
 
     values: [rows, cols], finite or NaN (a NaN cell stays blank). limits fixes the ends of the colour scale,
-    so that several heat-maps share one. rows and cols label the axes; without them the indices stand there.
+    so that several heat-maps share one. faded: a mask, True where a cell is drawn pale. rows and cols label
+    the axes; without them the indices stand there.
     Returns the image, for a colour bar.
     """
     grid = np.atleast_2d(np.asarray(values, dtype=float))
@@ -47,11 +49,13 @@ def heatmap(
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     ax.set_title(title)
+    pale = np.zeros(grid.shape, dtype=bool) if faded is None else np.asarray(faded, dtype=bool)
+    image.set_alpha(np.where(pale, 0.3, 1.0))
     labels = grid if text is None else np.atleast_2d(np.asarray(text))
     for (i, j), value in np.ndenumerate(grid):
         if np.isfinite(value):
             label = fmt(labels[i, j]) if text is None else str(labels[i, j])
-            colour = _readable_on(image.cmap(image.norm(value)))
+            colour = MUTED if pale[i, j] else _readable_on(image.cmap(image.norm(value)))
             ax.text(j, i, label, ha="center", va="center", color=colour, fontsize=fontsize)
     return image
 
@@ -83,7 +87,7 @@ def curve(
 
 def bars(
     ax: Axes,
-    values: Mapping[str, float],
+    values: Mapping[str, Number],
     *,
     fmt: Callable[[float], str] = lambda value: f"{value:g}",
     highlight: Sequence[str] = (),

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from shared.plotting.style import CARD, COLOURS, INK, MUTED
+from shared.plotting.style import CARD, COLOURS, INK, MUTED, Number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.text import Text
 
-Point = tuple[float, float]
+Point = tuple[Number, Number]
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ def draw_graph(
     *,
     positions: Mapping[str, Point] | None = None,
     backward: bool = False,
-    fontsize: float = 10,
+    fontsize: Number = 10,
 ) -> None:
     """Draw `nodes` and arrows between them, left to right.
 
@@ -54,8 +54,9 @@ def draw_graph(
     boxes = {name: _box(ax, where[name], node, fontsize) for name, node in nodes.items()}
     for source, target, *text in edges:
         start, end = (target, source) if backward else (source, target)
+        left, right = where[source][0], where[target][0]
         # An arrow that passes over a column bends, so that it does not run through that column's boxes.
-        bend = -0.28 if where[target][0] - where[source][0] > 1.01 else 0.0
+        bend = -0.28 if any(left < x < right for x, _ in where.values()) else 0.0
         _arrow(
             ax, boxes[start], boxes[end], -bend if backward else bend, COLOURS["red"] if backward else MUTED
         )
@@ -87,7 +88,7 @@ def layered(names: Sequence[str], edges: Sequence[tuple[str, str]]) -> dict[str,
     }
 
 
-def _box(ax: Axes, at: Point, node: Node, fontsize: float) -> Text:
+def _box(ax: Axes, at: Point, node: Node, fontsize: Number) -> Text:
     edge = {"input": COLOURS["blue"], "op": MUTED, "output": COLOURS["green"]}[node.kind]
     style = {"boxstyle": "round,pad=0.45", "facecolor": "#FFFFFF", "edgecolor": edge, "linewidth": 1.6}
     box = ax.text(*at, node.label, ha="center", va="center", fontsize=fontsize, zorder=3, bbox=style)
@@ -107,7 +108,7 @@ def _box(ax: Axes, at: Point, node: Node, fontsize: float) -> Text:
     return box
 
 
-def _arrow(ax: Axes, start: Text, end: Text, bend: float, colour: str) -> None:
+def _arrow(ax: Axes, start: Text, end: Text, bend: Number, colour: str) -> None:
     ax.annotate(
         "",
         xy=end.get_position(),
@@ -126,7 +127,7 @@ def _arrow(ax: Axes, start: Text, end: Text, bend: float, colour: str) -> None:
     )
 
 
-def _label(ax: Axes, start: Point, end: Point, text: str, bend: float, fontsize: float) -> None:
+def _label(ax: Axes, start: Point, end: Point, text: str, bend: Number, fontsize: Number) -> None:
     (x0, y0), (x1, y1) = ax.transData.transform([start, end])
     # matplotlib's arc passes the chord's middle at half of `rad` times the chord, measured on the screen.
     across = ((x0 + x1) / 2 + bend * (y1 - y0) / 2, (y0 + y1) / 2 - bend * (x1 - x0) / 2)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+Number = float | int  # spelled out, since a run-time type checker takes no int for a float
 
 # Okabe and Ito's palette: eight colours that stay apart for every common form of colour blindness.
 # https://jfly.uni-koeln.de/color/
@@ -77,10 +80,18 @@ def use_style() -> None:
     )
 
 
-def panels(rows: int = 1, cols: int = 1, *, width: float = WIDTH, height: float = 3.2) -> tuple[Figure, Any]:
+def panels(
+    rows: int = 1,
+    cols: int = 1,
+    *,
+    width: Number = WIDTH,
+    height: Number = 3.2,
+    widths: Sequence[Number] | None = None,
+) -> tuple[Figure, Any]:
     """A styled figure with its axes, as `plt.subplots` returns them; sizes in inches.
 
-    The figure is not registered with pyplot, so nothing draws it twice and nothing leaks.
+    widths: the columns' shares of the width, equal by default. The figure is not registered with
+    pyplot, so nothing draws it twice and nothing leaks.
     """
     use_style()
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -88,4 +99,4 @@ def panels(rows: int = 1, cols: int = 1, *, width: float = WIDTH, height: float 
 
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
-    return figure, figure.subplots(rows, cols)
+    return figure, figure.subplots(rows, cols, width_ratios=widths)

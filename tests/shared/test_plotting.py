@@ -117,6 +117,18 @@ def test_a_heatmap_of_a_cube_is_refused_in_words() -> None:
         heatmap(panels()[1], np.zeros((2, 2, 2)))
 
 
+def test_faded_cells_are_paler_than_the_others() -> None:
+    _, ax = panels()
+    image = heatmap(ax, [[1.0, 2.0]], faded=[[False, True]])
+    assert image.get_alpha().tolist() == [[1.0, 0.3]]
+
+
+def test_columns_can_share_the_width_unequally() -> None:
+    fig, (wide, narrow) = panels(1, 2, widths=[3, 1])
+    fig.draw_without_rendering()
+    assert wide.get_position().width > 2 * narrow.get_position().width
+
+
 def test_text_on_dark_cells_is_white_and_on_light_cells_dark() -> None:
     assert _readable_on((0.0, 0.0, 0.2, 1.0)) == "#FFFFFF"
     assert _readable_on((1.0, 0.9, 0.3, 1.0)) != "#FFFFFF"
@@ -156,6 +168,15 @@ def test_a_graph_shows_labels_values_and_gradients() -> None:
         ax, {"x": Node("x", "3", "6", "input"), "y": Node("x²", "9", "1", "output")}, [("x", "y", "2x")]
     )
     assert {"x", "x²", "3", "9", "6", "1", "2x"} <= {t.get_text() for t in ax.texts}
+
+
+def test_only_an_arrow_over_a_column_bends() -> None:
+    _, ax = panels()
+    nodes = {name: Node(name) for name in "abc"}
+    draw_graph(ax, nodes, [("a", "b"), ("b", "c"), ("a", "c")])
+    bends = [t.arrow_patch.get_connectionstyle().rad for t in ax.texts if getattr(t, "arrow_patch", None)]
+    assert bends[:2] == [0.0, 0.0]
+    assert bends[2] != 0.0
 
 
 @pytest.mark.parametrize(
