@@ -34,10 +34,10 @@ class Event:
 
 def encode(event: Event) -> bytes:
     """The bytes of one record: a line break, a JSON object in ASCII, a line break."""
-    when = None if event.at is None else datetime.fromtimestamp(event.at, UTC).isoformat(timespec="milliseconds")
+    moment = None if event.at is None else datetime.fromtimestamp(event.at, UTC)
     fields = {
         "v": VERSION,
-        "at": when,
+        "at": moment and moment.isoformat(timespec="milliseconds"),
         "lab": event.lab,
         "exercise": event.exercise,
         "event": event.event,
@@ -78,7 +78,7 @@ def append(path: Path, event: Event) -> None:
 
 
 def read(path: Path) -> Iterator[Event]:
-    """Every record that can be understood, in the order of writing; torn and foreign lines are passed over."""
+    """Every record that can be understood, in the order of writing; other lines are passed over."""
     try:
         content = path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):

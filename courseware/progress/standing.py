@@ -13,8 +13,8 @@ BREAK_SECONDS = 30 * 60
 class Standing:
     """Where a learner stands in one exercise.
 
-    `points` is the best result so far. `attempts` counts checks of an answer; a stub that was run unanswered is none.
-    `seconds` is the time worked, estimated from the times between records: a pause of over half an hour is a break.
+    `points` is the best result so far. `attempts` counts checks of an answer, not of an unanswered stub.
+    `seconds` is the time worked, estimated from the times between records without pauses over half an hour.
     """
 
     passed: bool = False
@@ -26,7 +26,7 @@ class Standing:
 
 
 def fold(events: Iterable[Event]) -> dict[str, dict[str, Standing]]:
-    """Standings by lab key and exercise key. Kinds of event that this version does not know count as time only."""
+    """Standings by lab key and exercise key. Of an event of unknown kind only the time counts."""
     standings: dict[str, dict[str, Standing]] = {}
     previous: float | None = None
     for event in events:
