@@ -71,7 +71,7 @@ def test_the_command_line_can_say_everything_that_a_file_can(config: Outer) -> N
                 said.append(f"{prefix}{each.name}={value}")
             elif each.name != "more":  # has no spelling of its own
                 plain = list(value) if isinstance(value, tuple) else value
-                text = yaml.safe_dump(plain, default_flow_style=True)
+                text = yaml.safe_dump(plain, default_flow_style=True).removesuffix("\n...\n")
                 said.append(f"{prefix}{each.name}={text}")
         return said
 
