@@ -9,7 +9,7 @@ in-environment = .venv/bin/python -m
 
 # A lab's own share of the tests, or everything; nbval executes the theory notebooks.
 tests = $(if $(LAB),tests/labs --lab=$(LAB) $(wildcard $(LAB)/theory.ipynb),tests $(wildcard phase*/*/theory.ipynb))
-pytest = $(in-environment) pytest -n 2 --dist loadgroup --nbval-lax --nbval-current-env $(tests)
+pytest = $(in-environment) pytest -n 2 --nbval-lax --nbval-current-env $(tests)
 
 .PHONY: help lab setup test test-long build bench lint lock clean
 

@@ -10,6 +10,7 @@ from unittest import mock
 
 import pytest
 from nbval.plugin import IPyNbCell
+from xdist.scheduler import LoadScopeScheduling
 
 from courseware.run.environment import run_environment
 
@@ -36,12 +37,20 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["COURSE_HOME"] = home.name
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The cells of a notebook share a kernel, so one worker takes them all."""
-    for item in items:
-        if isinstance(item, IPyNbCell):
-            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+class OneWorkerPerFile(LoadScopeScheduling):
+    """Gives all tests of a file to one worker, so that their fixtures are set up once.
+
+    The cells of a notebook have to stay together: they share a kernel. The tests of the labs are few in files
+    and many in cases, so each is given out alone.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return nodeid if file.startswith("tests/labs/") else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScopeScheduling:
+    return OneWorkerPerFile(config, log)
 
 
 @pytest.hookimpl(wrapper=True)
