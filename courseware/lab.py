@@ -66,7 +66,7 @@ class Lab:
             exercise,
             objects,
             seed=seed,
-            check_file=str(self._folder.path / "checks.py"),
+            check_file=str(self._folder.path / "checks"),  # and its helpers: checks_…
             lab=self.key,
             title=self._info(key).title,
         )
