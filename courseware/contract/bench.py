@@ -1,0 +1,88 @@
+"""A lab on the bench: its solution, its stubs, its checks and its misconceptions, loaded once."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+from courseware.check import Exercise, Misconception, Report, misconceptions_in
+from courseware.lab import Lab, load_exercises, load_module
+from courseware.source import LabFolder
+from courseware.source.markers import stubbed
+
+
+@dataclass(frozen=True)
+class Bench:
+    folder: LabFolder
+    lab: Lab
+    solution: ModuleType
+    stubs: ModuleType
+    checks: ModuleType
+    all_misconceptions: tuple[Misconception, ...]
+
+    @classmethod
+    def of(cls, folder: LabFolder) -> Bench:
+        """The lab's bench; loaded again only when one of its files has changed."""
+        files = [folder.path / name for name in ("solution.py", "checks.py", "misconceptions.py")]
+        stamp = tuple((str(path), path.stat().st_mtime_ns) for path in files)
+        if stamp not in _benches:
+            _benches[stamp] = cls._load(folder)
+        return _benches[stamp]
+
+    @classmethod
+    def _load(cls, folder: LabFolder) -> Bench:
+        wrong = load_module(folder.path / "misconceptions.py")
+        return cls(
+            folder,
+            Lab(folder, load_exercises(folder), None),
+            load_module(folder.path / "solution.py"),
+            _stub_module(folder),
+            load_module(folder.path / "checks.py"),
+            tuple(misconceptions_in(wrong)),
+        )
+
+    @property
+    def exercises(self) -> dict[str, Exercise]:
+        return self.lab.exercises
+
+    def unchecked(self) -> list[str]:
+        return [info.key for info in self.folder.exercises if info.key not in self.exercises]
+
+    def unknown_checks(self) -> list[str]:
+        found = [value.key for value in vars(self.checks).values() if isinstance(value, Exercise)]
+        known = {info.key for info in self.folder.exercises}
+        return [key for key in found if key not in known]
+
+    def misconceptions(self, key: str) -> list[Misconception]:
+        return [wrong for wrong in self.all_misconceptions if wrong.exercise == key]
+
+    def answers(self, key: str) -> dict[str, Any]:
+        """The reference objects of an exercise."""
+        return {name: getattr(self.solution, name) for name in self.exercises[key].takes}
+
+    def untouched(self, key: str) -> dict[str, Any]:
+        """What a learner has before the first line is written."""
+        return {name: getattr(self.stubs, name) for name in self.exercises[key].takes}
+
+    def mistaken(self, wrong: Misconception) -> dict[str, Any]:
+        return wrong.objects(self.solution, self.exercises[wrong.exercise].takes)
+
+    def run(self, key: str, objects: dict[str, Any], seed: int) -> Report:
+        return self.lab.run(key, objects, seed=seed)
+
+
+_benches: dict[tuple[tuple[str, int], ...], Bench] = {}
+
+
+def _stub_module(folder: LabFolder) -> ModuleType:
+    """The module that a learner starts from: every answer is its stub."""
+    source = folder.solution()
+    code = [cell for cell in source.cells if cell.kind == "code"]
+    text = "\n\n".join(stubbed(cell, source.path) if cell.role == "answer" else cell.text for cell in code)
+    module = ModuleType(f"stubs_of_{folder.name}")
+    sys.modules[module.__name__] = module  # dataclasses look their module up
+    # the name in angle brackets is what a notebook's cells have: the checks take it for a learner's code
+    exec(compile(text, f"<stubs of {folder.key}>", "exec"), module.__dict__)
+    return module

@@ -1,0 +1,103 @@
+"""Rules on the exercises: which there are, what follows each, their hints, checks and misconceptions."""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+from collections.abc import Iterator
+
+from courseware.contract.bench import Bench
+from courseware.contract.rules import rule
+from courseware.source import POINTS, LabFolder
+
+FEWEST_WARM_UPS = 4
+FEWEST_MISCONCEPTIONS = 4
+FEWEST_MISCONCEPTIONS_WARM_UP = 2
+HINTS = 3
+
+
+@rule("exercises", "at least four warm-ups W1, W2, … and then the exercises E1 to E5, in this order")
+def exercises(lab: LabFolder) -> Iterator[str]:
+    keys = [exercise.key for exercise in lab.solution().exercises]
+    warm_ups = [key for key in keys if key.startswith("W")]
+    expected = [*(f"W{number}" for number in range(1, len(warm_ups) + 1)), *POINTS]
+    if len(warm_ups) < FEWEST_WARM_UPS:
+        yield f"{len(warm_ups)} warm-ups, at least {FEWEST_WARM_UPS} are needed"
+    if keys != expected:
+        yield f"the exercises are {' '.join(keys) or 'missing'}, expected {' '.join(expected)}"
+
+
+@rule("after each exercise", "each exercise has a reward that uses the learner's code, and a discussion")
+def after_each_exercise(lab: LabFolder) -> Iterator[str]:
+    source = lab.solution()
+    roles = {(cell.exercise, cell.role) for cell in source.cells}
+    for exercise in source.exercises:
+        if (exercise.key, "reward") not in roles:
+            yield f"{exercise.key} has no reward cell: draw or measure something with the learner's code"
+        if (exercise.key, "discussion") not in roles:
+            yield f"{exercise.key} has no discussion: say why the answer is right and what it costs"
+
+
+@rule("checks", "each exercise has one check whose points add up, and an answer for each object it takes")
+def checks(lab: LabFolder) -> Iterator[str]:
+    bench = Bench.of(lab)
+    for key in bench.unchecked():
+        yield f"checks.py has no Exercise({key!r}, …)"
+    for key in bench.unknown_checks():
+        yield f"checks.py checks {key}, which solution.py does not have"
+    for key, exercise in bench.exercises.items():
+        yield from (problem for problem in exercise.problems() if "hints" not in problem)
+        for name in exercise.takes:
+            if not hasattr(bench.solution, name):
+                yield f"{key} takes {name}, which solution.py does not define"
+
+
+@rule("hints", "three hints each: the idea, the formula, nearly the code")
+def hints(lab: LabFolder) -> Iterator[str]:
+    for key, exercise in Bench.of(lab).exercises.items():
+        given = [hint.strip() for hint in exercise.hints]
+        if len(given) != HINTS:
+            yield f"{key} has {len(given)} hints, expected {HINTS}"
+        if "" in given or len(set(given)) < len(given):
+            yield f"{key} has an empty or repeated hint"
+
+
+@rule("misconceptions", "at least four wrong answers an exercise and two a warm-up; no two share a diagnosis")
+def misconceptions(lab: LabFolder) -> Iterator[str]:
+    bench = Bench.of(lab)
+    for key in bench.exercises:
+        own = bench.misconceptions(key)
+        least = FEWEST_MISCONCEPTIONS_WARM_UP if key.startswith("W") else FEWEST_MISCONCEPTIONS
+        if len(own) < least:
+            yield f"{key} has {len(own)} misconceptions, at least {least} are needed"
+        shared = [name for name, times in Counter(wrong.diagnosis for wrong in own).items() if times > 1]
+        for diagnosis in shared:
+            names = ", ".join(wrong.name for wrong in own if wrong.diagnosis == diagnosis)
+            yield f"{key}: {names} share the diagnosis {diagnosis!r}"
+    for wrong in bench.all_misconceptions:
+        if wrong.exercise not in bench.exercises:
+            yield f"misconception {wrong.name} belongs to {wrong.exercise}, which this lab does not have"
+
+
+@rule("independent oracle", "checks.py never imports the solution, nor reads a learner's globals")
+def independent_oracle(lab: LabFolder) -> Iterator[str]:
+    path = lab.path / "checks.py"
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for module in _imported(node):
+            if {"solution", "misconceptions"} & set(module.split(".")):
+                line = getattr(node, "lineno", 0)
+                yield f"checks.py:{line} imports {module}: the oracle must not be the answer"
+        if isinstance(node, ast.Attribute | ast.Name):
+            name = node.attr if isinstance(node, ast.Attribute) else node.id
+            if name in {"__main__", "user_ns", "get_ipython", "_getframe"}:
+                yield f"checks.py:{node.lineno} reaches for {name}: the learner's objects come as arguments"
+
+
+def _imported(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if isinstance(node, ast.ImportFrom):
+        return [f"{node.module or ''}.{alias.name}" for alias in node.names]
+    if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("import_module", "load_module")):
+        return [str(getattr(argument, "value", "")) for argument in node.args]
+    return []
