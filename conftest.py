@@ -53,6 +53,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScope
     return OneWorkerPerFile(config, log)
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Built notebooks have outputs and no execution counts, which nbval takes for cells never run."""
+    if isinstance(item, IPyNbCell) and item.cell.outputs:
+        item.cell.execution_count = 1
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
     """nbval's kernels start as every other notebook's: with one thread and no outside network."""
