@@ -27,6 +27,7 @@ PARTS = {
     "exercises": r"exercises",
     "how to open it": r"open it|open this lab|how to open|start it",
 }
+_LABEL = re.compile(r"#+ (.+)|(?:[-*|] )?\*\*(.+?)\*\*")  # a heading, or bold words that begin a line
 
 
 @rule("files", "the folder holds the eight files of a lab; a project also a program in src/")
@@ -71,7 +72,7 @@ def _hook(lines: list[str]) -> Iterator[str]:
 
 
 def _parts(lines: list[str]) -> Iterator[str]:
-    labels = [line for line in lines if re.match(r"#+ |\*\*|- \*\*|\| \*\*", line)]
+    labels = [match[1] or match[2] for line in lines if (match := _LABEL.match(line))]
     for part, words in PARTS.items():
         if not any(re.search(rf"\b(?:{words})\b", label, re.IGNORECASE) for label in labels):
             yield f"README.md does not say {part} (no heading or bold label for it)"

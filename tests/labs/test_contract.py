@@ -1,0 +1,19 @@
+"""Every lab keeps every rule of the contract; that each can fail is shown in tests/courseware/contract."""
+
+from __future__ import annotations
+
+import pytest
+
+from courseware.contract import RULES, Rule
+from courseware.source import LabFolder
+from tests.labs.conftest import labs
+
+
+@pytest.mark.parametrize("rule", RULES, ids=[rule.name.replace(" ", "-") for rule in RULES])
+def test_lab_keeps_the_rule(lab: LabFolder, rule: Rule) -> None:
+    problems = rule.problems(lab)
+    assert not problems, f"{rule.asks}:\n" + "\n".join(problems)
+
+
+def test_the_course_has_labs(pytestconfig: pytest.Config) -> None:
+    assert labs(pytestconfig)
