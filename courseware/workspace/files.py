@@ -38,7 +38,7 @@ def write_atomic(path: Path, content: bytes, *, expect: tuple[int, ...] | None) 
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}{TEMPORARY}")
     try:
-        _write(temporary, content, os.O_CREAT | os.O_TRUNC, _mode(target))
+        _fill(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _mode(target)), content)
         if _stamp_of(target) != expect:
             raise ChangedMeanwhile(str(path))
         temporary.replace(target)
@@ -63,11 +63,13 @@ def back_up(content: bytes, folder: Path, name: str, suffix: str) -> Path:
     while True:
         path = folder / f"{name}.{moment}{'' if number == 1 else f'_{number:02d}'}{suffix}"
         try:
-            _write(path, content, os.O_CREAT | os.O_EXCL, 0o644)
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
         except FileExistsError:
             number += 1
             continue
-        except BaseException:
+        try:
+            _fill(descriptor, content)
+        except BaseException:  # from here on the file is ours: half a backup helps nobody
             with suppress(OSError):
                 path.unlink()
             raise
@@ -107,8 +109,8 @@ def _wait_for_lock(descriptor: int, patience: float = 20.0) -> None:
             return
 
 
-def _write(path: Path, content: bytes, flags: int, mode: int) -> None:
-    descriptor = os.open(path, os.O_WRONLY | flags, mode)
+def _fill(descriptor: int, content: bytes) -> None:
+    """Write all of it, wait until it is on the disk, close."""
     try:
         view = memoryview(content)
         while view:
