@@ -45,7 +45,7 @@ def cross_entropy(
     """
     check_targets("cross_entropy", logits, target)
     check_reduction(reduction)
-    flat = at_least_float32(logits).reshape(-1, logits.shape[-1])  # N K
+    flat = at_least_float32(logits).reshape(target.numel(), logits.shape[-1])  # N K
     weight = None if weight is None else weight.to(flat)
     losses = F.cross_entropy(
         flat,

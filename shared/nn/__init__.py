@@ -10,6 +10,7 @@ from shared.nn.norms import AdaptiveLayerNorm, BatchNorm, InstanceNorm, image_no
 from shared.nn.pooling import masked_max, masked_mean
 from shared.nn.positions import LearnedPositions, Rotary, SinusoidalPositions
 from shared.nn.recurrent import Recurrent
+from shared.nn.residual import Branch
 from shared.nn.rules import Rule, initialise, standard_rules
 from shared.nn.transformer import TransformerLayer
 
@@ -18,6 +19,7 @@ __all__ = [
     "BasicBlock",
     "BatchNorm",
     "BottleneckBlock",
+    "Branch",
     "FeedForward",
     "InstanceNorm",
     "KVCache",

@@ -45,7 +45,9 @@ def attend(
     if mask is not None and mask.dtype != torch.bool:
         raise TypeError(f"an attention mask is boolean, True = may attend; got {mask.dtype}: use mask.bool()")
     query_count, key_count = queries.shape[2], keys.shape[2]
-    fused_causal = causal and mask is None and query_count == key_count
+    fused_causal = (
+        causal and mask is None and bool(query_count == key_count)
+    )  # bool: sizes are symbols in an export
     if causal and not fused_causal and query_count > 1:
         mask = combine(mask, causal_mask(query_count, key_count, queries.device))
     sees_something = None

@@ -1,15 +1,7 @@
 """One layer of a Transformer: let positions talk to each other, then let each think for itself.
 
-    pre-norm    x ← x + f(norm(x))      gradients pass unchanged along the residual stream; needs a norm at
-    the very end post-norm   x ← norm(x + f(x))      the original; deep stacks of it need learning-rate
-    warm-up
-
-where f is self-attention, cross-attention (in a decoder that reads a memory), and the feed-forward, in this
-order.
+Self-attention, cross-attention (in a decoder that reads a memory) and feed-forward, each in a branch.
 """
-
-from collections.abc import Callable
-from typing import Literal
 
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
@@ -19,28 +11,10 @@ from shared.nn.cache import LayerCache
 from shared.nn.feedforward import FeedForward, FeedForwardKind
 from shared.nn.norms import SequenceNorm, sequence_norm
 from shared.nn.positions import Rotary
+from shared.nn.residual import Branch, NormPlacement
 from shared.shapes import Sequence
 
-NormPlacement = Literal["pre", "post"]
 Mask = Bool[Tensor, "..."]
-
-
-class Branch(nn.Module):
-    """The residual connection around one function, with its norm and its dropout."""
-
-    def __init__(self, norm: nn.Module, placement: NormPlacement, dropout: float) -> None:
-        super().__init__()
-        self.norm = norm
-        self.placement = placement
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, x: Sequence, function: Callable[[Tensor], Tensor]) -> Sequence:
-        """x + f(norm(x)), or norm(x + f(x))."""
-        if self.placement == "pre":
-            added: Tensor = x + self.dropout(function(self.norm(x)))
-            return added
-        normed: Tensor = self.norm(x + self.dropout(function(x)))
-        return normed
 
 
 class TransformerLayer(nn.Module):
@@ -69,8 +43,6 @@ class TransformerLayer(nn.Module):
         rotary: Rotary | None = None,
     ) -> None:
         super().__init__()
-        if placement not in ("pre", "post"):
-            raise ValueError(f"the norm stands 'pre' or 'post' its branch, not {placement!r}")
         self.attention = MultiHeadAttention(d_model, heads, key_heads, dropout=dropout, rotary=rotary)
         self.attention_branch = Branch(sequence_norm(norm, d_model), placement, dropout)
         self.cross = MultiHeadAttention(d_model, heads, key_heads, dropout=dropout) if cross else None
