@@ -30,6 +30,10 @@ def free_bytes(path: Path) -> int:
     return shutil.disk_usage(path).free
 
 
+def create_venv(folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "venv", folder], capture_output=True, text=True, check=False)
+
+
 @dataclass(frozen=True)
 class Stamp:
     """From what an environment was made: enough to know whether it is still the right one."""
@@ -132,9 +136,7 @@ class Environment:
             self.write_stamp(Stamp("making", wanted.fingerprint, wanted.root, ()))
         except OSError as error:
             raise SetupProblem(f"The folder {self.folder} cannot be written: {error.strerror}.") from error
-        made = subprocess.run(
-            [sys.executable, "-m", "venv", self.folder], capture_output=True, text=True, check=False
-        )
+        made = create_venv(self.folder)
         self.log.write_text(made.stdout + made.stderr, encoding="utf-8")
         if made.returncode:
             last_line = (made.stdout + made.stderr).strip().rpartition("\n")[2]

@@ -21,6 +21,7 @@ _NO_NETWORK = re.compile(
 _DISK_FULL = re.compile(
     r"No space left on device|Disk quota exceeded|not enough space on the disk", re.IGNORECASE
 )
+_OF_A_DOWNLOAD = ("Exception", "No matching", "Could not")
 _ERROR = re.compile(r"^ERROR: (.+)", re.MULTILINE | re.IGNORECASE)
 
 
@@ -79,15 +80,15 @@ def explain(output: str) -> str:
     """Why pip stopped, in a few words, from all that it wrote."""
     if _DISK_FULL.search(output):
         return "the disk is full"
-    errors: list[str] = _ERROR.findall(output)
-    missing = [
-        error
-        for error in errors
-        if error.startswith(("No matching", "Could not find a version", "Could not install"))
-    ]
-    if _NO_NETWORK.search(output) and (missing or not errors):
+    errors: list[str] = [error.rstrip(".") for error in _ERROR.findall(output)]
+    if not errors:
+        return "pip stopped without naming a reason"
+    # The log of a conflict between packages may hold connections that were retried with success.
+    if _NO_NETWORK.search(output) and errors[-1].startswith(_OF_A_DOWNLOAD):
         return "no connection to the package index"
-    return errors[-1].rstrip(".") if errors else "pip stopped without naming a reason"
+    if "(from versions: none)" in output:
+        return f"the package index cannot be reached, or has nothing ({errors[-1]})"
+    return errors[-1]
 
 
 class Progress:
