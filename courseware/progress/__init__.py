@@ -3,12 +3,24 @@
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from courseware.progress.log import Event, ProgressError, append, read
 from courseware.progress.standing import Standing, fold
 
-__all__ = ["Event", "Progress", "ProgressError", "Standing"]
+if TYPE_CHECKING:
+    from courseware.progress.dashboard import dashboard
+
+__all__ = ["Event", "Progress", "ProgressError", "Standing", "dashboard"]
+
+
+def __getattr__(name: str) -> Any:
+    """`dashboard`, loaded when asked for: it needs the course, the record does not."""
+    if name != "dashboard":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return import_module("courseware.progress.dashboard").dashboard
 
 
 class Progress:

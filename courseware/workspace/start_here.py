@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from courseware.build.cells import render
 from courseware.build.notebook import Json, notebook
+from courseware.progress.overview import phase_name
 from courseware.source import Course, LabFolder, read_theory
 
 # The line of START_HERE.md that becomes the list of labs.
@@ -19,12 +20,6 @@ def start_here(course: Course) -> Json:
     labs = "\n".join(_lab_lines(course))
     cells = tuple(replace(cell, text=cell.text.replace(PLACE_OF_LABS, labs)) for cell in source.cells)
     return notebook(render(replace(source, cells=cells), "theory"), "START_HERE", "start", source.path)
-
-
-def phase_name(phase: str) -> str:
-    """`phase1_foundations` in words: `Phase 1 · Foundations`."""
-    number, _, words = phase.removeprefix("phase").partition("_")
-    return f"Phase {number} · {words.replace('_', ' ').capitalize()}"
 
 
 def _lab_lines(course: Course) -> Iterator[str]:
