@@ -5,6 +5,7 @@
 # Any Python will do for the first step: it looks for a supported one itself.
 python := $(or $(PYTHON),$(firstword $(foreach name,python3 python3.13 python3.12 python3.11 python,$(shell command -v $(name)))))
 set-up = $(or $(python),$(error This course needs Python 3.11 to 3.13, and there is no python3 on PATH: install it and run the command again)) courseware/bootstrap.py
+test-extras = --with test --with tracking
 in-environment = .venv/bin/python -m
 
 # A lab's own share of the tests, or everything; nbval executes the theory notebooks.
@@ -33,11 +34,11 @@ setup:
 	@echo "The environment in .venv is ready."
 
 test:
-	@$(set-up) --with test
+	@$(set-up) $(test-extras)
 	@$(pytest)
 
 test-long:
-	@$(set-up) --with test
+	@$(set-up) $(test-extras)
 	@$(pytest) --long
 
 build:
@@ -45,11 +46,11 @@ build:
 	@$(in-environment) courseware.cli build
 
 bench:
-	@$(set-up) --with test --with bench
+	@$(set-up) $(test-extras) --with bench
 	@for module in benchmarks/*.py; do OMP_NUM_THREADS=1 $(in-environment) benchmarks.$$(basename $$module .py) || failed=1; done; exit $${failed:-0}
 
 lint:
-	@$(set-up) --with test
+	@$(set-up) $(test-extras)
 	@$(in-environment) ruff check
 	@$(in-environment) ruff format --check
 	@$(in-environment) mypy

@@ -10,9 +10,11 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from courseware.jupyter.server import FIRST_PORT, LabServer
+from courseware.jupyter.server import FIRST_PORT, LabProblem, LabServer
 from courseware.source import Course
 from courseware.workspace import Workspace
+
+ENDS = (signal.SIGINT, signal.SIGTERM)
 
 
 def open_course(
@@ -26,23 +28,20 @@ def open_course(
     Workspace(course, home).create()
     if open_browser is None:
         open_browser = has_display(os.environ, sys.platform)
-    signal.signal(signal.SIGTERM, _as_interrupt)
+    for end in ENDS:
+        signal.signal(end, _interrupt_once)
     print("Starting JupyterLab …", flush=True)
-    server = LabServer.start(home, port=port, open_browser=open_browser)
-    print(f"\n  The course is open at:\n\n    {server.url}\n", flush=True)
-    print(f"  Your work is kept in {home}. Ctrl-C stops it.\n", flush=True)
     try:
-        code = server.wait()
+        with LabServer.start(home, port=port, open_browser=open_browser) as server:
+            print(f"\n  The course is open at:\n\n    {server.url}\n", flush=True)
+            print(f"  Your work is kept in {home}. Ctrl-C stops it.\n", flush=True)
+            code = server.wait()
     except KeyboardInterrupt:
-        server.stop()
         print("\nStopped. Your work is kept.", flush=True)
         return 0
     if code:
-        print(
-            "JupyterLab ended by itself; its log is in .course/jupyter/server.log of your workspace.",
-            file=sys.stderr,
-        )
-    return code
+        raise LabProblem(f"JupyterLab ended by itself; its log is {server.log}.")
+    return 0
 
 
 def has_display(environment: Mapping[str, str], platform: str) -> bool:
@@ -54,5 +53,8 @@ def has_display(environment: Mapping[str, str], platform: str) -> bool:
     )
 
 
-def _as_interrupt(number: int, frame: FrameType | None) -> NoReturn:
+def _interrupt_once(number: int, frame: FrameType | None) -> NoReturn:
+    """A second Ctrl-C does not disturb the server while it puts its kernels away."""
+    for end in ENDS:
+        signal.signal(end, signal.SIG_IGN)
     raise KeyboardInterrupt

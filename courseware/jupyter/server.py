@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Self
 from urllib.parse import quote
 
 from courseware.jupyter.layout import seed_layout
@@ -73,9 +74,16 @@ def server_command(home: Path, *, port: int, open_browser: bool) -> list[str]:
 class LabServer:
     """A running JupyterLab. Made by `start`; `url` opens it; `stop` ends it and its kernels."""
 
-    def __init__(self, process: subprocess.Popen[bytes], url: str) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
         self._process = process
-        self.url = url
+        self.log = log
+        self.url = ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.stop()
 
     @classmethod
     def start(cls, home: Path, *, port: int = FIRST_PORT, open_browser: bool = False) -> LabServer:
@@ -98,15 +106,15 @@ class LabServer:
                 stdout=sink,
                 stderr=subprocess.STDOUT,
             )
-        server = cls(process, url="")
+        server = cls(process, log)
         try:
-            server.url = server._wait_for_address(runtime, others, log)
+            server.url = server._wait_for_address(runtime, others)
         except BaseException:
             server.stop()
             raise
         return server
 
-    def _wait_for_address(self, runtime: Path, others: set[Path], log: Path) -> str:
+    def _wait_for_address(self, runtime: Path, others: set[Path]) -> str:
         limit = time.monotonic() + START_LIMIT
         while time.monotonic() < limit:
             for file in set(runtime.glob("jpserver-*.json")) - others:
@@ -116,9 +124,11 @@ class LabServer:
                     continue
                 return f"{facts['url']}lab/tree/{quote(START_PAGE)}?token={facts['token']}"
             if self._process.poll() is not None:
-                raise LabProblem(f"JupyterLab stopped while starting: {_last_words(log)} Its log is {log}.")
+                raise LabProblem(
+                    f"JupyterLab stopped while starting: {_last_words(self.log)}. Its log is {self.log}."
+                )
             time.sleep(0.1)
-        raise LabProblem(f"JupyterLab did not start within {START_LIMIT:.0f} seconds. Its log is {log}.")
+        raise LabProblem(f"JupyterLab did not start within {START_LIMIT:.0f} seconds. Its log is {self.log}.")
 
     def wait(self) -> int:
         """Block until the server ends; its exit code."""
@@ -138,4 +148,4 @@ class LabServer:
 
 def _last_words(log: Path) -> str:
     lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    return lines[-1] if lines else "it said nothing."
+    return lines[-1].rstrip(".") if lines else "it said nothing"
