@@ -52,8 +52,8 @@ if __name__ == "__main__":
 # | `torch.rand(2, 3)`, `torch.randn(2, 3)` | random numbers |
 #
 # **Write `number_line(start, stop, count)`:** a vector of `count` evenly spaced numbers. The first is
-# `start`, the last is `stop`. `count` is at least 2. The result has shape `(count,)` and dtype
-# `torch.float32`.
+# `start`, the last is `stop`, which is larger. `count` is at least 2. The result has shape `(count,)` and
+# dtype `torch.float32`.
 #
 # `number_line(0, 1, 5)` is `[0.00, 0.25, 0.50, 0.75, 1.00]`. Five marks, but only *four* gaps between them.
 
@@ -187,7 +187,7 @@ if __name__ == "__main__":
 # | `table.sum(dim=1, keepdim=True)` | `(2, 1)` | `[[6], [15]]` |
 #
 # **Write `row_shares(table)`:** divide each row by its own sum, so that every row adds up to 1. `table` is
-# a floating point tensor `[N, D]` whose row sums are not zero; the result has the same shape and dtype.
+# a floating point tensor `[N, D]` of positive numbers; the result has the same shape and dtype.
 #
 # `row_shares(torch.tensor([[1., 3.], [2., 2.]]))` is `[[0.25, 0.75], [0.5, 0.5]]`.
 #
@@ -874,8 +874,8 @@ if __name__ == "__main__":
 # - It is exact up to rounding: differentiate, no finite differences. `f` is called at `x` and nowhere else.
 # - Memory grows like n: no n×n matrix, and not n backward passes either.
 # - If `f` is linear, the result is zeros. (`f` always depends on `x`.)
-# - `x` may require a gradient already, or not; it may be non-contiguous. Neither `x` nor its `.grad` nor
-#   the `.grad` of any other tensor that `f` uses is changed.
+# - `x` may require a gradient already, or not; it may be non-contiguous. The caller's `x` stays as it is,
+#   its `requires_grad` and its `.grad` included, and so does the `.grad` of any other tensor that `f` uses.
 #
 # ```text
 #   f(x) = x₀² + 3 x₀ x₁      H = [[2, 3], [3, 0]]      hvp(f, x, [1, 2]) = [8, 3]   at every x
@@ -982,7 +982,7 @@ if __name__ == "__main__":
 # ## E5 · A digit classifier with your own autodiff
 #
 # **Write `train_digits(X, y, …)`:** train a network with one hidden layer by stochastic gradient descent,
-# and let your `Var` compute every gradient.
+# and let the `backward()` of your `Var` compute every gradient.
 #
 # - `X` `[N, D]` `float32` with values 0 … 1, `y` `[N]` int64 with classes 0 … 9.
 # - The network: D inputs → `hidden` units with a nonlinearity → 10 scores. Loss: cross-entropy, built from

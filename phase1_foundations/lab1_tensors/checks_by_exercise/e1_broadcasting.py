@@ -1,0 +1,391 @@
+"""E1: broadcasting by strides, and its adjoint."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from courseware.check import Exercise, Trial, forbid
+from courseware.check.edges import layouts
+from courseware.check.numeric import inner
+from courseware.check.observe import same_storage
+from phase1_foundations.lab1_tensors.checks_by_exercise.tools import numbers, same
+from shared.plotting import heatmap, panels, show
+
+Shape = tuple[int, ...]
+
+e1 = Exercise(
+    "E1",
+    takes={"broadcast_view": Tensor, "unbroadcast": Tensor},
+    forbids=forbid(
+        *("expand", "expand_as", "expand_copy", "broadcast_to", "broadcast_tensors", "sum_to_size"),
+        *("numpy", "__array__"),
+        autograd=True,
+        why=(
+            "it is the answer under another name. Build the view with `as_strided`, and the way back with "
+            "`sum`"
+        ),
+    ),
+    hints=(
+        "Along an axis that is broadcast, the next element is the same one again: the same address is "
+        "read a second time. On the way back, everything that was read from one address is added up there.",
+        "Line the shapes up at the right. Stride 0 where a size of 1 grows and for every new axis; x's "
+        "own stride everywhere else. `unbroadcast`: sum the new axes away, then sum with keepdim where "
+        "`shape` has a 1.",
+        "`strides = [0] * new_axes + [0 if n == 1 and m != 1 else s for n, s, m in zip(x.shape, "
+        "x.stride(), shape[new_axes:])]`, after refusing every n that is neither m nor 1; then "
+        "`x.as_strided(shape, strides)`. Back: `while g.dim() > len(shape): g = g.sum(0)`, then a loop "
+        "over the axes of `shape`.",
+    ),
+)
+
+
+def shape_pairs(t: Trial, count: int) -> Iterator[tuple[Shape, Shape]]:
+    """(small, big) such that small broadcasts to big; from 0 axes to 4, sizes 0 to 4."""
+    for case in range(count):
+        big = tuple(t.random.choice([0, 1, 2, 3, 4]) for _ in range(case * 5 // count))
+        dropped = t.random.randint(0, len(big))
+        yield tuple(t.random.choice([1, size]) for size in big[dropped:]), big
+
+
+def expected_view(t: Trial, x: Tensor, shape: Shape) -> Tensor:
+    with t.oracle():
+        return torch.broadcast_to(x, shape)
+
+
+# ---- broadcast_view: known mistakes ---------------------------------------------------------------------
+
+
+@e1.probe("copies")
+def copies(a: Any, t: Trial) -> str | None:
+    x = t.randn(1000, 1)
+    view = a.broadcast_view(x, (1000, 8))
+    if same(view, x * torch.ones(8)) and not same_storage(view, x):
+        return (
+            f"the values are right, but they were copied: {view.untyped_storage().nbytes():,} bytes for a "
+            f"tensor of {x.untyped_storage().nbytes():,}. Read the same storage again: a broadcast axis "
+            "has stride 0"
+        )
+    return None
+
+
+@e1.probe("size-one-does-not-stretch")
+def size_one(a: Any, t: Trial) -> str | None:
+    attempt = t.attempt(lambda: a.broadcast_view(t.randn(2, 1), (2, 3)))
+    if attempt.raised(ValueError) or (attempt.error is None and attempt.value.shape == (2, 1)):
+        return "a tensor of shape (2, 1) should stretch to (2, 3): not only new axes, a size of 1 grows too"
+    return None
+
+
+@e1.probe("contiguous-strides")
+def contiguous_strides(a: Any, t: Trial) -> str | None:
+    x = torch.arange(6.0).reshape(2, 3).T  # shape (3, 2), strides (1, 3)
+    view = a.broadcast_view(x, (2, 3, 2))
+    if same(view[0], torch.arange(6.0).reshape(3, 2)):
+        return (
+            "wrong on a transposed input: x has shape (3, 2) and strides (1, 3), and you read it with "
+            "strides (2, 1), computed from its shape. Take them from `x.stride()`"
+        )
+    return None
+
+
+@e1.probe("offset-lost")
+def offset_lost(a: Any, t: Trial) -> str | None:
+    x = torch.arange(6.0)[2:]
+    view = a.broadcast_view(x, (3, 4))
+    if same(view[0], torch.arange(4.0)):
+        return (
+            "wrong on x[2:]: your view begins at the beginning of the storage. Either pass "
+            "`x.storage_offset()` as the third argument of `as_strided`, or no third argument: then x "
+            "keeps its own"
+        )
+    return None
+
+
+@e1.probe("aligned-at-the-left")
+def aligned_left(a: Any, t: Trial) -> str | None:
+    x = torch.tensor([1.0, 2.0])
+    view = a.broadcast_view(x, (2, 2))
+    if same(view, torch.tensor([[1.0, 1.0], [2.0, 2.0]])):
+        return (
+            "[1, 2] as (2, 2) should be [[1, 2], [1, 2]], you gave [[1, 1], [2, 2]]: shapes line up at "
+            "the right, new axes come in front"
+        )
+    return None
+
+
+@e1.probe("new-axes-need-stride-zero")
+def moving_axes(a: Any, t: Trial) -> str | None:
+    x = torch.arange(12.0)[:3]
+    attempt = t.attempt(lambda: a.broadcast_view(x, (2, 3)))
+    if attempt.error is None and attempt.value.shape == (2, 3) and attempt.value.stride()[0] != 0:
+        return (
+            f"your new axis has stride {attempt.value.stride()[0]}: its second row reads other numbers, "
+            f"{numbers(attempt.value[1])} instead of {numbers(x)}. An axis that repeats has stride 0"
+        )
+    return None
+
+
+@e1.probe("stretched-axes-need-stride-zero")
+def stretched_axes(a: Any, t: Trial) -> str | None:
+    x = torch.arange(12.0).reshape(3, 4)[:, :1]
+    view = t.attempt(lambda: a.broadcast_view(x, (3, 2))).value
+    if view is not None and view.shape == (3, 2) and view.stride()[1] != 0:
+        return (
+            f"(3, 1) → (3, 2): the stretched axis has stride {view.stride()[1]} and walks on to other "
+            "numbers. Where a size of 1 grows, the stride is 0"
+        )
+    return None
+
+
+@e1.probe("every-stride-zero")
+def every_stride_zero(a: Any, t: Trial) -> str | None:
+    x = torch.tensor([1.0, 2.0, 3.0])
+    if same(a.broadcast_view(x, (2, 3)), torch.ones(2, 3)):
+        return (
+            "you see the first element everywhere: only axes that repeat get stride 0, the others keep "
+            "x's stride"
+        )
+    return None
+
+
+@e1.probe("minus-one-accepted")
+def minus_one(a: Any, t: Trial) -> str | None:
+    attempt = t.attempt(lambda: a.broadcast_view(t.randn(3), (-1, 3)))
+    if attempt.error is None:
+        return (
+            f"(3,) → (−1, 3) gave shape {tuple(attempt.value.shape)}: a negative size is no size, raise "
+            "ValueError"
+        )
+    if attempt.raised(RuntimeError):
+        return (
+            "(3,) → (−1, 3): you leave it to torch to complain (RuntimeError); check for sizes below 0 "
+            "and raise ValueError"
+        )
+    return None
+
+
+REFUSED: tuple[tuple[Shape, Shape], ...] = (
+    ((4,), (2,)),
+    ((3,), (4,)),
+    ((2, 3), (3,)),
+    ((2, 3), (3, 2)),
+    ((3,), (3, 2)),
+    ((2,), (1,)),
+    ((2,), (0,)),
+    ((0,), (2,)),
+    ((1, 1), (1,)),
+    ((2,), ()),
+    ((3,), (3, -1)),
+)
+
+
+@e1.probe("accepts-what-does-not-fit")
+def accepts_all(a: Any, t: Trial) -> str | None:
+    for small, big in REFUSED[:5]:
+        attempt = t.attempt(lambda small=small, big=big: a.broadcast_view(t.randn(*small), big))
+        if attempt.error is None:
+            return (
+                f"{small} does not broadcast to {big}, but you returned a view of it: `as_strided` reads "
+                "whatever it is told to. Compare the sizes first and raise ValueError"
+            )
+    return None
+
+
+@e1.probe("other-exception")
+def other_exception(a: Any, t: Trial) -> str | None:
+    for small, big in REFUSED[:5]:
+        attempt = t.attempt(lambda small=small, big=big: a.broadcast_view(t.randn(*small), big))
+        if attempt.raised(RuntimeError, IndexError, AssertionError, TypeError) and not attempt.raised(
+            NotImplementedError
+        ):
+            return (
+                f"{small} → {big} raised {type(attempt.error).__name__} ({attempt.error}); asked for is "
+                "ValueError: compare number of axes and sizes yourself before anything else"
+            )
+    return None
+
+
+# ---- unbroadcast: known mistakes ------------------------------------------------------------------------
+
+
+@e1.probe("only-new-axes-summed")
+def only_new_axes(a: Any, t: Trial) -> str | None:
+    g = torch.ones(3, 4)
+    attempt = t.attempt(lambda: a.unbroadcast(g, (3, 1)))
+    if attempt.error is None and attempt.value.shape == (3, 4):
+        return (
+            "unbroadcast from (3, 4) to (3, 1) came back with shape (3, 4): you only sum the axes that "
+            "were added in front. Where `shape` has a 1 and g has more, sum too, with keepdim"
+        )
+    return None
+
+
+@e1.probe("mean-instead-of-sum")
+def mean(a: Any, t: Trial) -> str | None:
+    g = torch.tensor([[1.0, 2.0, 3.0, 6.0]]).repeat(3, 1)
+    for shape in ((3, 1), (4,)):
+        factor = 4 if shape == (3, 1) else 3
+        result = a.unbroadcast(g, shape).flatten()
+        total = g.sum(1) if shape == (3, 1) else g.sum(0)
+        if same(result * factor, total):
+            return (
+                f"your adjoint is off by the broadcast factor {factor}: (3, 4) → {shape} gave "
+                f"{numbers(result)}, expected {numbers(total)}. The gradient is a sum over all places that "
+                "read the element, not a mean"
+            )
+    return None
+
+
+@e1.probe("sum-over-no-axis")
+def no_axis(a: Any, t: Trial) -> str | None:
+    g = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
+    if same(a.unbroadcast(g, (2, 2)).flatten(), torch.tensor([10.0])):
+        return (
+            "nothing was broadcast from (2, 2) to (2, 2), yet everything was summed: `g.sum(dim=())` does "
+            "not sum over no axis, it sums over all. Skip the sum when the list of axes is empty"
+        )
+    return None
+
+
+@e1.probe("axis-disappears")
+def axis_disappears(a: Any, t: Trial) -> str | None:
+    for big, small in (((3, 4), (3, 1)), ((1, 4), (1, 4)), ((2, 1), (2, 1))):
+        result = a.unbroadcast(torch.ones(big), small)
+        if result.dim() < len(small):
+            return (
+                f"unbroadcast from {big} to {small} came back with shape {tuple(result.shape)}: an axis of "
+                "size 1 is an axis. Sum it with keepdim=True"
+            )
+    return None
+
+
+@e1.probe("axis-stays")
+def axis_stays(a: Any, t: Trial) -> str | None:
+    result = a.unbroadcast(torch.ones(2, 3), (3,))
+    if result.shape == (1, 3):
+        return (
+            "unbroadcast from (2, 3) to (3,) came back with shape (1, 3): an axis that was added must go, "
+            "without keepdim"
+        )
+    return None
+
+
+@e1.probe("wrong-axis-summed")
+def wrong_axis(a: Any, t: Trial) -> str | None:
+    g = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
+    if same(a.unbroadcast(g, (2,)), torch.tensor([3.0, 7.0])):
+        return (
+            "unbroadcast of [[1, 2], [3, 4]] to (2,) gave [3, 7], expected [4, 6]: shapes line up at the "
+            "right, so the axis in front is the one that was added"
+        )
+    return None
+
+
+@e1.probe("picks-one-instead-of-summing")
+def picks_one(a: Any, t: Trial) -> str | None:
+    g = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
+    if same(a.unbroadcast(g, (2,)), g[0]) or same(a.unbroadcast(g, (2, 1)), g[:, :1]):
+        return (
+            "you picked one of the gradients: an element that was read in several places receives the sum "
+            "of all of them"
+        )
+    return None
+
+
+# ---- what must hold -------------------------------------------------------------------------------------
+
+
+@e1.property("broadcast_view shows the right values", points=3)
+def right_values(a: Any, t: Trial) -> None:
+    for small, big in shape_pairs(t, 100):
+        x = t.randn(*small)
+        t.equal(a.broadcast_view(x, big), expected_view(t, x, big))
+
+
+@e1.property("without a copy", points=3)
+def zero_copy(a: Any, t: Trial) -> None:
+    for small, big in [((2, 1), (2, 3)), ((3,), (2, 3)), ((), (4,)), *shape_pairs(t, 60)]:
+        x = t.randn(*small)
+        view, expected = a.broadcast_view(x, big), expected_view(t, x, big)
+        t.that(
+            view.numel() == 0 or view.data_ptr() == x.data_ptr(),
+            f"{small} → {big} does not read the storage of x: it was copied",
+        )
+        for axis, size in enumerate(view.shape):
+            if size > 1 and view.numel():
+                t.equal(
+                    view.stride()[axis], expected.stride()[axis], f"stride of axis {axis} of {small} → {big}"
+                )
+
+
+@e1.property("any layout and dtype", points=3)
+def any_layout(a: Any, t: Trial) -> None:
+    for shape in ((3,), (2, 3), (3, 1), (2, 1, 3)):
+        for _layout, x in layouts(t, *shape):
+            for big in (
+                x.shape,
+                (2, *x.shape),
+                (*x.shape[:-1], max(x.shape[-1], 3 if x.shape[-1] == 1 else 1)),
+            ):
+                view = a.broadcast_view(x, tuple(big))
+                t.equal(view, expected_view(t, x, tuple(big)))
+                t.that(view.data_ptr() == x.data_ptr(), f"{tuple(x.shape)} → {tuple(big)} was copied")
+    for dtype in (torch.int64, torch.bool, torch.float16, torch.complex64):
+        x = t.randn(3, 1).to(dtype)
+        t.equal(a.broadcast_view(x, (2, 3, 4)), expected_view(t, x, (2, 3, 4)))
+
+
+@e1.property("ValueError where shapes do not fit", points=2)
+def refuses(a: Any, t: Trial) -> None:
+    for small, big in (*REFUSED, ((3,), (-1, 3)), ((1,), (-2,))):
+        t.raises(
+            ValueError,
+            lambda small=small, big=big: a.broadcast_view(t.randn(*small), big),
+            f"{small} → {big}",
+        )
+
+
+@e1.property("unbroadcast is the adjoint: ⟨Bx, g⟩ = ⟨x, Bᵀg⟩", points=4)
+def adjoint(a: Any, t: Trial) -> None:
+    for small, big in shape_pairs(t, 200):
+        x, g = t.randn(*small), t.randn(*big)
+        back = a.unbroadcast(g, small)
+        with t.oracle():
+            t.equal(back, g.sum_to_size(small))
+        left, right = inner(expected_view(t, x, big), g), inner(x, back)
+        t.equal(right, left, f"⟨x, Bᵀg⟩ against ⟨Bx, g⟩ for {small} → {big}", rtol=1e-9, atol=1e-9)
+    g = t.randn(4, 3, dtype=torch.float32).T
+    t.equal(a.unbroadcast(g, (1, 4)), g.sum(0, keepdim=True))
+
+
+@e1.reward
+def address_maps(a: Any) -> None:
+    """Which place in the storage does each element of the learner's views read?"""
+    storage = torch.arange(12.0)
+    cases = {
+        "x[:4] as (3, 4)": (storage[:4], (3, 4)),
+        "column x[3:6] as (3, 4)": (storage[3:6, None], (3, 4)),
+        "transposed (3, 4), untouched": (storage.reshape(4, 3).T, (3, 4)),
+    }
+    fig, axes = panels(1, 3, height=2.3)
+    for ax, (title, (x, shape)) in zip(axes, cases.items(), strict=True):
+        view = a.broadcast_view(x, shape)
+        rows, columns = torch.meshgrid(torch.arange(3), torch.arange(4), indexing="ij")
+        address = view.storage_offset() + rows * view.stride(0) + columns * view.stride(1)
+        heatmap(ax, address, limits=(0, 11), title=f"{title}\nstrides {view.stride()}")
+        ax.set_axis_off()
+    reads = a.unbroadcast(torch.ones(3, 4), (4,))
+    show(
+        fig,
+        caption=(
+            "Each cell shows the address that your view reads: one storage of 12 numbers, three ways to "
+            f"read it. In the first picture each number is read {reads[0]:.0f} times: that is what "
+            "`unbroadcast` of ones counts."
+        ),
+        alt=(
+            "Three 3 by 4 tables of addresses. In the first all rows are 0 1 2 3, in the second all "
+            "columns are 3 4 5, in the third the addresses 0 to 11 run down the columns."
+        ),
+    )

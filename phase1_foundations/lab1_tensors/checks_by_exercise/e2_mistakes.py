@@ -1,0 +1,499 @@
+"""The known mistakes of E2, each by its signature on a tiny computation."""
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from courseware.check import Exercise, Trial
+from courseware.check.observe import observe, same_storage
+from phase1_foundations.lab1_tensors.checks_by_exercise.tools import numbers, same
+
+PROBES: list[tuple[str, Callable[[Any, Trial], str | None]]] = []
+
+
+def probe(diagnosis: str) -> Callable[[Any], Any]:
+    def register(run: Any) -> Any:
+        PROBES.append((diagnosis, run))
+        return run
+
+    return register
+
+
+def add_probes(exercise: Exercise) -> None:
+    """Register all of them, in the order in which they stand here."""
+    for diagnosis, run in PROBES:
+        exercise.probe(diagnosis)(run)
+
+
+def scalar(value: float) -> Tensor:
+    return torch.tensor(value, dtype=torch.float64)
+
+
+def slope(a: Any, f: Callable[[Any], Any], x: Tensor, seed: Tensor | None = None) -> Tensor:
+    """The gradient that the learner's tape finds for f at x."""
+    v = a.Var(x)
+    f(v).backward(seed)
+    return v.grad
+
+
+# ---- the node itself ------------------------------------------------------------------------------------
+
+
+@probe("copies-its-data")
+def copies_data(a: Any, t: Trial) -> str | None:
+    data = t.randn(3)
+    held = a.Var(data).data
+    if isinstance(held, Tensor) and not same_storage(held, data):
+        return (
+            "Var(data) holds a copy of its tensor: `torch.tensor(t)` and `.clone()` copy. Keep the tensor "
+            "itself, and make one only from a Python number"
+        )
+    return None
+
+
+@probe("gradient-starts-at-zero")
+def starts_at_zero(a: Any, t: Trial) -> str | None:
+    v = a.Var(t.randn(3))
+    if isinstance(v.grad, Tensor | float | int):
+        return (
+            "a new Var has grad 0, expected None: None says “no gradient has arrived”, which is how a "
+            "learner sees that a parameter is not connected"
+        )
+    return None
+
+
+@probe("asks-torch-for-gradients")
+def asks_torch(a: Any, t: Trial) -> str | None:
+    v = a.Var(t.randn(3))
+    if v.data.requires_grad or (v * v).data.requires_grad:
+        return (
+            "your data requires a gradient of torch, whose autograd then records everything beside your "
+            "own tape"
+        )
+    return None
+
+
+@probe("T-is-a-method")
+def t_method(a: Any, t: Trial) -> str | None:
+    if callable(a.Var(t.randn(2, 3)).T):
+        return "`v.T` gave a method: T is used without brackets, so it needs `@property` above its `def`"
+    return None
+
+
+@probe("changes-its-data")
+def changes_data(a: Any, t: Trial) -> str | None:
+    x, y = t.randn(2, 2), t.randn(2, 2)
+    for text, run in {
+        "a + b": lambda p, q: p + q,
+        "a * b": lambda p, q: p * q,
+        "a - b": lambda p, q: p - q,
+        "a.relu()": lambda p, q: p.relu(),
+        "a.exp()": lambda p, q: p.exp(),
+        "a.tanh()": lambda p, q: p.tanh(),
+    }.items():
+        left, right = x.clone(), y.clone()
+        p, q = a.Var(left), a.Var(right)
+        run(p, q).backward(torch.ones_like(x))
+        if not (same(left, x) and same(right, y) and same(p.data, x) and same(q.data, y)):
+            return (
+                f"`{text}` changed the data of its operand: operations make new tensors, so no `+=` and no "
+                "`relu_()`"
+            )
+    return None
+
+
+@probe("number-on-the-left")
+def number_on_left(a: Any, t: Trial) -> str | None:
+    v = a.Var(scalar(4.0))
+    cases: dict[str, tuple[Callable[[], Any], float]] = {
+        "2 + v": (lambda: 2 + v, 6.0),
+        "2 - v": (lambda: 2 - v, -2.0),
+        "2 * v": (lambda: 2 * v, 8.0),
+        "2 / v": (lambda: 2 / v, 0.5),
+    }
+    for text, (run, expected) in cases.items():
+        attempt = t.attempt(run)
+        if attempt.raised(TypeError, AttributeError):
+            return (
+                f"`{text}` raised {type(attempt.error).__name__}: with the number on the left Python asks "
+                "the Var for the reflected operation (`__radd__`, `__rsub__`, `__rmul__`, "
+                "`__rtruediv__`), and numbers have no `.data`"
+            )
+        if attempt.error is None and not same(attempt.value.data, scalar(expected)):
+            return (
+                f"`{text}` with v = 4 gave {attempt.value.data.item():g}, expected {expected:g}: mind "
+                "which side the number is on"
+            )
+    return None
+
+
+# ---- adding up ------------------------------------------------------------------------------------------
+
+
+@probe("overwrites-gradients")
+def overwrites(a: Any, t: Trial) -> str | None:
+    if same(slope(a, lambda v: v * 5, scalar(3.0)), scalar(5.0)):
+        square = slope(a, lambda v: v * v, scalar(3.0))
+        double = slope(a, lambda v: v + v, scalar(3.0))
+        if same(square, scalar(3.0)) or same(double, scalar(1.0)):
+            return (
+                f"x * x at x = 3: your gradient is {square.item():g}, expected 6. A node that is used "
+                "twice gets two contributions, and they add up: yours overwrites the first (`=` where a "
+                "sum is needed)"
+            )
+    return None
+
+
+@probe("gradients-share-memory")
+def share_memory(a: Any, t: Trial) -> str | None:
+    p, q = a.Var(t.randn(3)), a.Var(t.randn(3))
+    seed = torch.ones(3, dtype=torch.float64)
+    y = p + q
+    y.backward(seed)
+    before = q.grad.clone()
+    (p * 1).backward(torch.ones(3, dtype=torch.float64))
+    if not same(q.grad, before) or not same(seed, torch.ones(3)):
+        other = "the seed that I passed in" if not same(seed, torch.ones(3)) else "q.grad"
+        return (
+            f"y = p + q; y.backward(seed), then another backward through p alone changed {other}: `+` "
+            "hands the *same* tensor to both, and `grad += …` writes into it. Use `grad = grad + …`, or "
+            "keep a copy"
+        )
+    p, q = a.Var(scalar(1.0)), a.Var(scalar(1.0))
+    ((p + q) + p * 3).backward()
+    if same(p.grad, scalar(4.0)) and same(q.grad, scalar(4.0)):
+        return (
+            "(p + q) + p * 3 gave q the gradient 4, expected 1: `+` hands the *same* tensor to both "
+            "operands, and `+=` on one of them changes the other. Use `grad = grad + …`"
+        )
+    return None
+
+
+@probe("forgets-earlier-passes")
+def forgets(a: Any, t: Trial) -> str | None:
+    v = a.Var(scalar(3.0))
+    (v * 2).backward()
+    (v * 5).backward()
+    if same(v.grad, scalar(5.0)):
+        return (
+            "(v * 2).backward() and then (v * 5).backward() left v.grad = 5, expected 2 + 5 = 7: "
+            "gradients add up from pass to pass, until somebody sets v.grad = None"
+        )
+    return None
+
+
+@probe("old-gradients-travel-again")
+def stale(a: Any, t: Trial) -> str | None:
+    v = a.Var(scalar(1.0))
+    y = (v * 2) * 3
+    y.backward()
+    y.backward()
+    if same(v.grad, scalar(12.0)):
+        return None
+    once = slope(a, lambda v: (v * 2) * 3, scalar(1.0))
+    if same(once, scalar(6.0)) and v.grad is not None and v.grad.numel() == 1:
+        return (
+            f"y = (v * 2) * 3: two calls of y.backward() left {v.grad.item():g}, expected 6 + 6 = 12. What "
+            "inner nodes kept from the first pass travelled through the graph again: each pass needs "
+            "inner gradients that start empty"
+        )
+    return None
+
+
+# ---- order ----------------------------------------------------------------------------------------------
+
+
+@probe("walks-every-path")
+def every_path(a: Any, t: Trial) -> str | None:
+    def calls(doublings: int) -> int:
+        y = v = a.Var(scalar(1.0))
+        for _ in range(doublings):
+            y = y + y
+        with observe() as seen:
+            y.backward()
+        return sum(seen.calls.values()) if same(v.grad, scalar(2.0**doublings)) else 0
+
+    few, many = calls(4), calls(9)
+    if few and many > 12 * few:
+        return (
+            f"y = y + y repeated 4 times took {few} tensor operations on the way back, repeated 9 times "
+            f"{many}: you walk every *path* to the leaf, and paths double at each step. Visit each node "
+            "once, when its gradient is complete"
+        )
+    return None
+
+
+@probe("not-in-topological-order")
+def wrong_order(a: Any, t: Trial) -> str | None:
+    diamonds: dict[str, tuple[Callable[[Any], Any], float]] = {
+        "b = v * 2; y = b + b * 3": (lambda v: (lambda b: b + b * 3)(v * 2), 8.0),
+        "b = v * 2; y = b * 3 + b": (lambda v: (lambda b: b * 3 + b)(v * 2), 8.0),
+        "b = v * 2; c = b * 3; y = (c + b) + c": (
+            lambda v: (lambda b: (lambda c: (c + b) + c)(b * 3))(v * 2),
+            14.0,
+        ),
+        "b = v * 2; y = b + (b * 3 + 1) * 5": (lambda v: (lambda b: b + (b * 3 + 1) * 5)(v * 2), 32.0),
+        "b = v * 2; y = (b * 3 + 1) * 5 + b": (lambda v: (lambda b: (b * 3 + 1) * 5 + b)(v * 2), 32.0),
+    }
+    if not same(slope(a, lambda v: (v * 2) * 3 + 1, scalar(1.0)), scalar(6.0)):
+        return None
+    for text, (f, expected) in diamonds.items():
+        found = slope(a, f, scalar(1.0))
+        if found is not None and found.numel() == 1 and not same(found, scalar(expected)):
+            return (
+                f"{text}: the gradient of v is {found.item():g}, expected {expected:g}. Node b was "
+                "back-propagated before all its consumers had contributed, or more than once. Go through "
+                "the nodes in reverse topological order"
+            )
+    return None
+
+
+@probe("recursion")
+def recursion(a: Any, t: Trial) -> str | None:
+    limit = sys.getrecursionlimit()
+    y = v = a.Var(scalar(1.0))
+    for _ in range(2 * limit + 1_000):  # as deep as it needs to be: the property goes to 20,000
+        y = y + 1
+    attempt = t.attempt(lambda: y.backward())
+    changed, now = sys.getrecursionlimit() != limit, sys.getrecursionlimit()
+    sys.setrecursionlimit(limit)
+    if attempt.raised(RecursionError) or changed:
+        how = f"Python's recursion limit was moved to {now:,}" if changed else "RecursionError"
+        return (
+            f"{how} on a chain of 20,000 operations: replace the recursion by a loop with an explicit stack"
+        )
+    if attempt.error is None and v.grad is None:
+        return "after a long chain of operations the leaf has no gradient"
+    return None
+
+
+# ---- shapes ---------------------------------------------------------------------------------------------
+
+
+@probe("gradient-not-summed-back")
+def not_unbroadcast(a: Any, t: Trial) -> str | None:
+    for text, run in {
+        ("+"): lambda p, q: p + q,
+        "*": lambda p, q: p * q,
+        "-": lambda p, q: p - q,
+        "/": lambda p, q: p / q,
+    }.items():
+        for shape in ((3,), (4, 1), ()):
+            p, q = a.Var(t.rand(4, 3, low=1, high=2)), a.Var(t.rand(*shape, low=1, high=2))
+            attempt = t.attempt(
+                lambda run=run, p=p, q=q: run(p, q).backward(torch.ones(4, 3, dtype=torch.float64))
+            )
+            if attempt.error is None and isinstance(q.grad, Tensor) and q.grad.shape != q.data.shape:
+                return (
+                    f"(4, 3) {text} {shape}: the second operand's grad has shape {tuple(q.grad.shape)}, "
+                    f"its data has shape {shape}. It was broadcast on the way forward, so sum over the "
+                    "broadcast axes on the way back"
+                )
+    return None
+
+
+@probe("matmul-not-transposed")
+def matmul(a: Any, t: Trial) -> str | None:
+    x, w, g = t.randn(2, 2), t.randn(2, 2), t.randn(2, 2)
+    p, q = a.Var(x), a.Var(w)
+    (p @ q).backward(g)
+    if not (same(p.grad, g @ w.T) and same(q.grad, x.T @ g)) and p.grad.shape == q.grad.shape == (2, 2):
+        which = "W̄ must be Xᵀ @ Ȳ" if same(p.grad, g @ w.T) else "X̄ must be Ȳ @ Wᵀ, and W̄ must be Xᵀ @ Ȳ"
+        return (
+            f"the gradients of X @ W are wrong: {which}. With X [N, K] and W [K, M] only this order fits "
+            "the shapes"
+        )
+    return None
+
+
+@probe("matmul-shapes")
+def matmul_shapes(a: Any, t: Trial) -> str | None:
+    p, q = a.Var(t.randn(2, 3)), a.Var(t.randn(3, 4))
+    y = p @ q
+    attempt = t.attempt(lambda: y.backward(t.randn(2, 4)))
+    if attempt.raised(RuntimeError) and (
+        "mat1 and mat2" in str(attempt.error) or "size" in str(attempt.error)
+    ):
+        return (
+            "X @ W with shapes (2, 3) and (3, 4): the way back multiplies matrices that do not fit. "
+            "X̄ must be Ȳ @ Wᵀ, and W̄ must be Xᵀ @ Ȳ"
+        )
+    return None
+
+
+@probe("sum-gradient-not-spread")
+def sum_spread(a: Any, t: Trial) -> str | None:
+    v = a.Var(t.randn(2, 3))
+    v.sum().backward()
+    if isinstance(v.grad, Tensor) and v.grad.shape != (2, 3):
+        return (
+            f"v.sum() of a (2, 3): the gradient has shape {tuple(v.grad.shape)}. Each element gets the "
+            "gradient of the sum"
+        )
+    return None
+
+
+@probe("sum-along-an-axis")
+def sum_axis(a: Any, t: Trial) -> str | None:
+    seed = torch.tensor([1.0, 10.0], dtype=torch.float64)
+    rows = slope(a, lambda v: v.sum(dim=1), t.randn(2, 2), seed)
+    if same(rows, torch.tensor([[1.0, 10.0], [1.0, 10.0]])):
+        return (
+            "v.sum(dim=1) with the seed [1, 10]: row 0 should get 1 and row 1 should get 10, you gave "
+            "[[1, 10], [1, 10]]. Put the summed axis back (`g.unsqueeze(dim)`) before g is broadcast"
+        )
+    return None
+
+
+@probe("sum-kept-axis")
+def sum_kept(a: Any, t: Trial) -> str | None:
+    kept = a.Var(t.randn(2, 3)).sum(dim=1, keepdim=True)
+    if kept.data.shape != (2, 1):
+        return f"v.sum(dim=1, keepdim=True) of a (2, 3) has shape {tuple(kept.data.shape)}, expected (2, 1)"
+    attempt = t.attempt(lambda: slope(a, lambda v: v.sum(dim=1, keepdim=True), t.randn(2, 3), t.randn(2, 1)))
+    if attempt.raised(RuntimeError, IndexError):
+        return (
+            f"the way back of v.sum(dim=1, keepdim=True) raised {type(attempt.error).__name__}: with "
+            "keepdim the axis is still there, so `unsqueeze` only without"
+        )
+    return None
+
+
+@probe("view-of-a-transpose")
+def view_of_transpose(a: Any, t: Trial) -> str | None:
+    attempt = t.attempt(lambda: slope(a, lambda v: v.T.reshape(6), t.randn(2, 3), t.randn(6)))
+    if attempt.raised(RuntimeError) and "view" in str(attempt.error):
+        return (
+            "v.T.reshape(6) failed: `.view` needs contiguous memory, and a transpose has none. Use `.reshape`"
+        )
+    return None
+
+
+# ---- calculus -------------------------------------------------------------------------------------------
+
+
+@probe("relu-masked-by-the-gradient")
+def relu_by_gradient(a: Any, t: Trial) -> str | None:
+    found = slope(a, lambda v: v.relu(), torch.tensor([2.0, -2.0]), torch.tensor([-1.0, 1.0]))
+    if found is not None and same(found, torch.tensor([0.0, 1.0])):
+        return (
+            "relu at 2 with the seed −1 gave 0, expected −1; and at −2 it let 1 through: you mask by the "
+            "sign of the *gradient*. What counts is whether the input was positive"
+        )
+    if found is not None and same(found, torch.tensor([0.0, 0.0])):
+        return (
+            "relu at 2 with the seed −1 gave 0, expected −1: negative gradients pass too. "
+            "What counts is whether the input was positive"
+        )
+    return None
+
+
+@probe("relu-without-a-mask")
+def relu_unmasked(a: Any, t: Trial) -> str | None:
+    if same(slope(a, lambda v: v.relu(), torch.tensor([2.0, -2.0]), torch.ones(2)), torch.ones(2)):
+        return (
+            "relu at −2 has slope 1 in your tape, expected 0: where the input is not positive nothing "
+            "comes back"
+        )
+    return None
+
+
+@probe("relu-at-zero")
+def relu_zero(a: Any, t: Trial) -> str | None:
+    found = slope(a, lambda v: v.relu(), torch.tensor([0.0, 1.0]), torch.ones(2))
+    if not same(found, torch.tensor([0.0, 1.0])) and same(found[1], torch.tensor(1.0)):
+        return (
+            f"the slope of relu at exactly 0 is {found[0].item():g}, asked for is 0, torch's convention: "
+            "the mask is x > 0"
+        )
+    return None
+
+
+@probe("ignores-the-incoming-gradient")
+def ignores_incoming(a: Any, t: Trial) -> str | None:
+    x = torch.tensor([0.5, 1.0], dtype=torch.float64)
+    for text, run in {**SLOPES, "a * 3": (lambda v: v * 3, lambda x: 0 * x + 3)}.items():
+        one = slope(a, run[0], x, torch.ones_like(x))
+        if same(one, run[1](x)) and same(slope(a, run[0], x, torch.ones_like(x) * 2), one):
+            return (
+                f"`{text}`: seed 1 and seed 2 gave the same gradient {numbers(one)}. The chain rule "
+                "multiplies: each share is the incoming gradient *times* the derivative, and "
+                "`backward(seed)` starts from the seed"
+            )
+    return None
+
+
+SLOPES: dict[str, tuple[Callable[[Any], Any], Callable[[Tensor], Tensor]]] = {
+    "exp": (lambda v: v.exp(), lambda x: x.exp()),
+    "log": (lambda v: v.log(), lambda x: 1 / x),
+    "tanh": (lambda v: v.tanh(), lambda x: 1 - x.tanh() ** 2),
+    "** 3": (lambda v: v**3, lambda x: 3 * x**2),
+    "** 0.5": (lambda v: v**0.5, lambda x: 0.5 * x**-0.5),
+    "1 /": (lambda v: 1 / v, lambda x: -1 / x**2),
+    "negation": (lambda v: -v, lambda x: 0 * x - 1),
+}
+
+
+def _calculus(name: str) -> None:
+    @probe(f"derivative-of-{name.replace(' ', '')}")
+    def derivative(a: Any, t: Trial) -> str | None:
+        run, exact = SLOPES[name]
+        x = torch.tensor([0.5, 1.25], dtype=torch.float64)
+        found = slope(a, run, x, torch.ones_like(x))
+        if isinstance(found, Tensor) and found.shape == (2,) and not same(found, exact(x)):
+            return (
+                f"the derivative of `{name}` at 0.5 and 1.25 came out as {numbers(found)}, expected "
+                f"{numbers(exact(x))}"
+            )
+        return None
+
+
+for _name in SLOPES:
+    _calculus(_name)
+
+
+@probe("derivative-of-a-quotient")
+def quotient(a: Any, t: Trial) -> str | None:
+    p, q = a.Var(scalar(3.0)), a.Var(scalar(2.0))
+    (p / q).backward()
+    if not (same(p.grad, scalar(0.5)) and same(q.grad, scalar(-0.75))):
+        return (
+            f"a / b at 3 / 2: gradients {p.grad.item():g} and {q.grad.item():g}, expected 1/b = 0.5 and "
+            "−a/b² = −0.75"
+        )
+    return None
+
+
+@probe("derivative-of-a-difference")
+def a_difference(a: Any, t: Trial) -> str | None:
+    p, q = a.Var(scalar(3.0)), a.Var(scalar(2.0))
+    (p - q).backward()
+    if not (same(p.grad, scalar(1.0)) and same(q.grad, scalar(-1.0))):
+        return f"a - b: gradients {p.grad.item():g} and {q.grad.item():g}, expected 1 and −1"
+    return None
+
+
+@probe("derivative-of-a-product")
+def a_product(a: Any, t: Trial) -> str | None:
+    p, q = a.Var(scalar(3.0)), a.Var(scalar(2.0))
+    (p * q).backward()
+    if not (same(p.grad, scalar(2.0)) and same(q.grad, scalar(3.0))):
+        return f"a * b at 3 * 2: gradients {p.grad.item():g} and {q.grad.item():g}, expected b = 2 and a = 3"
+    return None
+
+
+# ---- the seed -------------------------------------------------------------------------------------------
+
+
+@probe("no-seed-needed")
+def no_seed(a: Any, t: Trial) -> str | None:
+    y = a.Var(t.randn(3)) * 2
+    if t.attempt(lambda: y.backward()).error is None:
+        return (
+            "backward() of a result of shape (3,) ran without a seed: which of the three numbers is to be "
+            "differentiated? Raise ValueError unless the result holds a single number"
+        )
+    return None
