@@ -1,7 +1,7 @@
 """Checkpoints of a model spread over ranks: each rank writes its shards, any number of ranks can read them.
 
-Torch's distributed checkpoint does the sharding. This adds what a training run needs around it: a folder appears
-under its name only when every rank has finished, the newest complete one is found, old ones are removed.
+Torch's distributed checkpoint does the sharding. This adds what a training run needs around it: a folder
+appears under its name only when every rank has finished, the newest complete one is found, old ones go.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.distributed.checkpoint as dcp
 from torch import nn
 from torch.distributed.checkpoint.state_dict import get_state_dict, set_state_dict
+from torch.distributed.checkpoint.state_dict_loader import load
+from torch.distributed.checkpoint.state_dict_saver import save
 
 from shared.distributed.environment import barrier, is_main
 
@@ -35,7 +36,7 @@ def save_sharded(
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(parents=True)
     barrier()
-    dcp.save(_state(model, optimizer, step), checkpoint_id=unfinished)
+    save(_state(model, optimizer, step), checkpoint_id=unfinished)
     barrier()
     if is_main():
         shutil.rmtree(final, ignore_errors=True)
@@ -57,7 +58,7 @@ def load_sharded(folder: Path | str, model: nn.Module, optimizer: torch.optim.Op
             f"no complete sharded checkpoint in {folder}: expected folders like step-000000100"
         )
     state = _state(model, optimizer, 0)
-    dcp.load(state, checkpoint_id=found[-1])
+    load(state, checkpoint_id=found[-1])
     set_state_dict(model, optimizer, model_state_dict=state["model"], optim_state_dict=state["optimizer"])
     return int(state["step"])
 
