@@ -4,11 +4,11 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
 
 from courseware.source import Course, LabFolder
+from courseware.workspace.choose import known_exercise
 from courseware.workspace.documents import (
     Document,
     documents,
@@ -84,7 +84,7 @@ class Workspace:
             doc = next((doc for doc in docs if doc.name.endswith("/exercises")), None)
             if doc is None:
                 raise WorkspaceError(f"lab {lab.number} has no exercises yet")
-            return [self._restore(doc, _known(exercise, exercises_in(doc.new), lab))]
+            return [self._restore(doc, known_exercise(exercise, exercises_in(doc.new), lab.number))]
 
     # ---- one notebook ---------------------------------------------------------------------------------
 
@@ -225,12 +225,3 @@ def _read_base(path: Path) -> Json | None:
 
 def _age(path: Path) -> float:
     return path.stat().st_mtime
-
-
-def _known(exercise: str, keys: list[str], lab: LabFolder) -> str:
-    wanted = exercise.strip().upper()
-    if wanted in keys:
-        return wanted
-    close = get_close_matches(wanted, keys, n=1, cutoff=0.4)
-    advice = f"did you mean {close[0]}?" if close else f"it has {', '.join(keys)}"
-    raise WorkspaceError(f"lab {lab.number} has no exercise {exercise!r}; {advice}")

@@ -1,0 +1,1 @@
+"""One module a command: EXAMPLES, `arguments(parser)` and `run(options) -> exit code`."""
