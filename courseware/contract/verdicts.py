@@ -55,12 +55,10 @@ def verdict_follows_objects(bench: Bench, key: str) -> Iterator[str]:
             yield f"{key} passes although {name} is only a stub: the check does not use it"
     for wrong in bench.misconceptions(key)[:1]:
         mistaken = bench.mistaken(wrong)
-        verdicts = [bench.run(key, objects, seed).passed for objects in (right, mistaken, right, mistaken)]
-        if verdicts != [True, False, True, False]:
-            yield (
-                f"{key}: right, wrong, right, wrong gives {['rejected', 'passed'][verdicts[0]]} and so on "
-                f"{verdicts}: the verdict does not follow the objects"
-            )
+        passed = [bench.run(key, objects, seed).passed for objects in (right, mistaken, right, mistaken)]
+        if passed != [True, False, True, False]:
+            verdicts = ", ".join("passed" if each else "rejected" for each in passed)
+            yield f"{key}: right, wrong, right, wrong are {verdicts}: the verdict does not follow the objects"
 
 
 def _brief(report: Report) -> str:

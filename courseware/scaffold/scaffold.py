@@ -9,6 +9,7 @@ from pathlib import Path
 from courseware.source import Course, LabFolder
 
 TEMPLATE = Path(__file__).parent / "lab-template"
+PROJECT = Path(__file__).parent / "project-template"  # what a project has besides
 _KEY = re.compile(r"phase([1-9]\d*)_[a-z0-9_]+/(?:lab|project)([1-9]\d*)_[a-z0-9_]+$")
 
 
@@ -35,8 +36,10 @@ def new_lab(course: Course, key: str, *, title: str | None = None) -> LabFolder:
     if folder.exists():
         raise ScaffoldError(f"{folder} exists already; choose another name or remove it")
     words = title or folder.name.split("_", 1)[1].replace("_", " ").capitalize()
-    shutil.copytree(TEMPLATE, folder, ignore=shutil.ignore_patterns("__pycache__"))
-    for path in sorted(folder.iterdir()):
+    templates = [TEMPLATE, PROJECT] if folder.name.startswith("project") else [TEMPLATE]
+    for template in templates:
+        shutil.copytree(template, folder, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         text = path.read_text(encoding="utf-8")
         for placeholder, value in _replacements(key, number, words).items():
             text = text.replace(placeholder, value)

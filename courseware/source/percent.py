@@ -18,7 +18,7 @@ from courseware.source.markers import check_markers
 from courseware.source.model import EXERCISE_KEYS, Cell, ExerciseInfo, Kind, LabSource, Role, SourceError
 from courseware.source.options import read_options
 from courseware.source.parameters import check_parameters
-from courseware.source.python import lines_inside_strings, parse, refuse_import_effects
+from courseware.source.python import lines_inside_strings, parse, refuse_import_effects, unguard
 
 _MARKER = re.compile(r"# %%(?:\s+(\[markdown\]))?(?:\s+(.*))?$")
 _OPTIONS = {
@@ -50,7 +50,7 @@ def read_solution(path: Path) -> LabSource:
     cells = []
     for raw in split(text, path):
         if raw.kind == "code":
-            parse(raw.text, path, raw.line)
+            unguard(raw.text, path, raw.line)  # each cell stands alone in a notebook: parse it as one
         cells.append(_cell(raw, ids, path))
     check_parameters(cells, path)
     check_markers(cells, path)

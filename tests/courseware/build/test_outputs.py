@@ -1,0 +1,136 @@
+"""Outputs: carried over while the code is the same, and free of what belongs to one machine or moment."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from courseware.build import ExecutionFailed, OutputError, build_course, build_lab
+from courseware.source import Course, LabFolder
+
+THEORY = """\
+# Lab 1.1 · Small — theory
+
+## Deep Dive
+
+```python
+print("one")
+print("two")
+object()
+```
+
+```python
+import warnings
+from pathlib import Path
+print(Path.cwd())
+```
+"""
+SOLUTION = """\
+# %% [markdown]
+# # Lab 1.1 · Small
+
+# %%
+import os
+
+if __name__ == "__main__":
+    print(os.environ["COURSEWARE_VALIDATE"])
+"""
+
+
+def make(root: Path, theory: str = THEORY, solution: str = SOLUTION) -> LabFolder:
+    folder = root / "phase1_foundations/lab1_small"
+    folder.mkdir(parents=True)
+    (root / "pyproject.toml").write_text("[tool.courseware]\n")
+    (folder / "theory.md").write_text(theory, encoding="utf-8")
+    (folder / "solution.py").write_text(solution, encoding="utf-8")
+    return Course(root).lab("1.1")
+
+
+def outputs(lab: LabFolder, name: str = "theory") -> list[list[dict[str, Any]]]:
+    cells = json.loads((lab.path / f"{name}.ipynb").read_text(encoding="utf-8"))["cells"]
+    return [cell["outputs"] for cell in cells if cell["cell_type"] == "code"]
+
+
+@pytest.fixture(scope="module")
+def executed(tmp_path_factory: pytest.TempPathFactory) -> LabFolder:
+    lab = make(tmp_path_factory.mktemp("course"))
+    assert [built.state for built in build_lab(lab, execute=True)] == ["executed", "written", "executed"]
+    return lab
+
+
+@pytest.fixture
+def copy(executed: LabFolder, tmp_path: Path) -> LabFolder:
+    lab = make(tmp_path)
+    for path in executed.path.glob("*.ipynb"):
+        (lab.path / path.name).write_bytes(path.read_bytes())
+    return lab
+
+
+def test_execution_stores_outputs_without_counts_addresses_or_this_machines_paths(
+    executed: LabFolder,
+) -> None:
+    first, second = outputs(executed)
+    assert first[0] == {"name": "stdout", "output_type": "stream", "text": ["one\n", "two\n"]}
+    assert first[1]["data"]["text/plain"] == ["<object at 0x…>"]
+    assert first[1]["execution_count"] is None
+    assert second[0]["text"] == ["phase1_foundations/lab1_small\n"]
+
+
+def test_solution_runs_in_validation_mode(executed: LabFolder) -> None:
+    assert outputs(executed, "solution")[0][0]["text"] == ["1\n"]
+
+
+def test_second_execution_gives_the_same_bytes(copy: LabFolder) -> None:
+    before = (copy.path / "theory.ipynb").read_bytes()
+    build_lab(copy, execute=True)
+    assert (copy.path / "theory.ipynb").read_bytes() == before
+
+
+def test_outputs_stay_when_only_prose_changes(copy: LabFolder) -> None:
+    before = outputs(copy)
+    copy.theory_path.write_text(THEORY.replace("## Deep Dive", "## Deeper\n\nMore."), encoding="utf-8")
+    assert build_lab(copy)[0].state == "written"
+    assert outputs(copy) == before
+
+
+def test_outputs_go_when_any_code_changes(copy: LabFolder) -> None:
+    copy.theory_path.write_text(THEORY.replace("import warnings\n", ""), encoding="utf-8")
+    build_lab(copy)
+    assert outputs(copy) == [[], []]
+
+
+def test_notebook_saved_by_jupyter_is_cleaned_by_the_next_build(copy: LabFolder) -> None:
+    path = copy.path / "theory.ipynb"
+    clean = path.read_bytes()
+    content = json.loads(clean)
+    for count, cell in enumerate(cell for cell in content["cells"] if cell["cell_type"] == "code"):
+        cell["execution_count"] = count
+        cell["metadata"]["execution"] = {"iopub.execute_input": "2024-01-01T00:00:00Z"}
+    path.write_text(json.dumps(content), encoding="utf-8")
+    build_lab(copy)
+    assert path.read_bytes() == clean
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ('import sys; print("careful", file=sys.stderr)', "deep-dive-2 writes to stderr: careful"),
+        ('print("/tmp/somewhere/file")', "prints a path of this machine: /tmp/somewhere/file"),
+    ],
+)
+def test_noise_is_refused(tmp_path: Path, code: str, words: str) -> None:
+    lab = make(tmp_path, theory=f"# Lab 1.1 · Small — theory\n\n## Deep Dive\n\n```python\n{code}\n```\n")
+    with pytest.raises(OutputError, match=words):
+        build_lab(lab, execute=True)
+
+
+def test_failing_cell_is_named_and_the_notebooks_are_still_built(tmp_path: Path) -> None:
+    lab = make(tmp_path, theory="# Lab 1.1 · Small — theory\n\n## Deep Dive\n\n```python\n1 / 0\n```\n")
+    with pytest.raises(ExecutionFailed, match=r"theory.ipynb, cell deep-dive-2: failed: ZeroDivisionError"):
+        build_lab(lab, execute=True)
+    assert len(list(lab.path.glob("*.ipynb"))) == 3
+    (problem,) = build_course(Course(tmp_path), execute=True).problems
+    assert problem.startswith("phase1_foundations/lab1_small/theory.ipynb, cell deep-dive-2")
