@@ -11,21 +11,15 @@ from types import FrameType
 from typing import NoReturn
 
 from courseware.jupyter.server import FIRST_PORT, LabProblem, LabServer
-from courseware.source import Course
-from courseware.workspace import Workspace
 
 ENDS = (signal.SIGINT, signal.SIGTERM)
 
 
-def open_course(
-    course: Course, home: Path, *, port: int = FIRST_PORT, open_browser: bool | None = None
-) -> int:
-    """Create the workspace where it is missing and serve it until Ctrl-C; the process's exit code.
+def open_course(home: Path, *, port: int = FIRST_PORT, open_browser: bool | None = None) -> int:
+    """Serve the workspace until Ctrl-C; the process's exit code. Raises LabProblem if it cannot.
 
-    Raises WorkspaceError or LabProblem, each with one line for the learner, if it cannot.
     Without a word from the caller a browser is opened only where somebody would see it.
     """
-    Workspace(course, home).create()
     if open_browser is None:
         open_browser = has_display(os.environ, sys.platform)
     for end in ENDS:

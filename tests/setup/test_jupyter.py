@@ -19,8 +19,6 @@ from courseware.jupyter.launch import has_display
 from courseware.jupyter.layout import FILE_NAME, seed_layout
 from courseware.jupyter.server import SETTINGS, server_environment
 
-ROOT = Path(__file__).parents[2]
-
 
 @pytest.fixture
 def home(tmp_path, monkeypatch) -> Path:
@@ -57,12 +55,12 @@ def test_a_taken_port_is_passed_over_and_the_person_keeps_a_clean_home(home):
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_ends_cleanly(home, end):
     code = (
-        "import sys; from pathlib import Path; from courseware.source import Course;"
+        "import sys; from pathlib import Path; "
         "from courseware.jupyter import open_course;"
-        "sys.exit(open_course(Course(Path(sys.argv[1])), Path(sys.argv[2])))"
+        "sys.exit(open_course(Path(sys.argv[1])))"
     )
     process = subprocess.Popen(
-        [sys.executable, "-c", code, ROOT, home], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", code, home], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     assert process.stdout is not None
     url = next(line.strip() for line in process.stdout if "?token=" in line)
