@@ -9,7 +9,7 @@ its signature.
 from typing import Final
 
 from jaxtyping import Bool, Float, Int
-from torch import Tensor
+from torch import SymInt, Tensor
 
 DIMENSIONS: Final[dict[str, str]] = {
     "B": "batch: independent examples",
@@ -53,12 +53,12 @@ class ShapeError(ValueError):
     """A tensor has another shape than the one that was asked for."""
 
 
-def expect(tensor: Tensor, shape: str, name: str, hint: str = "", **sizes: int) -> None:
+def expect(tensor: Tensor, shape: str, name: str, hint: str = "", **sizes: int | SymInt) -> None:
     """Raise one clear ``ShapeError`` unless ``tensor`` has the given shape.
 
     ``shape`` is written as in an annotation: ``expect(x, "B T D", "x", D=64)`` asks for three dimensions of
     which the last is 64. Letters without a size match anything; a leading ``*`` word matches any number of
-    dimensions.
+    dimensions. (A size is a symbol while ``torch.export`` traces.)
     """
     names = shape.split()
     anything_before = bool(names) and names[0].startswith("*")

@@ -14,7 +14,7 @@ from shared.losses.reduction import Reduction, at_least_float32, reduce
 from shared.shapes import ShapeError, expect
 
 Mining = Literal["all", "hard", "semi-hard"]
-Indices = Int[Tensor, "M"]
+Indices = Int[Tensor, "triplets"]
 
 
 def triplet_loss(

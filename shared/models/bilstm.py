@@ -4,7 +4,9 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from shared.config import option
 from shared.nn.embedding import TokenEmbedding
+from shared.nn.masks import real_tokens
 from shared.nn.pooling import Pooling, pool
 from shared.nn.recurrent import Recurrent
 from shared.nn.rules import Rule, initialise, standard_rules
@@ -15,14 +17,14 @@ from shared.shapes import Logits, Real, Tokens
 class BiLSTMConfig:
     """``hidden`` features of the state in each direction."""
 
-    vocabulary: int = 256
-    classes: int = 12
-    d_model: int = 64
-    hidden: int = 64
-    layers: int = 1
-    pooling: Pooling = "max"
-    dropout: float = 0.0
-    padding: int = 0
+    vocabulary: int = option(256, "how many token ids there are")
+    classes: int = option(12, "numbers that come out")
+    d_model: int = option(64, "features of a token")
+    hidden: int = option(64, "features of the state in each direction")
+    layers: int = option(1, "recurrent layers")
+    pooling: Pooling = option("max", "how states become one vector")
+    dropout: float = option(0.0, "between layers and before the last one")
+    padding: int = option(0, "token id of padding")
 
 
 class BiLSTM(nn.Module):
@@ -45,7 +47,7 @@ class BiLSTM(nn.Module):
 
     def forward(self, tokens: Tokens, real: Real | None = None) -> Logits:
         """``real`` is True at real tokens, which come first; without it, all that is not padding."""
-        real = tokens != self.config.padding if real is None else real
+        real = real_tokens(tokens, real, self.config.padding)
         states, _ = self.reader(self.embedding(tokens), real.sum(1))
         logits: Tensor = self.leave(self.dropout(pool(states, real, self.config.pooling)))
         return logits

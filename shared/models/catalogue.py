@@ -7,13 +7,13 @@
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
-from difflib import get_close_matches
+from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 import torch
 from torch import nn
 
+from shared.config import did_you_mean, from_dict, to_dict
 from shared.models.bilstm import BiLSTM, BiLSTMConfig
 from shared.models.cnn import CNN, CNNConfig
 from shared.models.residual_mlp import SIZES, ResidualMLP, ResidualMLPConfig
@@ -133,7 +133,7 @@ CATALOGUE: Final[dict[str, ModelInfo]] = {
 def model_info(name: str) -> ModelInfo:
     """What the catalogue knows of the model of that name."""
     if name not in CATALOGUE:
-        raise ValueError(f"no model is called {name!r}{_did_you_mean(name, CATALOGUE)}")
+        raise ValueError(f"no model is called {name!r}: {did_you_mean(name, list(CATALOGUE))}")
     return CATALOGUE[name]
 
 
@@ -147,18 +147,15 @@ def build(name: str, config: ModelConfig | Mapping[str, object] | None = None) -
 
 
 def configure(name: str, config: ModelConfig | Mapping[str, object] | None = None) -> ModelConfig:
-    """The complete configuration that ``build`` would use."""
+    """The complete configuration that ``build`` would use.
+
+    In a mapping, an unknown key or a value of the wrong kind is a ``ConfigError`` that names it.
+    """
     default = model_info(name).config
     if config is None:
         return default
     if isinstance(config, Mapping):
-        known = {field.name for field in fields(default)}
-        for key in config:
-            if key not in known:
-                raise ValueError(f"{name} has no setting {key!r}{_did_you_mean(key, known)}")
-        # YAML and JSON know lists only.
-        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in config.items()}
-        return replace(default, **values)
+        return from_dict(type(default), {**to_dict(default), **config})
     if not isinstance(config, type(default)):
         raise TypeError(f"{name} takes a {type(default).__name__}, not a {type(config).__name__}")
     return config
@@ -168,10 +165,3 @@ def parameter_count(name: str, config: ModelConfig | Mapping[str, object] | None
     """How many parameters a model has, without allocating any."""
     with torch.device("meta"):
         return sum(parameter.numel() for parameter in build(name, config).parameters())
-
-
-def _did_you_mean(word: str, known: Mapping[str, object] | set[str]) -> str:
-    """The end of an error about an unknown word."""
-    close = get_close_matches(word, known, n=1)
-    listed = f"there are {', '.join(sorted(known))}"
-    return f": did you mean {close[0]!r}? ({listed})" if close else f": {listed}"

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from shared.config import option
 from shared.nn.convolution import conv_norm
 from shared.nn.norms import ImageNorm
 from shared.nn.rules import initialise
@@ -14,11 +15,13 @@ from shared.shapes import Image, Logits, expect
 class CNNConfig:
     """``widths`` are the channels of the stages; an image needs 2^(stages − 1) pixels on each side."""
 
-    channels: int = 1
-    classes: int = 10
-    widths: tuple[int, ...] = (32, 64)
-    norm: ImageNorm = "batch"
-    dropout: float = 0.0
+    channels: int = option(1, "channels of an image")
+    classes: int = option(10, "numbers that come out")
+    widths: tuple[int, ...] = option(
+        (32, 64), "channels of each stage; an image needs 2^(stages - 1) pixels on each side"
+    )
+    norm: ImageNorm = option("batch", "after each convolution")
+    dropout: float = option(0.0, "before the last layer")
 
 
 class CNN(nn.Module):

@@ -11,6 +11,7 @@ from typing import Final, Literal
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from shared.config import option
 from shared.nn.residual import Branch
 from shared.nn.rules import Rule, initialise, standard_rules
 from shared.shapes import Logits, expect
@@ -22,11 +23,11 @@ Size = Literal["small", "medium", "large", "xlarge"]
 class ResidualMLPConfig:
     """``inputs`` features in, ``classes`` numbers out; ``blocks`` blocks of the given ``width``."""
 
-    inputs: int = 64
-    classes: int = 10
-    width: int = 64
-    blocks: int = 2
-    dropout: float = 0.0
+    inputs: int = option(64, "features of an example")
+    classes: int = option(10, "numbers that come out")
+    width: int = option(64, "features of the residual stream")
+    blocks: int = option(2, "residual blocks")
+    dropout: float = option(0.0, "of what each block adds")
 
 
 SIZES: Final[dict[Size, ResidualMLPConfig]] = {

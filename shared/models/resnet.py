@@ -5,6 +5,7 @@ from typing import Final, Literal
 
 from torch import Tensor, nn
 
+from shared.config import option
 from shared.nn.convolution import BasicBlock, BottleneckBlock, ResidualBlock, conv_norm
 from shared.nn.norms import ImageNorm
 from shared.nn.rules import Rule, initialise, standard_rules
@@ -19,12 +20,12 @@ _BLOCKS: Final[dict[Block, ResidualBlock]] = {"basic": BasicBlock, "bottleneck":
 class ResNetConfig:
     """``widths`` and ``depths`` (blocks) of the stages; the default is a small one for small images."""
 
-    channels: int = 1
-    classes: int = 10
-    widths: tuple[int, ...] = (16, 32, 64)
-    depths: tuple[int, ...] = (1, 1, 1)
-    block: Block = "basic"
-    norm: ImageNorm = "batch"
+    channels: int = option(1, "channels of an image")
+    classes: int = option(10, "numbers that come out")
+    widths: tuple[int, ...] = option((16, 32, 64), "width of the blocks in each stage")
+    depths: tuple[int, ...] = option((1, 1, 1), "blocks in each stage")
+    block: Block = option("basic", "basic, or bottleneck with four times as many channels between blocks")
+    norm: ImageNorm = option("batch", "after each convolution")
 
     def __post_init__(self) -> None:
         if len(self.widths) != len(self.depths):

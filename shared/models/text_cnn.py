@@ -6,7 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from shared.config import option
 from shared.nn.embedding import TokenEmbedding
+from shared.nn.masks import real_tokens
 from shared.nn.pooling import masked_max
 from shared.nn.rules import initialise
 from shared.shapes import Logits, Real, Tokens
@@ -16,13 +18,13 @@ from shared.shapes import Logits, Real, Tokens
 class TextCNNConfig:
     """``filters`` detectors for each of the ``windows`` (lengths of n-grams)."""
 
-    vocabulary: int = 256
-    classes: int = 12
-    d_model: int = 64
-    windows: tuple[int, ...] = (2, 3, 4)
-    filters: int = 64
-    dropout: float = 0.0
-    padding: int = 0
+    vocabulary: int = option(256, "how many token ids there are")
+    classes: int = option(12, "numbers that come out")
+    d_model: int = option(64, "features of a token")
+    windows: tuple[int, ...] = option((2, 3, 4), "lengths of the n-grams that are looked for")
+    filters: int = option(64, "detectors for each length")
+    dropout: float = option(0.0, "before the last layer")
+    padding: int = option(0, "token id of padding")
 
 
 class TextCNN(nn.Module):
@@ -44,7 +46,7 @@ class TextCNN(nn.Module):
 
     def forward(self, tokens: Tokens, real: Real | None = None) -> Logits:
         """``real`` is True at real tokens; without it, all that is not padding."""
-        real = tokens != self.config.padding if real is None else real
+        real = real_tokens(tokens, real, self.config.padding)
         x = self.embedding(tokens).masked_fill(~real[:, :, None], 0.0).transpose(1, 2)  # B D T
         hits = []
         for detector, window in zip(self.detectors, self.config.windows, strict=True):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from shared.config import option
 from shared.models.transformer_stack import StackConfig, TransformerStack
 from shared.nn.cache import KVCache
 from shared.shapes import Tokens
@@ -14,7 +15,7 @@ from shared.shapes import Tokens
 class TransformerDecoderConfig(StackConfig):
     """A stack; ``tied`` uses the embedding's table for the output too."""
 
-    tied: bool = True
+    tied: bool = option(True, "use the embedding's table for the output too")
 
 
 class TransformerDecoder(nn.Module):

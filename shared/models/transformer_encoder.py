@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from shared.config import option
 from shared.models.transformer_stack import StackConfig, TransformerStack
-from shared.nn.masks import key_mask
+from shared.nn.masks import key_mask, real_tokens
 from shared.nn.pooling import Pooling, pool
 from shared.shapes import Logits, Real, Sequence, Tokens
 
@@ -14,9 +15,9 @@ from shared.shapes import Logits, Real, Sequence, Tokens
 class TransformerEncoderConfig(StackConfig):
     """A stack, and how its positions become one vector."""
 
-    classes: int = 12
-    pooling: Pooling = "mean"
-    padding: int = 0
+    classes: int = option(12, "numbers that come out")
+    pooling: Pooling = option("mean", "how positions become one vector")
+    padding: int = option(0, "token id of padding")
 
 
 class TransformerEncoder(nn.Module):
@@ -32,13 +33,13 @@ class TransformerEncoder(nn.Module):
 
     def encode(self, tokens: Tokens, real: Real | None = None) -> Sequence:
         """One vector a position; those of padding mean nothing."""
-        real = tokens != self.config.padding if real is None else real
+        real = real_tokens(tokens, real, self.config.padding)
         encoded: Tensor = self.stack(tokens, mask=key_mask(real))
         return encoded
 
     def forward(self, tokens: Tokens, real: Real | None = None) -> Logits:
         """``real`` is True at real tokens; without it, all that is not padding."""
-        real = tokens != self.config.padding if real is None else real
+        real = real_tokens(tokens, real, self.config.padding)
         pooled = pool(self.encode(tokens, real), real, self.config.pooling)
         logits: Tensor = self.leave(self.dropout(pooled))
         return logits

@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from shared.config import option
 from shared.models.transformer_stack import StackConfig, TransformerStack
 from shared.nn.cache import KVCache
-from shared.nn.masks import key_mask
+from shared.nn.masks import key_mask, real_tokens
 from shared.shapes import Real, Sequence, Tokens
 
 Target = Int[Tensor, "B T_q"]
@@ -17,10 +18,10 @@ Target = Int[Tensor, "B T_q"]
 class TransformerSeq2SeqConfig(StackConfig):
     """``vocabulary`` and ``layers`` are the encoder's; the decoder's are the same unless given."""
 
-    target_vocabulary: int | None = None
-    decoder_layers: int | None = None
-    tied: bool = True
-    padding: int = 0
+    target_vocabulary: int | None = option(None, "token ids of the target; null for the source's")
+    decoder_layers: int | None = option(None, "null for the encoder's")
+    tied: bool = option(True, "use the target's embedding for the output too")
+    padding: int = option(0, "token id of padding in the source")
 
 
 class TransformerSeq2Seq(nn.Module):
@@ -46,7 +47,8 @@ class TransformerSeq2Seq(nn.Module):
 
     def encode(self, source: Tokens, real: Real | None = None) -> Sequence:
         """One vector a position of the source."""
-        memory: Tensor = self.encoder(source, mask=key_mask(self._real(source, real)))
+        real = real_tokens(source, real, self.config.padding)
+        memory: Tensor = self.encoder(source, mask=key_mask(real))
         return memory
 
     def decode(
@@ -67,13 +69,10 @@ class TransformerSeq2Seq(nn.Module):
 
     def forward(self, source: Tokens, target: Target, real: Real | None = None) -> Float[Tensor, "B T_q V"]:
         """Teacher forcing: all positions of the target at once."""
-        real = self._real(source, real)
+        real = real_tokens(source, real, self.config.padding)
         return self.decode(target, self.encode(source, real), real)
 
     def new_cache(self, max_length: int) -> KVCache:
         """An empty cache for decoding up to ``max_length`` tokens."""
         layers = self.config.layers if self.config.decoder_layers is None else self.config.decoder_layers
         return KVCache(layers, max_length)
-
-    def _real(self, source: Tensor, real: Tensor | None) -> Tensor:
-        return source != self.config.padding if real is None else real

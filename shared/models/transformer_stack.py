@@ -7,6 +7,7 @@ from typing import Literal
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from shared.config import option
 from shared.nn.cache import KVCache
 from shared.nn.embedding import TokenEmbedding
 from shared.nn.feedforward import FeedForwardKind
@@ -27,18 +28,18 @@ class StackConfig:
     ``hidden=None`` is 4 D, or 8/3 D for gated feed-forwards. ``max_length`` limits learned positions only.
     """
 
-    vocabulary: int = 256
-    d_model: int = 64
-    heads: int = 4
-    key_heads: int | None = None
-    layers: int = 2
-    hidden: int | None = None
-    kind: FeedForwardKind = "gelu"
-    placement: NormPlacement = "pre"
-    norm: SequenceNorm = "layer"
-    positions: Positions = "sinusoidal"
-    max_length: int = 512
-    dropout: float = 0.0
+    vocabulary: int = option(256, "how many token ids there are")
+    d_model: int = option(64, "features of a position")
+    heads: int = option(4, "query heads")
+    key_heads: int | None = option(None, "heads of keys and values; null for as many as queries have")
+    layers: int = option(2, "how deep")
+    hidden: int | None = option(None, "width of the feed-forward; null for 4 D, or 8/3 D if gated")
+    kind: FeedForwardKind = option("gelu", "activation of the feed-forward")
+    placement: NormPlacement = option("pre", "norm before or after each branch")
+    norm: SequenceNorm = option("layer", "which norm")
+    positions: Positions = option("sinusoidal", "how positions are told")
+    max_length: int = option(512, "longest input that learned positions take")
+    dropout: float = option(0.0, "of embeddings, attention weights and branches")
 
 
 class TransformerStack(nn.Module):

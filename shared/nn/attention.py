@@ -142,6 +142,6 @@ class MultiHeadAttention(nn.Module):
         expect(context, "B T D", "the context of an attention", D=self.d_model)
         return self._split(self.key(context)), self._split(self.value(context))
 
-    def _split(self, x: Float[Tensor, "B T HD"]) -> Heads:
+    def _split(self, x: Float[Tensor, "B T all_heads"]) -> Heads:
         heads = x.shape[2] // self.head_width
         return x.view(*x.shape[:2], heads, self.head_width).transpose(1, 2)  # B H T D_h

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from shared.shapes import Lengths, Real, expect
+from shared.shapes import Lengths, Real, Tokens, expect
 
 
 def causal_mask(
@@ -49,6 +49,16 @@ def window_mask(
 def padding_mask(lengths: Lengths, length: int) -> Real:
     """Which of ``length`` positions are real in sequences of the given ``lengths``."""
     return torch.arange(length, device=lengths.device) < lengths[:, None]
+
+
+def real_tokens(tokens: Tokens, real: Real | None, padding: int) -> Real:
+    """``real`` if it is given and fits, else True wherever a token is not ``padding``."""
+    expect(tokens, "B T", "tokens", "a batch of sequences of ids")
+    if real is None:
+        return tokens != padding
+    batch, length = tokens.shape
+    expect(real, "B T", "the padding mask", "one answer a token, True where it is real", B=batch, T=length)
+    return real
 
 
 def key_mask(real: Real) -> Bool[Tensor, "B 1 1 T"]:
