@@ -31,7 +31,9 @@ for number in range(100_000):
 
 def _start_writer(home: Path, name: str) -> "subprocess.Popen[str]":
     command = [sys.executable, "-c", WRITER, str(home), name]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"})
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"}
+    )
 
 
 def _names(home: Path) -> list[str]:
@@ -75,7 +77,9 @@ def test_two_kernels_that_write_at_once_lose_nothing(tmp_path: Path) -> None:
 def test_a_file_cut_at_any_byte_keeps_every_whole_record_and_takes_the_next_one(tmp_path: Path) -> None:
     whole = tmp_path / "whole"
     for number in range(4):
-        Progress(whole).record(lab=LAB, exercise=f"E{number}", event="attempt", status="passed", points=5 + number)
+        Progress(whole).record(
+            lab=LAB, exercise=f"E{number}", event="attempt", status="passed", points=5 + number
+        )
     content = Progress(whole).path.read_bytes()
     ends = [position + 1 for position in range(len(content)) if content[position : position + 1] == b"}"]
     assert len(ends) == 4
@@ -123,7 +127,12 @@ def test_the_best_result_stays_and_a_pass_once_stays(tmp_path: Path) -> None:
         progress.record(lab=LAB, exercise="E1", event="attempt", status=status, points=points)
     progress.record(lab=LAB, exercise="E1", event="solution")
     standing = progress.standing(LAB)["E1"]
-    assert (standing.passed, standing.points, standing.attempts, standing.solution_shown) == (True, 15, 4, True)
+    assert (standing.passed, standing.points, standing.attempts, standing.solution_shown) == (
+        True,
+        15,
+        4,
+        True,
+    )
 
 
 def test_an_unanswered_stub_is_no_attempt(tmp_path: Path) -> None:
@@ -143,7 +152,9 @@ def test_time_worked_counts_pauses_up_to_half_an_hour(tmp_path: Path) -> None:
     assert standing["E2"].seconds == pytest.approx(90 + 10)  # a clock set back takes nothing away
 
 
-def test_a_full_disk_is_named_and_what_was_saved_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_named_and_what_was_saved_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     progress = Progress(tmp_path)
     progress.record(lab=LAB, exercise="E1", event="attempt", status="passed", points=15)
     write = os.write
