@@ -9,6 +9,7 @@ from typing import Literal
 
 from courseware.build.cells import View, render
 from courseware.build.execute import ExecutionFailed, execute_into
+from courseware.build.measured import update_readme
 from courseware.build.notebook import Json, dump, load, notebook, write
 from courseware.build.outputs import OutputError, carry_over, without_outputs
 from courseware.source import Course, LabFolder, LabSource, SourceError
@@ -56,6 +57,8 @@ def build_course(
             notebooks += check_lab(folder) if check else build_lab(folder, execute=execute)
         except (SourceError, OutputError, ExecutionFailed) as error:
             problems.append(str(error).replace(f"{course.root}/", ""))
+    if execute:
+        update_readme(course)
     return BuildSummary(tuple(notebooks), tuple(problems))
 
 

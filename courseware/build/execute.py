@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from courseware.build.measured import record
 from courseware.build.notebook import Json, code_cells
 from courseware.build.outputs import normalised, refuse_noise
 from courseware.source import LabFolder
+
+if TYPE_CHECKING:
+    from courseware.run import RunResult
 
 
 class ExecutionFailed(Exception):
@@ -16,29 +20,35 @@ class ExecutionFailed(Exception):
 
 def execute_into(content: Json, folder: LabFolder) -> None:
     """Execute the notebook `content` in validation mode and store its outputs in it."""
-    name = f"{folder.key}/{content['metadata']['courseware']['role']}.ipynb"
-    executed = _run(content, folder, name)
+    role = content["metadata"]["courseware"]["role"]
+    name = f"{folder.key}/{role}.ipynb"
+    result = _run(content, folder, name)
+    executed: Json = json.loads(untyped_nbformat().writes(result.notebook))
     for cell, ran in zip(code_cells(content), code_cells(executed), strict=True):
         cell["outputs"] = normalised(ran["outputs"], folder.root)
         refuse_noise(cell["outputs"], f"{name}, cell {cell['id']}")
     content["metadata"]["courseware"]["executed"] = True
+    record(folder, role, cpu_seconds=result.cpu_seconds, peak_bytes=result.peak_bytes)
 
 
-def _run(content: Json, folder: LabFolder, name: str) -> Json:
-    import nbformat  # takes a while: a build without execution does not need it
+def untyped_nbformat() -> Any:
+    """Imported late: it takes a while, and a build without execution does not need it."""
+    import nbformat
 
+    return nbformat
+
+
+def _run(content: Json, folder: LabFolder, name: str) -> RunResult:
     from courseware.run import RunnerError, execute
 
-    untyped: Any = nbformat
     try:
-        result = execute(untyped.from_dict(_joined(content)), cwd=folder.path)
+        result = execute(untyped_nbformat().from_dict(_joined(content)), cwd=folder.path)
     except RunnerError as error:
         raise ExecutionFailed(f"{name}: {error}") from None
     if not result.passed:
         cell = "" if result.cell_index is None else f", cell {content['cells'][result.cell_index]['id']}"
         raise ExecutionFailed(f"{name}{cell}: {result.verdict}: {result.error}")
-    executed: Json = json.loads(untyped.writes(result.notebook))
-    return executed
+    return result
 
 
 def _joined(content: Json) -> Json:

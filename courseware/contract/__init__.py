@@ -29,6 +29,7 @@ RULES: tuple[Rule, ...] = (
     theory.profile,
     notebooks.current,
     notebooks.executed,
+    notebooks.budget,
     notebooks.ids,
     notebooks.clean,
     notebooks.no_leak,

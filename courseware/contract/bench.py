@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
-from courseware.check import Exercise, Misconception, Report, misconceptions_in
+from courseware.check import CheckError, Exercise, Misconception, Report, misconceptions_in
 from courseware.lab import Lab, load_exercises, load_module
 from courseware.source import LabFolder
 from courseware.source.markers import stubbed
@@ -33,14 +34,17 @@ class Bench:
 
     @classmethod
     def _load(cls, folder: LabFolder) -> Bench:
-        wrong = load_module(folder.path / "misconceptions.py")
         return cls(
             folder,
-            Lab(folder, load_exercises(folder), None),
-            load_module(folder.path / "solution.py"),
-            _stub_module(folder),
+            Lab(folder, _loaded("checks.py", lambda: load_exercises(folder)), None),
+            _loaded("solution.py", lambda: load_module(folder.path / "solution.py")),
+            _loaded("solution.py with stubs", lambda: _stub_module(folder)),
             load_module(folder.path / "checks.py"),
-            tuple(misconceptions_in(wrong)),
+            tuple(
+                misconceptions_in(
+                    _loaded("misconceptions.py", lambda: load_module(folder.path / "misconceptions.py"))
+                )
+            ),
         )
 
     @property
@@ -71,6 +75,17 @@ class Bench:
 
     def run(self, key: str, objects: dict[str, Any], seed: int) -> Report:
         return self.lab.run(key, objects, seed=seed)
+
+
+T = TypeVar("T")
+
+
+def _loaded(name: str, load: Callable[[], T]) -> T:
+    """An author's module may fail in any way: say which one, in one line."""
+    try:
+        return load()
+    except Exception as error:
+        raise CheckError(f"{name} cannot be loaded: {type(error).__name__}: {error}") from error
 
 
 _benches: dict[tuple[tuple[str, int], ...], Bench] = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 from courseware.contract.bench import Bench
 from courseware.contract.rules import rule
@@ -81,16 +82,25 @@ def misconceptions(lab: LabFolder) -> Iterator[str]:
 
 @rule("independent oracle", "checks.py never imports the solution, nor reads a learner's globals")
 def independent_oracle(lab: LabFolder) -> Iterator[str]:
-    path = lab.path / "checks.py"
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        for module in _imported(node):
-            if {"solution", "misconceptions"} & set(module.split(".")):
-                line = getattr(node, "lineno", 0)
-                yield f"checks.py:{line} imports {module}: the oracle must not be the answer"
-        if isinstance(node, ast.Attribute | ast.Name):
-            name = node.attr if isinstance(node, ast.Attribute) else node.id
-            if name in {"__main__", "user_ns", "get_ipython", "_getframe"}:
-                yield f"checks.py:{node.lineno} reaches for {name}: the learner's objects come as arguments"
+    for path in _check_modules(lab):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            where = f"{path.relative_to(lab.path)}:{getattr(node, 'lineno', 0)}"
+            for module in _imported(node):
+                if {"solution", "misconceptions"} & set(module.split(".")):
+                    yield f"{where} imports {module}: the oracle must not be the answer"
+            if isinstance(node, ast.Attribute | ast.Name):
+                name = node.attr if isinstance(node, ast.Attribute) else node.id
+                if name in {"__main__", "user_ns", "get_ipython", "_getframe"}:
+                    yield f"{where} reaches for {name}: the learner's objects come as arguments"
+
+
+def _check_modules(lab: LabFolder) -> list[Path]:
+    """checks.py and every other module of the lab that it may be spread over."""
+    others = ("solution.py", "misconceptions", "src")
+    modules = [
+        path for path in lab.path.rglob("*.py") if not path.relative_to(lab.path).parts[0].startswith(others)
+    ]
+    return sorted({*modules, lab.path / "checks.py"})
 
 
 def _imported(node: ast.AST) -> list[str]:

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
-from courseware.build import check_lab
+from courseware.build import check_lab, measured
 from courseware.build.notebook import Json, code_cells, load, source_of
 from courseware.contract.rules import rule
 from courseware.source import LabFolder
@@ -37,6 +37,16 @@ def executed(lab: LabFolder) -> Iterator[str]:
     for name in ("theory", "solution"):
         if not notebook(lab, name)["metadata"].get("courseware", {}).get("executed"):
             yield f"{name}.ipynb has not been executed: run `course build {lab.number} --execute`"
+
+
+@rule("budget", "what the theory and solution notebooks cost is on record, and within the aim")
+def budget(lab: LabFolder) -> Iterator[str]:
+    own = measured.read(lab.root).get(lab.key, {})
+    for name, aim in measured.AIMS.items():
+        if name not in own:
+            yield f"{name}.ipynb has not been measured: run `course build {lab.number} --execute`"
+        elif own[name]["cpu_seconds"] > aim:
+            yield f"{name}.ipynb takes {own[name]['cpu_seconds']} CPU seconds, the aim is {aim}"
 
 
 @rule("ids", "cell ids are unique, and exercise cells are named by key and role")

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from courseware.build import ExecutionFailed, OutputError, build_course, build_lab
+from courseware.build import OutputError, build_course, build_lab
+from courseware.build.outputs import refuse_noise
 from courseware.source import Course, LabFolder
 
 THEORY = """\
@@ -115,22 +116,31 @@ def test_notebook_saved_by_jupyter_is_cleaned_by_the_next_build(copy: LabFolder)
 
 
 @pytest.mark.parametrize(
-    ("code", "words"),
+    ("output", "words"),
     [
-        ('import sys; print("careful", file=sys.stderr)', "deep-dive-2 writes to stderr: careful"),
-        ('print("/tmp/somewhere/file")', "prints a path of this machine: /tmp/somewhere/file"),
+        ({"output_type": "stream", "name": "stderr", "text": ["careful\n"]}, "c1 writes to stderr: careful"),
+        (
+            {"output_type": "stream", "name": "stdout", "text": ["in /tmp/x/file\n"]},
+            "this machine: /tmp/x/file",
+        ),
+        ({"output_type": "display_data", "data": {"text/html": ["<b>/tmp/x</b>"]}}, "this machine: /tmp/x"),
     ],
 )
-def test_noise_is_refused(tmp_path: Path, code: str, words: str) -> None:
-    lab = make(tmp_path, theory=f"# Lab 1.1 · Small — theory\n\n## Deep Dive\n\n```python\n{code}\n```\n")
+def test_noise_is_refused(output: dict[str, Any], words: str) -> None:
     with pytest.raises(OutputError, match=words):
-        build_lab(lab, execute=True)
+        refuse_noise([output], "c1")
+
+
+def test_addresses_on_the_web_and_divisions_are_no_noise() -> None:
+    refuse_noise(
+        [{"output_type": "stream", "name": "stdout", "text": ["https://x.org/tmp/y a/tmp/b 1/2"]}], "c1"
+    )
 
 
 def test_failing_cell_is_named_and_the_notebooks_are_still_built(tmp_path: Path) -> None:
     lab = make(tmp_path, theory="# Lab 1.1 · Small — theory\n\n## Deep Dive\n\n```python\n1 / 0\n```\n")
-    with pytest.raises(ExecutionFailed, match=r"theory.ipynb, cell deep-dive-2: failed: ZeroDivisionError"):
-        build_lab(lab, execute=True)
-    assert len(list(lab.path.glob("*.ipynb"))) == 3
     (problem,) = build_course(Course(tmp_path), execute=True).problems
-    assert problem.startswith("phase1_foundations/lab1_small/theory.ipynb, cell deep-dive-2")
+    assert problem.startswith(
+        "phase1_foundations/lab1_small/theory.ipynb, cell deep-dive-2: failed: ZeroDivisionError"
+    )
+    assert len(list(lab.path.glob("*.ipynb"))) == 3

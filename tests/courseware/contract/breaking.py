@@ -100,3 +100,23 @@ def everywhere(name: str, old: str, new: str) -> Break:
         (path / name).write_text(text.replace(old, new), encoding="utf-8")
 
     return apply
+
+
+def add(name: str, text: str) -> Break:
+    return lambda path: (path / name).write_text(text, encoding="utf-8")
+
+
+def measure(role: str, cpu_seconds: float | None) -> Break:
+    """Change what the table says of one notebook, or take it out."""
+
+    def apply(path: Path) -> None:
+        file = path.parent.parent / "measured.json"
+        table = json.loads(file.read_text(encoding="utf-8"))
+        own = table[f"{path.parent.name}/{path.name}"]
+        if cpu_seconds is None:
+            del own[role]
+        else:
+            own[role]["cpu_seconds"] = cpu_seconds
+        file.write_text(json.dumps(table), encoding="utf-8")
+
+    return apply

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from tests.courseware.contract.breaking import (
     Break,
+    add,
     cell_of,
     change,
     drop_alt,
     drop_caption,
     drop_figure,
-    edit,
     everywhere,
     in_notebook,
+    measure,
     print_to,
     remove,
     repeat_figure,
@@ -73,6 +74,11 @@ BROKEN: list[tuple[str, Break, str]] = [
         change("checks.py", "def any_shape(a, t):", "def any_shape(a, t):\n    get_ipython().user_ns"),
         "reaches for",
     ),
+    (
+        "independent oracle",
+        add("helpers.py", "from phase1_foundations.lab9_demo.misconceptions import argmax\n"),
+        "helpers.py:1 imports",
+    ),
     ("titles", change("theory.md", "# Lab 1.9 ·", "# Lab 1.8 ·"), "expected “Lab 1.9 · …”"),
     ("titles", change("theory.md", "· Means and", "· Modes and"), "the exercises are called"),
     (
@@ -107,7 +113,7 @@ BROKEN: list[tuple[str, Break, str]] = [
     ),
     (
         "current",
-        lambda path: edit(path / "theory.md", "A mean and", "The mean and"),
+        everywhere("theory.md", "A mean and", "The mean and"),
         "theory.ipynb is out of date",
     ),
     (
@@ -120,6 +126,8 @@ BROKEN: list[tuple[str, Break, str]] = [
         change("theory.md", "print(tuple(images.shape)", "print(list(images.shape)"),
         "not been executed",
     ),
+    ("budget", measure("theory", 31.0), "takes 31.0 CPU seconds, the aim is 30"),
+    ("budget", measure("solution", None), "solution.ipynb has not been measured"),
     (
         "ids",
         in_notebook("theory", lambda nb: nb["cells"][1].update(id=nb["cells"][0]["id"])),

@@ -33,6 +33,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> LabFolder:
 def lab(good: LabFolder, tmp_path: Path) -> LabFolder:
     """A copy to break."""
     shutil.copytree(good.path, tmp_path / KEY)
+    shutil.copy(good.root / "measured.json", tmp_path)
     return Course(tmp_path).lab(NUMBER)
 
 
