@@ -12,7 +12,8 @@ from typing import NoReturn
 
 from courseware.jupyter.server import FIRST_PORT, LabProblem, LabServer
 
-ENDS = (signal.SIGINT, signal.SIGTERM)
+# Ctrl-C, `kill`, and a terminal that is closed.
+ENDS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
 def open_course(home: Path, *, port: int = FIRST_PORT, open_browser: bool | None = None) -> int:

@@ -105,6 +105,8 @@ class LabServer:
                 stdin=subprocess.DEVNULL,
                 stdout=sink,
                 stderr=subprocess.STDOUT,
+                # Ctrl-C in the terminal is for us: Jupyter would leave without putting its kernels away.
+                start_new_session=True,
             )
         server = cls(process, log)
         try:

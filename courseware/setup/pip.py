@@ -98,16 +98,18 @@ class Progress:
 
     def __init__(self) -> None:
         self._moving = sys.stdout.isatty()
-        self._collected = 0
+        self._found = 0
         self._shown = time.monotonic()
         self._width = 0
 
     def show(self, line: str) -> None:
-        if line.startswith("Collecting "):
-            self._collected += 1
-            self._say(f"{self._collected} packages found, now {line.split()[1]}")
-        elif line.strip().startswith("Downloading "):
-            self._say(f"downloading {' '.join(line.split()[1:])}"[:100])
+        words = line.split()
+        if words[:1] == ["Collecting"] or (words[:1] == ["Processing"] and ".whl" in line):
+            self._found += 1
+            self._say(f"{self._found} found")
+        elif words[:1] == ["Downloading"]:
+            size = f" {words[2]} {words[3]}" if len(words) > 3 else ""
+            self._say(f"{self._found} found, downloading {words[1].split('-')[0]}{size}")
         elif line.startswith("Installing collected packages: "):
             count = line.count(",") + 1
             self._say(f"installing {count} package{'s' * (count > 1)}", always=count > 1)

@@ -52,8 +52,8 @@ def test_a_taken_port_is_passed_over_and_the_person_keeps_a_clean_home(home):
         urllib.request.urlopen(server.url)
 
 
-@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
-def test_ctrl_c_ends_cleanly(home, end):
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_ctrl_c_kill_and_a_closed_terminal_end_cleanly(home, end):
     code = (
         "import sys; from pathlib import Path; "
         "from courseware.jupyter import open_course;"
@@ -69,6 +69,9 @@ def test_ctrl_c_ends_cleanly(home, end):
     assert process.returncode == 0
     assert rest.strip().endswith("Stopped. Your work is kept.")
     assert errors == ""
+    assert (
+        list((home / ".course" / "jupyter" / "runtime").glob("jpserver-*")) == []
+    )  # the server left in order
     with pytest.raises(urllib.error.URLError):
         urllib.request.urlopen(url)
 
