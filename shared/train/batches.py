@@ -49,11 +49,12 @@ class Replayed:
         if hasattr(sampler, "set_epoch"):
             sampler.set_epoch(epoch)  # type: ignore[union-attr]
         if start == 0:
-            self._at_start = self._random_state()
+            self._at_start = {"rng": rng_state(), "own": self._own_generators()}
             yield from self.batches
             return
         now = rng_state()
-        self._restore(self._at_start)
+        restore_rng_state(self._at_start["rng"])
+        self._restore_own(self._at_start["own"])
         replay = iter(self.batches)
         for _ in range(start):
             next(replay, None)
@@ -64,10 +65,11 @@ class Replayed:
         return len(self.batches)  # type: ignore[arg-type]
 
     def state_dict(self) -> dict[str, Any]:
-        return {"at_start": self._at_start}
+        return {"at_start": self._at_start, "own": self._own_generators()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._at_start = state["at_start"]
+        self._restore_own(state["own"])
 
     def _generators(self) -> list[torch.Generator]:
         loader = self.batches
@@ -75,13 +77,12 @@ class Replayed:
         found = [getattr(holder, "generator", None) for holder in holders]
         return list({id(each): each for each in found if isinstance(each, torch.Generator)}.values())
 
-    def _random_state(self) -> dict[str, Any]:
-        return {"rng": rng_state(), "own": [generator.get_state() for generator in self._generators()]}
+    def _own_generators(self) -> list[Tensor]:
+        return [generator.get_state() for generator in self._generators()]
 
-    def _restore(self, state: dict[str, Any]) -> None:
-        restore_rng_state(state["rng"])
-        for generator, saved in zip(self._generators(), state["own"], strict=True):
-            generator.set_state(saved)
+    def _restore_own(self, states: list[Tensor]) -> None:
+        for generator, state in zip(self._generators(), states, strict=True):
+            generator.set_state(state)
 
 
 def as_batches(batches: Batches | Iterable[Batch]) -> Batches:

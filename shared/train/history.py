@@ -1,6 +1,7 @@
 """What a run has measured: kept on the device while it runs, read rarely, and never lost."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -73,7 +74,7 @@ class Meter:
         self.results = [StepResult(*result) for result in state["results"]]
 
 
-def _numbers(values: list[int | Tensor] | list[Tensor]) -> list[float]:
+def _numbers(values: Sequence[float | Tensor]) -> list[float]:
     """Read all tensors with one transfer."""
     tensors = [value for value in values if isinstance(value, Tensor)]
     read = iter(torch.stack(tensors).tolist()) if tensors else iter(())

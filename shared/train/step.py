@@ -1,7 +1,7 @@
 """One optimizer step. All that it reads and changes is in its arguments."""
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
@@ -19,7 +19,7 @@ class StepResult(NamedTuple):
     """Over this process's valid targets."""
     targets: int | Tensor
     """Valid targets of the whole window, on all ranks."""
-    grad_norm: Tensor | None
+    grad_norm: float | Tensor | None
     """Before clipping; None where nothing is clipped."""
 
 
@@ -34,7 +34,7 @@ class Ranks(Protocol):
         """The sum of every rank's ``value``."""
 
     def synchronise(self, model: nn.Module, last: bool) -> AbstractContextManager[None]:
-        """Around a backward pass: exchange gradients only if it is the window's last."""
+        """Around a forward and backward pass: exchange gradients only if it is the window's ``last``."""
 
 
 def train_step(
@@ -57,28 +57,22 @@ def train_step(
     count: int | Tensor = sum(task.count(batch) for batch in window)
     if ranks is not None:
         count = ranks.sum(torch.as_tensor(count, device=precision.device))
-    share = (1 if ranks is None else ranks.size) / _at_least_one(
-        count
-    )  # ranks' gradients are averaged, not added
+    size = 1 if ranks is None else ranks.size  # the ranks' gradients will be averaged, but should be added
 
     for parameter in parameters:
         parameter.grad = None
     loss_sum: Tensor | None = None
     for number, batch in enumerate(window, start=1):
-        with precision.forward():
-            loss = task.loss(model, batch)
-        if loss.ndim:
-            raise ValueError(
-                f"task.loss should give one number, the sum, but it gives shape {tuple(loss.shape)}"
-            )
-        start = precision.scale(
-            _like(loss, share)
-        )  # the chain rule starts at 1/count: no division in the graph
-        if ranks is None:
-            loss.backward(start)
-        else:
-            with ranks.synchronise(model, last=number == len(window)):
-                loss.backward(start)
+        last = number == len(window)
+        with nullcontext() if ranks is None else ranks.synchronise(model, last=last):
+            with precision.forward():
+                loss = task.loss(model, batch)
+            if loss.ndim:
+                raise ValueError(
+                    f"task.loss should give one number, the sum, but it has shape {tuple(loss.shape)}"
+                )
+            # The chain rule starts at 1/count instead of at 1: no division in the graph.
+            loss.backward(precision.scale(_share(size, count, loss)))
         loss_sum = loss.detach() if loss_sum is None else loss_sum + loss.detach()
     assert loss_sum is not None, "a window has at least one batch"
 
@@ -88,9 +82,8 @@ def train_step(
     return StepResult(loss_sum, count, grad_norm)
 
 
-def _at_least_one(count: int | Tensor) -> int | Tensor:
-    return count.clamp(min=1) if isinstance(count, Tensor) else max(count, 1)
-
-
-def _like(loss: Tensor, share: float | Tensor) -> Tensor:
-    return share.to(loss) if isinstance(share, Tensor) else torch.full_like(loss, share)
+def _share(size: int, count: int | Tensor, loss: Tensor) -> Tensor:
+    """size / count as a tensor like the loss: scaling what goes backward costs no operation of its own."""
+    if isinstance(count, Tensor):
+        return size / count.to(loss).clamp(min=1)
+    return torch.full_like(loss, size / max(count, 1))

@@ -103,11 +103,13 @@ class Trainer:
         stepped = [hook.stepped for hook in self.hooks if type(hook).stepped is not Hook.stepped]
         save_every, whole_epoch = config.checkpoint.every, length(batches)
         for window in windows(batches.epoch(state.epoch, start=state.batch), config.accumulate):
+            if self.device.type != "cpu":
+                window = [to_device(batch, self.device) for batch in window]
             result = train_step(
                 state.model,
                 state.optimizer,
                 self.task,
-                [to_device(batch, self.device) for batch in window],
+                window,
                 parameters=parameters,
                 precision=state.precision,
                 clip_norm=config.clip_norm,
