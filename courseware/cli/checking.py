@@ -64,7 +64,14 @@ class Checking:
             return []
         if self._outcome.verdict == "timed out":
             return [f"the notebook was stopped: it ran longer than {self._timeout:.0f} seconds (--timeout)"]
-        return [f"{self._cell_name(error.cell_index)}: {error}" for error in self._outcome.errors]
+        failed = [(self._cell(error.cell_index), error) for error in self._outcome.errors]
+        unanswered = {exercise_of(cell) for (_, cell), _ in failed if role_of(cell) == "answer"}
+        # An answer that does not run takes its check with it; the learner needs to hear of the first only.
+        return [
+            f"cell {number}{_of(cell)}: {error}"
+            for (number, cell), error in failed
+            if role_of(cell) != "check" or exercise_of(cell) not in unanswered
+        ]
 
     def _run(self, reports: Path) -> None:
         texts = [_FIRST_CELL, *(text_of(cell) for _, cell in self._cells)]
@@ -87,12 +94,14 @@ class Checking:
             if self._key in (None, told.key):
                 yield told
 
-    def _cell_name(self, index: int) -> str:
-        if index == 0:
-            return "before the first cell"
-        number, cell = self._cells[index - 1]
-        exercise = exercise_of(cell)
-        return f"cell {number} ({exercise})" if exercise else f"cell {number}"
+    def _cell(self, index: int) -> tuple[int, Json]:
+        """A cell of the run as the learner counts them; the one that we put before them is number 0."""
+        return self._cells[index - 1] if index else (0, {})
+
+
+def _of(cell: Json) -> str:
+    exercise = exercise_of(cell)
+    return f" ({exercise})" if exercise else ""
 
 
 def _is_wanted(cell: Json, key: str | None) -> bool:

@@ -33,7 +33,7 @@ EXAMPLES = """\
 examples:
   course status             your progress in every lab
   course check 1.1 E2       check exercise E2 of lab 1.1
-  course reset 1.1 E2       start that exercise over; your answer goes to a backup
+  course reset 1.1 E2       start it over; your answer goes to a backup
 
 A lab goes by its number (1.1) or its folder (phase1_foundations/lab1_tensors).
 `course COMMAND --help` tells more about a command."""

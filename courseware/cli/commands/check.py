@@ -45,18 +45,18 @@ def run(options: argparse.Namespace) -> int:
     for problem in checking.problems:
         print(problem)
     wanted = [key] if key else [info.key for info in folder.exercises]
-    return _closing(wanted, status, folder.number)
+    return _closing(wanted, status, folder.number, explained=bool(checking.problems))
 
 
-def _closing(wanted: list[str], status: dict[str, str], number: str) -> int:
+def _closing(wanted: list[str], status: dict[str, str], number: str, *, explained: bool) -> int:
     open_ = [one for one in wanted if status.get(one) == "not attempted"]
-    silent = [one for one in wanted if one not in status]
+    silent = [] if explained else [one for one in wanted if one not in status]
     passed = [one for one in wanted if status.get(one) == "passed"]
     if open_ and len(wanted) > 1:
         print(f"Not attempted yet: {', '.join(open_)}")
     if silent:
         print(
-            f"No report from the check of {', '.join(silent)}. If its cell is gone from the notebook, "
+            f"No report from a check of {', '.join(silent)}: its cell is gone from the notebook; "
             f"`course reset {number} {silent[0]}` brings it back and keeps your answer in a backup."
         )
     print(f"{len(passed)} of {len(wanted)} passed")
