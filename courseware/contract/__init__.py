@@ -1,12 +1,12 @@
 """The contract that every lab keeps, as rules that say in words where a lab breaks them.
 
-`RULES` need no notebook to be executed. The verdict rules run one exercise's check; notebooks are executed by
-`courseware.run`.
+`RULES` execute no notebook. The rules on verdicts run one exercise's check, those on runs a notebook.
 """
 
 from courseware.contract import exercises, figures, folder, links, notebooks, theory
 from courseware.contract.bench import Bench
 from courseware.contract.rules import Rule
+from courseware.contract.runs import full_profile_runs, solution_runs, stubs_run
 from courseware.contract.verdicts import (
     misconceptions_are_named,
     solution_passes,
@@ -43,8 +43,11 @@ __all__ = [
     "RULES",
     "Bench",
     "Rule",
+    "full_profile_runs",
     "misconceptions_are_named",
     "solution_passes",
+    "solution_runs",
     "stub_is_not_attempted",
+    "stubs_run",
     "verdict_follows_objects",
 ]

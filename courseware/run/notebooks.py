@@ -45,6 +45,8 @@ def prepared(notebook: NotebookNode, parameters: Mapping[str, Any] | None) -> No
         raise RunnerError(f"no cell is tagged 'parameters', so {names} cannot be set")
     before = copy.deepcopy(notebook.metadata)
     notebook.metadata.setdefault("papermill", {})
+    for cell in notebook.cells:
+        cell.metadata.setdefault("tags", [])  # papermill asks every cell for them
     notebook = parameterize_notebook(notebook, dict(parameters), kernel_name="python3", language="python")
     notebook.metadata = before
     return notebook
