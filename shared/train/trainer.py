@@ -14,7 +14,7 @@ from tqdm import tqdm
 from shared.checkpoint import CheckpointStore, Store
 from shared.config import did_you_mean, to_dict
 from shared.device import pick_device
-from shared.seeding import seed_everything
+from shared.seeding import preserved_rng, seed_everything
 from shared.train.batches import Batches, as_batches, length, to_device, windows
 from shared.train.config import TrainConfig
 from shared.train.evaluate import evaluate
@@ -172,8 +172,9 @@ class Trainer:
         if self.state.meter.results:
             self._look()  # weights that are not numbers must not replace good ones
         if self.store is not None:
-            saved = {**self.state.state_dict(), "batches": batches.state_dict()}
-            self.store.save(saved, self.state.step, best_step=self.state.stopping.best_step)
+            with preserved_rng():  # whatever a store draws, the run must not depend on how often it is saved
+                saved = {**self.state.state_dict(), "batches": batches.state_dict()}
+                self.store.save(saved, self.state.step, best_step=self.state.stopping.best_step)
 
     def _resume(self, batches: Batches) -> None:
         if self.store is None or self.state.step > 0:

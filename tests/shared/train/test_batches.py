@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, DistributedSampler, TensorDataset
 
-from shared.seeding import restore_rng_state, rng_state, seed_everything
+from shared.seeding import preserved_rng, restore_rng_state, rng_state, seed_everything
 from shared.train import Replayed, as_batches, to_device, windows
 
 
@@ -34,6 +34,11 @@ def loaders() -> dict[str, DataLoader[Tensor]]:
             data, 4, shuffle=True, num_workers=2, generator=torch.Generator().manual_seed(5)
         ),
     }
+
+
+def state_of(source: Replayed) -> dict[str, object]:
+    with preserved_rng():  # the type checker that watches these tests draws random numbers, too
+        return {"rng": rng_state(), "batches": source.state_dict()}
 
 
 def saved_and_loaded(state: dict[str, object]) -> dict[str, object]:
