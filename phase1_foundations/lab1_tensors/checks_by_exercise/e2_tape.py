@@ -90,7 +90,7 @@ BROADCASTS = (
 
 
 def hold(t: Trial, var: type, program: Program) -> None:
-    """Miss the property where the tape and torch differ, on the smallest part of the program that shows it."""
+    """Miss the property where tape and torch differ, on the smallest part of the program that shows it."""
     t.given(str(program))
     found = smallest_mistake(t, var, program)
     if found:
