@@ -21,7 +21,7 @@ from courseware.source.parameters import check_parameters
 from courseware.source.python import lines_inside_strings, parse, refuse_import_effects, unguard
 
 _MARKER = re.compile(r"# %%(?:\s+(\[markdown\]))?(?:\s+(.*))?$")
-_OPTIONS = {
+KNOWN_OPTIONS = {
     "markdown": ("exercise", "minutes", "tags"),
     "code": ("exercise", "check", "reward", "tags", "cut"),
 }
@@ -85,7 +85,7 @@ def split(text: str, path: Path) -> Iterator[RawCell]:
     ends = [number for number, _ in marks[1:]] + [len(lines) + 1]
     for (number, match), end in zip(marks, ends, strict=True):
         kind: Kind = "markdown" if match[1] else "code"
-        options = read_options(match[2] or "", path, number, _OPTIONS[kind])
+        options = read_options(match[2] or "", path, number, KNOWN_OPTIONS[kind])
         body = lines[number : end - 1]
         start = number + 1
         while body and not body[0].strip():
