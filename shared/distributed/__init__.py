@@ -26,9 +26,11 @@ from shared.distributed.environment import (
 from shared.distributed.launch import LaunchTimeout, RankFailed, launch
 from shared.distributed.metrics import Mean
 from shared.distributed.sampler import RankSampler
+from shared.distributed.training import AllRanks
 from shared.distributed.wrap import distribute
 
 __all__ = [
+    "AllRanks",
     "LaunchTimeout",
     "Mean",
     "RankFailed",
