@@ -6,17 +6,17 @@ Both lanes give the same verdicts.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from courseware.run.execute import execute as execute
-    from courseware.run.execute import execute_many as execute_many
     from courseware.run.result import CellError as CellError
     from courseware.run.result import Lane as Lane
     from courseware.run.result import RunnerError as RunnerError
     from courseware.run.result import RunResult as RunResult
     from courseware.run.result import Verdict as Verdict
+    from courseware.run.runner import execute as execute
+    from courseware.run.runner import execute_many as execute_many
 
 _WHERE = {
-    "execute": "execute",
-    "execute_many": "execute",
+    "execute": "runner",
+    "execute_many": "runner",
     **dict.fromkeys(("CellError", "Lane", "RunResult", "RunnerError", "Verdict"), "result"),
 }
 

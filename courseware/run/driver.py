@@ -22,6 +22,10 @@ class JournalClient(PapermillNotebookClient):  # type: ignore[misc]
 
     journal: Journal
 
+    def papermill_execute_cells(self) -> None:
+        super().papermill_execute_cells()
+        self.journal.finished()  # what comes after concerns a kernel that may have left at its last cell
+
     def process_message(self, msg: dict[str, Any], cell: Any, cell_index: int) -> None:
         if msg["msg_type"] not in ("status", "execute_input"):
             self.journal.message(cell_index, msg["msg_type"], msg["content"])
@@ -63,7 +67,7 @@ def run(request: Request, journal: Journal) -> None:
             client = JournalClient(
                 nb_man,
                 kernel_name=kernel_name,
-                config=Config({"KernelManager": {"transport": "ipc"}}),  # ports would be raced for
+                config=_private_sockets(request),
                 allow_errors=request.allow_errors,
                 timeout=None,  # the supervisor keeps the time
                 raise_on_iopub_timeout=False,  # a flood of displays may lose messages; the reply still comes
@@ -80,8 +84,12 @@ def run(request: Request, journal: Journal) -> None:
             load_notebook_node(str(request.notebook)), "python3", progress_bar=False, autosave_cell_every=0
         )
     except (DeadKernelError, _KernelLeft):
-        return
-    journal.finished()
+        return  # the journal shows how far it came
+
+
+def _private_sockets(request: Request) -> Config:
+    """Unix sockets in the run's own folder: ports would be raced for, as is the default name in the cwd."""
+    return Config({"KernelManager": {"transport": "ipc", "ip": str(request.folder / "rt" / "k")}})
 
 
 def main(folder: Path) -> None:

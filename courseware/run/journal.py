@@ -38,6 +38,7 @@ class Journal:
         self._owner = os.getpid()
         self._lock = threading.RLock()
         self._left = _Allowance()
+        self._write({"event": "opened"})
 
     def start(self, cell: int) -> None:
         """A cell begins: its outputs follow."""
@@ -69,7 +70,7 @@ class Journal:
     def _write(self, event: dict[str, Any]) -> None:
         if os.getpid() != self._owner:
             return
-        line = memoryview((json.dumps(event, default=str) + "\n").encode("utf-8", "backslashreplace"))
+        line = memoryview(_encoded(json.dumps(event, default=str, ensure_ascii=False) + "\n"))
         with self._lock:
             while line:
                 line = line[os.write(self._file, line) :]
@@ -100,10 +101,18 @@ class Journal:
         return CUT.format(limit=limit)
 
 
+def _encoded(text: str) -> bytes:
+    """Bytes of text that may hold halves of characters, as printed file names do; they are read as U+FFFD."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace")
+
+
 def events(path: Path) -> list[dict[str, Any]]:
     """The events of a journal; a last line that a kill tore off is left out."""
     found = []
-    with contextlib.suppress(FileNotFoundError), path.open(encoding="utf-8") as lines:
+    with contextlib.suppress(FileNotFoundError), path.open(encoding="utf-8", errors="replace") as lines:
         for line in lines:
             try:
                 found.append(json.loads(line))

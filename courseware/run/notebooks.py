@@ -59,7 +59,10 @@ def result_of(
     outputs, counts, errors = CellOutputs(), dict[int, int | None](), list[CellError]()
     running: int | None = None
     finished = False
-    for event in events(request.journal):
+    told = events(request.journal)
+    if not told and outcome and outcome.exit_code:
+        raise RunnerError(f"the runner did not start: {_last_line(request.log)}")
+    for event in told:
         match event:
             case {"event": "start", "cell": cell}:
                 running = cell
@@ -92,6 +95,11 @@ def result_of(
         network=outcome.network if outcome else "unknown: the notebook ended its supervisor",
         notebook=notebook,
     )
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
+    return lines[-1] if lines else "it left no word"
 
 
 def _ending(

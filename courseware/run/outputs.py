@@ -6,17 +6,16 @@ from typing import Any, cast
 
 from nbformat import NotebookNode, from_dict
 
-# A kernel compiles a cell under a file name with a process id in it. A stored warning or traceback must not change
-# from run to run, and must not show where this machine keeps its files.
+# A kernel compiles a cell under a file name with a process id in it. A stored warning or traceback must not
+# change from run to run, and must not show where this machine keeps its files.
 _CELL_FILE = re.compile(
-    r"/[^\s:]*/ipykernel_\d+/\d+\.py|<ipython-input-\d+-[0-9a-f]+>|(?<=\()\d{6,}\.py(?=, line)"
+    r"/[^\s:]{0,300}?/ipykernel_\d+/\d+\.py|<ipython-input-\d+-[0-9a-f]+>|(?<=\()\d{6,}\.py(?=, line)"
 )
 _ROOT = Path(__file__).parents[2]
 _HOME_ROOT = f"~/{_ROOT.relative_to(Path.home())}" if _ROOT.is_relative_to(Path.home()) else str(_ROOT)
 _PLACE = re.compile(
-    rf"[~/][^\s:\"'\x1b]*/(?:site|dist)-packages/|(?:{re.escape(str(_ROOT))}|{re.escape(_HOME_ROOT)})/"
+    rf"[~/][^\s:\"'\x1b]{{0,300}}?/(?:site|dist)-packages/|(?:{re.escape(str(_ROOT))}|{re.escape(_HOME_ROOT)})/"
 )
-_OVERWRITTEN = re.compile(r"[^\n]*\r(?=[^\n])")  # what a carriage return, as of a progress bar, writes over
 
 
 class CellOutputs:
@@ -97,7 +96,13 @@ def _joined(outputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _as_shown(text: str) -> str:
-    return portable(_OVERWRITTEN.sub("", text))
+    return portable("\n".join(_last_written(line) if "\r" in line else line for line in text.split("\n")))
+
+
+def _last_written(line: str) -> str:
+    """What a terminal shows of a line that was written over, as by a progress bar."""
+    body, ending = (line[:-1], "\r") if line.endswith("\r") else (line, "")
+    return body.rpartition("\r")[2] + ending
 
 
 def portable(text: str) -> str:

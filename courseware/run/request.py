@@ -28,6 +28,11 @@ class Request:
     def journal(self) -> Path:
         return self.folder / "journal.jsonl"
 
+    @property
+    def log(self) -> Path:
+        """What the kernel's driver itself had to say."""
+        return self.folder / "driver.log"
+
     def save(self) -> None:
         plain = asdict(self) | {"folder": str(self.folder), "cwd": str(self.cwd)}
         (self.folder / "request.json").write_text(json.dumps(plain))

@@ -11,6 +11,7 @@ import os
 import sys
 from typing import Any, NoReturn, cast
 
+from ipykernel.compiler import XCachingCompiler
 from ipykernel.zmqshell import ZMQInteractiveShell
 from IPython.core.error import StdinNotImplementedError
 from IPython.core.interactiveshell import ExecutionResult
@@ -38,6 +39,10 @@ class Shell(ZMQInteractiveShell):
     """A kernel's shell without its kernel."""
 
     left = False
+
+    def enable_gui(self, gui: str | None = None) -> None:
+        if gui is not None:  # inline figures need no event loop
+            super().enable_gui(gui)
 
     def ask_exit(self) -> None:
         self.left = True
@@ -72,7 +77,7 @@ class Recorder:
 def make_shell(recorder: Recorder) -> Shell:
     config = Config()
     config.HistoryManager.enabled = False  # it would write a database, in a thread
-    shell: Shell = Shell.instance(config=config)
+    shell: Shell = Shell.instance(config=config, compiler_class=XCachingCompiler)
     session = _RecordingSession(recorder=recorder)
     for sender in (shell.display_pub, shell.displayhook):
         sender.set_trait("session", session)

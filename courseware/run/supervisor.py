@@ -8,6 +8,8 @@ import contextlib
 import json
 import os
 import resource
+import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -35,6 +37,7 @@ class Outcome:
     peak_bytes: int
     wall_seconds: float
     network: str  # how the outside network was refused
+    abandoned: bool  # nobody waited for the result any more
 
     def save(self, folder: Path) -> None:
         part = folder / "outcome.part"
@@ -64,25 +67,20 @@ def supervise(
     pid = start()
     process = psutil.Process(pid)
     peak = PeakMemory(os.getpid(), without=pid if separate_driver else None)
-    driver_cpu, exit_code, timed_out, pause = 0.0, None, False, 0.02
-    while True:
-        try:
+    exit_code, timed_out, driver_cpu, pause = None, False, 0.0, 0.02
+    while not (timed_out or (left := abandoned())):
+        with contextlib.suppress(psutil.TimeoutExpired):
             exit_code = process.wait(timeout=pause)
             break
-        except psutil.TimeoutExpired:
-            pause = min(pause * 1.5, 0.4)  # short runs are watched closely, long ones cheaply
-        peak.sample()
-        if separate_driver:
-            driver_cpu = _own_cpu(process, driver_cpu)
+        pause = min(pause * 1.5, 0.4)  # short runs are watched closely, long ones cheaply
         timed_out = time.monotonic() - began > request.timeout
-        if timed_out or abandoned():
-            break
+        driver_cpu = _own_cpu(process, driver_cpu)
+        peak.sample()
     end_tree(None if adopts else request.run_id)
     reap()
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    if separate_driver:
-        driver_cpu = _reported_cpu(request.folder, driver_cpu)
-    else:
+    driver_cpu = _reported_cpu(request.folder, driver_cpu) if separate_driver else 0.0
+    if not separate_driver:  # the largest single process, seen without sampling
         peak.bytes = max(peak.bytes, used.ru_maxrss * _MAXRSS_UNIT)
     return Outcome(
         timed_out=timed_out,
@@ -91,7 +89,16 @@ def supervise(
         peak_bytes=peak.bytes,
         wall_seconds=time.monotonic() - began,
         network=network,
+        abandoned=left,
     )
+
+
+def finish(outcome: Outcome, folder: Path) -> None:
+    """Leave the outcome for the one who waits; without one, leave nothing."""
+    if outcome.abandoned:
+        shutil.rmtree(folder, ignore_errors=True)
+    else:
+        outcome.save(folder)
 
 
 def _own_cpu(process: psutil.Process, before: float) -> float:
@@ -112,17 +119,20 @@ def _reported_cpu(folder: Path, sampled: float) -> float:
 def main(folder: Path) -> None:
     """Run the real-kernel lane for the request in this folder."""
     request = Request.load(folder)
-    parent = os.getppid()
+    parent, told_to_stop = os.getppid(), list[int]()
+    signal.signal(signal.SIGTERM, lambda number, _: told_to_stop.append(number))
 
     def start() -> int:
-        with (folder / "driver.log").open("wb") as log:
+        with request.log.open("wb") as log:
             driver = [sys.executable, "-m", "courseware.run.driver", str(folder)]
             return subprocess.Popen(
                 driver, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             ).pid
 
-    outcome = supervise(request, start, abandoned=lambda: os.getppid() != parent, separate_driver=True)
-    outcome.save(folder)
+    def abandoned() -> bool:
+        return bool(told_to_stop) or os.getppid() != parent
+
+    finish(supervise(request, start, abandoned=abandoned, separate_driver=True), folder)
 
 
 if __name__ == "__main__":

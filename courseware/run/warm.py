@@ -66,10 +66,13 @@ class Zygote:
     def run(self, request: Request) -> None:
         """Run a request; returns when its supervisor has ended."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            connection.connect(str(self.folder / SOCKET))
-            connection.sendall(f"{request.folder}\n".encode())
-            while connection.recv(64):
-                pass
+            try:
+                connection.connect(str(self.folder / SOCKET))
+                connection.sendall(f"{request.folder}\n".encode())
+                while connection.recv(64):
+                    pass
+            except OSError as problem:
+                raise RunnerError(f"the warm lane does not answer ({problem}); run it again") from None
 
     def close(self) -> None:
         """End the zygote and everything it runs."""

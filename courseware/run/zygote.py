@@ -13,6 +13,7 @@ import json
 import os
 import random
 import select
+import shutil
 import signal
 import socket
 import sys
@@ -25,7 +26,7 @@ from courseware.run.journal import Journal
 from courseware.run.preload import NotForkable, preload
 from courseware.run.processes import adopt_orphans, end_tree
 from courseware.run.request import Request
-from courseware.run.supervisor import supervise
+from courseware.run.supervisor import finish, supervise
 
 READY = "ready.json"
 SOCKET = "zygote.sock"
@@ -47,6 +48,7 @@ def main(folder: Path) -> None:
     part.write_text(json.dumps({str(file): _changed(file) for file in files}))
     part.replace(folder / READY)
     _serve(listener, base_path)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _path_of_a_kernel() -> list[str]:
@@ -103,7 +105,7 @@ def _run_and_exit(connection: socket.socket, base_path: list[str]) -> None:
             abandoned=lambda: bool(select.select([connection], [], [], 0)[0]),
             separate_driver=False,
         )
-        outcome.save(folder)
+        finish(outcome, folder)
         connection.sendall(b"done\n")
     finally:
         os._exit(0)

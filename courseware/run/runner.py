@@ -112,5 +112,6 @@ def _run_kernel(request: Request) -> None:
     try:
         supervisor.wait()
     except BaseException:
-        supervisor.terminate()
+        supervisor.terminate()  # it ends the run before it goes
+        supervisor.wait()
         raise
