@@ -9,7 +9,7 @@ import pytest
 from courseware.contract import Bench
 from courseware.source import Course, LabFolder
 
-ROOT = Path(__file__).parents[2]
+ROOT = Course.find(Path(__file__)).root  # COURSE_ROOT tests another course by the same contract
 SEEDS, SEEDS_E5 = 3, 1
 LONG_SEEDS, LONG_SEEDS_E5 = 20, 3
 FIRST_SEED = 101  # not the one that notebooks use
