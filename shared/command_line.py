@@ -17,8 +17,9 @@ def from_command_line(kind: type[T], arguments: Sequence[str]) -> T:
     """Read ``--key value``, ``--key=value``, ``--switch`` and ``--no-switch``; ``--config FILE`` is read
     before them.
 
-    Nested keys are dotted (``--checkpoint.keep 3``), values of lists are written as in YAML (``[1, 2]``),
-    hyphens may stand for underscores. Where a key is given twice, the last one counts.
+    Nested keys are dotted (``--checkpoint.keep 3``, also into a field that is a mapping), values of lists are
+    written as in YAML (``[1, 2]``), hyphens may stand for underscores. Where a key is given twice, the last
+    one counts.
     """
     fields = dict(leaves(kind))
     given = list(_pairs(list(arguments), fields))
@@ -32,7 +33,7 @@ def from_command_line(kind: type[T], arguments: Sequence[str]) -> T:
             place = values
             for parent in parents:
                 place = place.setdefault(parent, {})
-            place[name] = _from_text(text, fields[key])
+            place[name] = _from_text(text, _kind(key, fields))
     return from_dict(kind, values)
 
 
@@ -60,7 +61,7 @@ def _pairs(arguments: list[str], fields: dict[str, Any]) -> Iterator[tuple[str, 
         key = key.replace("-", "_")
         if not equals and key.startswith("no_") and fields.get(key[3:]) is bool:
             yield key[3:], "false"
-        elif key != "config" and key not in fields:
+        elif key != "config" and _kind(key, fields) is None:
             raise ConfigError(f'there is no option "--{key}": {did_you_mean(key, list(fields))}')
         elif equals:
             yield key, text
@@ -70,6 +71,14 @@ def _pairs(arguments: list[str], fields: dict[str, Any]) -> Iterator[tuple[str, 
             yield key, arguments.pop(0)
         else:
             raise ConfigError(f'option "--{key}" needs a value')
+
+
+def _kind(key: str, fields: dict[str, Any]) -> Any:
+    """The type of a key's value, None if there is no such key; any key of a field that is a mapping exists."""
+    if key in fields:
+        return fields[key]
+    mapping = fields.get(key.rpartition(".")[0])
+    return get_args(mapping)[1] if get_origin(mapping) is dict else None
 
 
 def _from_text(text: str, annotation: Any) -> Any:

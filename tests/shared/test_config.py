@@ -174,6 +174,12 @@ def test_switches_need_no_value_and_hyphens_stand_for_underscores() -> None:
     )
 
 
+def test_the_keys_of_a_mapping_are_dotted_too() -> None:
+    assert from_command_line(Outer, ["--more.a", "1", "--more.b=2.5"]).more == {"a": 1.0, "b": 2.5}
+    with pytest.raises(ConfigError, match=r'no option "--inner.a"'):
+        from_command_line(Outer, ["--inner.a", "1"])
+
+
 def test_a_folder_may_look_like_a_number() -> None:
     assert from_command_line(TrainConfig, ["--checkpoint.folder", "007"]).checkpoint.folder == Path("007")
 
