@@ -74,7 +74,7 @@ def _pairs(arguments: list[str], fields: dict[str, Any]) -> Iterator[tuple[str, 
 
 
 def _kind(key: str, fields: dict[str, Any]) -> Any:
-    """The type of a key's value, None if there is no such key; any key of a field that is a mapping exists."""
+    """The type of a key's value, None if there is no such key. A field that is a mapping has any key."""
     if key in fields:
         return fields[key]
     mapping = fields.get(key.rpartition(".")[0])
