@@ -9,7 +9,7 @@ from courseware.progress.log import Event, ProgressError, append, read
 from courseware.progress.standing import Standing, fold
 
 if TYPE_CHECKING:
-    from courseware.progress.dashboard import dashboard
+    from courseware.progress.page import dashboard
 
 __all__ = ["Event", "Progress", "ProgressError", "Standing", "dashboard"]
 
@@ -20,7 +20,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    return import_module("courseware.progress.dashboard").dashboard
+    return import_module("courseware.progress.page").dashboard
 
 
 class Progress:

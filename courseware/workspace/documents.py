@@ -1,11 +1,10 @@
 """What a workspace holds for each lab, as the course gives it today."""
 
 import hashlib
-import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from courseware.source import Course, LabFolder
@@ -24,8 +23,13 @@ class Document:
     """One notebook of the workspace: its path below home without suffix, and the course's version of it."""
 
     name: str
-    new: Json
+    read: Callable[[], Json]
     lab: LabFolder | None = None
+
+    @cached_property
+    def new(self) -> Json:
+        """The course's version, read when it is needed: most commands need few of many."""
+        return self.read()
 
     @property
     def file(self) -> str:
@@ -65,7 +69,7 @@ def stamp_of(notebook: Json) -> str | None:
 def documents(course: Course) -> Iterator[Document]:
     """START_HERE and the notebooks of every lab, in the order of the course."""
     if (course.root / f"{START_HERE}.md").is_file():
-        yield Document(START_HERE, start_here(course))
+        yield Document(START_HERE, partial(start_here, course))
     for lab in course.labs:
         yield from lab_documents(lab)
 
@@ -75,7 +79,7 @@ def lab_documents(lab: LabFolder) -> Iterator[Document]:
     for notebook in LAB_NOTEBOOKS:
         path = lab.path / f"{notebook}.ipynb"
         if path.is_file():
-            yield Document(f"{lab.key}/{notebook}", _course_notebook(path), lab)
+            yield Document(f"{lab.key}/{notebook}", partial(_course_notebook, path), lab)
 
 
 def _course_notebook(path: Path) -> Json:
@@ -88,10 +92,4 @@ def _course_notebook(path: Path) -> Json:
     for number, cell in enumerate(notebook["cells"], start=1):
         if not isinstance(cell.get("id"), str):
             raise WorkspaceError(f"cell {number} of the course's own {path} has no id; run `course build`")
-    return json_copy(notebook)
-
-
-def json_copy(notebook: Json) -> Json:
-    """The same notebook with nothing shared: what a merge takes from it may be changed."""
-    copied: Json = json.loads(json.dumps(notebook))
-    return copied
+    return notebook

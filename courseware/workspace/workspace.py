@@ -12,7 +12,6 @@ from courseware.workspace.choose import known_exercise
 from courseware.workspace.documents import (
     Document,
     documents,
-    json_copy,
     lab_documents,
     stamp_of,
     version_of,
@@ -149,7 +148,7 @@ class Workspace:
                 raise WorkspaceError(f"your notebook has no {exercise} yet; `course update` brings it")
             backup = self._back_up(doc, content)
             try:
-                self._write(doc, restore_exercise(mine, json_copy(given), exercise), expect=stamp)
+                self._write(doc, restore_exercise(mine, given, exercise), expect=stamp)
             except ChangedMeanwhile:
                 continue
             return Change(path, "reset", (exercise,), backup)

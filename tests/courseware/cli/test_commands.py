@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from courseware.cli.program import COMMANDS
+from courseware.doctor import Finding
 from tests.courseware.cli.conftest import LAB, Desk
 
 
@@ -222,3 +223,35 @@ def test_validate_tells_which_rule_a_lab_breaks(desk: Desk) -> None:
     assert desk.course("validate", "1.1", "--rules-only") == 1
     assert "README.md" in desk.out
     assert desk.out.splitlines()[-1].endswith("problems")
+
+
+def test_lab_makes_the_workspace_and_tells_of_new_course_text(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[tuple[Path, int, object]] = []
+
+    def open_course(home: Path, *, port: int, open_browser: bool | None) -> int:
+        opened.append((home, port, open_browser))
+        return 0
+
+    monkeypatch.setattr("courseware.jupyter.open_course", open_course)
+    desk.exercises.unlink()
+    assert desk.course("lab", "--port", "9123", "--no-browser") == 0
+    assert opened == [(desk.home, 9123, False)]
+    assert desk.exercises.exists()
+    assert desk.out == ""
+    course_copy = desk.root / LAB / "exercises.ipynb"
+    course_copy.write_text(course_copy.read_text().replace("You build a classifier", "You make a classifier"))
+    assert desk.course("lab") == 0
+    assert "`course update`" in desk.out
+    assert opened[1][2] is None
+
+
+@pytest.mark.parametrize(("wrong", "code"), [(None, 0), ("has too little room", 1)])
+def test_doctor_fails_when_something_is_wrong(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, wrong: str | None, code: int
+) -> None:
+    finding = Finding("disk", "3 GB free", wrong)
+    monkeypatch.setattr("courseware.doctor.examine", lambda root, home: iter([finding]))
+    assert desk.course("doctor") == code
+    assert "3 GB free" in desk.out

@@ -9,10 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from courseware.progress import Progress
-from courseware.progress.dashboard import Dashboard
 from courseware.progress.overview import Overview, phase_name
+from courseware.progress.page import Dashboard
 from courseware.progress.words import bar, duration, lab_text, overview_text, where_next
-from courseware.source import Course
+from courseware.source import Course, read_theory
+
+START_HERE = Path(__file__).parents[3] / "START_HERE.md"
 
 SOLUTION = """# %% [markdown]
 # # Lab {number} · {title}
@@ -98,6 +100,19 @@ def test_text_data_and_html_show_the_same_numbers(desk: Desk) -> None:
     assert "█████░░░░░" in text
     assert repr(Dashboard(overview)) == text
     assert "A deed & more" in lab_text(overview.labs[0])
+
+
+def test_the_code_of_start_here_shows_the_dashboard_again_and_again(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COURSE_ROOT", str(desk.course.root))
+    monkeypatch.setenv("COURSE_HOME", str(desk.course.root / "work"))
+    (cell,) = (cell for cell in read_theory(START_HERE).cells if cell.kind == "code")
+    shown: dict[str, object] = {}
+    for earned in (0, 15):
+        exec(f"{cell.text.replace('dashboard()', 'shown = repr(dashboard())')}", shown)
+        assert f"{earned} of 30 points" in str(shown["shown"])
+        desk.attempt(FIRST, "E1", 15)
 
 
 def test_points_never_exceed_what_an_exercise_is_worth_today(desk: Desk) -> None:

@@ -76,10 +76,12 @@ def _lab_rows(lab: LabView) -> Iterator[str]:
         duration(lab.seconds) if lab.seconds else f"about {duration(60 * lab.minutes)}",
         links,
     ]
-    yield "<tr>" + "".join(f'<td style="{_CELL}">{cell}</td>' for cell in cells) + "</tr>"
+    # JupyterLab shades every other row, which would part a lab from its exercises.
+    row = '<tr style="background:transparent">'
+    yield row + "".join(f'<td style="{_CELL}">{cell}</td>' for cell in cells) + "</tr>"
     if lab.begun:
         chips = "".join(map(_chip, lab.exercises))
-        yield f'<tr><td colspan="{len(cells)}" style="padding:0 0 .4em;text-align:left">{chips}</td></tr>'
+        yield f'{row}<td colspan="{len(cells)}" style="padding:0 0 .4em;text-align:left">{chips}</td></tr>'
 
 
 def _chip(exercise: ExerciseView) -> str:
