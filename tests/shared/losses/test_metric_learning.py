@@ -179,6 +179,12 @@ def test_loss_and_gradient_are_finite_at_special_points(loss, views: tuple[Tenso
         assert b.grad.isfinite().all()
 
 
+def test_a_zero_vector_is_pulled_with_a_gradient_of_ordinary_size() -> None:
+    zero, other = torch.zeros(6, 4, requires_grad=True), embeddings(6).float()
+    cosine_embedding_loss(zero, other, SAME, reduction="sum").backward()
+    assert 0 < zero.grad.norm(dim=-1).max() <= 1 + 1e-6
+
+
 def test_no_pairs_cost_nothing() -> None:
     none = torch.zeros(0, 4, requires_grad=True)
     for loss in (contrastive_loss, cosine_embedding_loss):

@@ -204,6 +204,11 @@ def test_a_mapping_and_a_dataclass_build_the_same(name: str) -> None:
         assert torch.equal(a, b)
 
 
+def test_a_mapping_changes_what_it_names_and_nothing_else() -> None:
+    default = model_info("residual_mlp_xlarge").config
+    assert configure("residual_mlp_xlarge", {"classes": 3}) == replace(default, classes=3)
+
+
 def test_every_model_is_described() -> None:
     for info in CATALOGUE.values():
         assert info.summary

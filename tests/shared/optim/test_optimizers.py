@@ -212,6 +212,13 @@ def test_muon_moves_inner_matrices_and_adamw_the_rest() -> None:
         torch.testing.assert_close(parameter, parameters[name])
 
 
+def test_muon_leaves_frozen_matrices_alone() -> None:
+    model = toy()
+    frozen = model.stack.layers[0].attention.query.weight.requires_grad_(False)
+    optimizer = make_optimizer(model, OptimizerConfig("muon"))
+    assert not any(p is frozen for group in optimizer.param_groups for p in group["params"])
+
+
 def test_joined_optimizers_obey_one_learning_rate_schedule() -> None:
     model = toy()
     optimizer = make_optimizer(model, OptimizerConfig("muon"))
