@@ -25,6 +25,9 @@ class Zygote:
 
     def __init__(self) -> None:
         self.owner = os.getpid()
+        self._lock = threading.Lock()
+        self._running = 0
+        self._retired = False
         self.folder = scratch_folder()
         self.log = self.folder / "zygote.log"
         environment = run_environment(self.folder, uuid.uuid4().hex, network=True, changes={})
@@ -63,8 +66,31 @@ class Zygote:
                 return True
         return False
 
+    def reserve(self) -> None:
+        """Hold it open for one run."""
+        with self._lock:
+            self._running += 1
+
     def run(self, request: Request) -> None:
-        """Run a request; returns when its supervisor has ended."""
+        """Run a request for which `reserve` was called; returns when its supervisor has ended."""
+        try:
+            self._ask(request)
+        finally:
+            with self._lock:
+                self._running -= 1
+                last = self._retired and not self._running
+            if last:
+                self.close()
+
+    def retire(self) -> None:
+        """Take no more runs, and end when those that are under way have ended."""
+        with self._lock:
+            self._retired = True
+            idle = not self._running
+        if idle:
+            self.close()
+
+    def _ask(self, request: Request) -> None:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             try:
                 connection.connect(str(self.folder / SOCKET))
@@ -96,9 +122,12 @@ def run(request: Request) -> None:
     global _current
     with _lock:
         if _current is None or not _current.usable():
+            if _current is not None:
+                _current.retire()
             _current = Zygote()
             atexit.register(_current.close)
         zygote = _current
+        zygote.reserve()
     zygote.run(request)
 
 

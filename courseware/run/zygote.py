@@ -149,7 +149,11 @@ def _become_the_run(request: Request, base_path: list[str]) -> None:
     os.chdir(request.cwd)
     given = request.environment.get("PYTHONPATH", "").split(os.pathsep)
     startup = str(Path(__file__).parent / "startup")
-    sys.path[:] = ["", *(entry for entry in given if entry and entry != startup), *base_path]
+    sys.path[:] = [*(entry for entry in given if entry and entry != startup), *base_path]
+    installed = (
+        i for i, entry in enumerate(sys.path) if Path(entry).name in ("site-packages", "dist-packages")
+    )
+    sys.path.insert(next(installed, 0), "")  # the notebook's folder, where a kernel looks for it
     sys.argv[:] = [sys.argv[0]]
     import tempfile
 

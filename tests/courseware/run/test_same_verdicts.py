@@ -75,7 +75,8 @@ ZOO = {
         "await task",
     ),
     "training": passes(
-        "import torch\ntorch.manual_seed(0)\nm = torch.nn.Linear(2, 1)\no = torch.optim.AdamW(m.parameters())",
+        "import torch\ntorch.manual_seed(0)\nm = torch.nn.Linear(2, 1)",
+        "o = torch.optim.AdamW(m.parameters())",
         "l = m(torch.ones(3, 2)).square().mean()\nl.backward()\no.step()\nround(l.item(), 4)",
         "from torch.utils.data import DataLoader\n"
         "sum(float(b.sum()) for b in DataLoader(torch.arange(8.0), batch_size=2, num_workers=2))",
