@@ -35,7 +35,6 @@ def without_outputs(content: Json) -> Json:
     for cell in code_cells(plain):
         cell["outputs"] = []
         cell["execution_count"] = None
-    plain.get("metadata", {}).get("courseware", {}).pop("executed", None)
     return plain
 
 

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from courseware.check.exercise import SECONDS, SECONDS_END_TO_END
 from courseware.contract.bench import Bench
 from courseware.contract.rules import rule
 from courseware.source import POINTS, LabFolder
@@ -39,7 +40,7 @@ def after_each_exercise(lab: LabFolder) -> Iterator[str]:
             yield f"{exercise.key} has no discussion: say why the answer is right and what it costs"
 
 
-@rule("checks", "each exercise has one check whose points add up, and an answer for each object it takes")
+@rule("checks", "each exercise has one check: its points add up, it keeps its budget, its objects exist")
 def checks(lab: LabFolder) -> Iterator[str]:
     bench = Bench.of(lab)
     for key in bench.unchecked():
@@ -48,6 +49,9 @@ def checks(lab: LabFolder) -> Iterator[str]:
         yield f"checks.py checks {key}, which solution.py does not have"
     for key, exercise in bench.exercises.items():
         yield from (problem for problem in exercise.problems() if "hints" not in problem)
+        limit = SECONDS_END_TO_END if key == "E5" else SECONDS
+        if exercise.seconds > limit:
+            yield f"{key} may take {exercise.seconds:g} CPU seconds, a learner waits for {limit:g} at most"
         for name in exercise.takes:
             if not hasattr(bench.solution, name):
                 yield f"{key} takes {name}, which solution.py does not define"

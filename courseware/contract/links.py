@@ -21,20 +21,21 @@ WORKSPACE = ("theory.ipynb", "exercises.ipynb")  # what a learner's copy of a la
 def links(lab: LabFolder) -> Iterator[str]:
     readme = lab.path / "README.md"
     if readme.is_file():
-        yield from _problems(lab, readme, readme.read_text(encoding="utf-8"), for_learner=False)
+        yield from dead_links(lab.root, readme, readme.read_text(encoding="utf-8"))
     for name in ("theory", "exercises", "solution"):
         path = lab.path / f"{name}.ipynb"
-        yield from _problems(lab, path, _prose(path), for_learner=path.name in WORKSPACE)
+        yield from dead_links(lab.root, path, _prose(path), for_learner=path.name in WORKSPACE)
 
 
-def _problems(lab: LabFolder, path: Path, text: str, *, for_learner: bool) -> Iterator[str]:
+def dead_links(root: Path, path: Path, text: str, *, for_learner: bool = False) -> Iterator[str]:
+    """Links in `text`, which stands in the file `path`, that lead nowhere inside the repository `root`."""
     for match in _LINK.finditer(_FENCE.sub("", text)):
         target = unquote(match[1] or match[2])
         if re.match(r"[a-z][a-z0-9+.-]*:", target, re.IGNORECASE):
             continue
         name, _, anchor = target.partition("#")
         aim = (path.parent / name).resolve() if name else path
-        if not aim.exists() or not aim.is_relative_to(lab.root):
+        if not aim.exists() or not aim.is_relative_to(root):
             yield f"{path.name} links to {target}, which does not exist"
         elif for_learner and aim != path and aim.name not in WORKSPACE:
             yield f"{path.name} links to {target}, which a learner's workspace does not hold"

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from courseware.build import OutputError, build_course, build_lab
-from courseware.build.outputs import refuse_noise
+from courseware.build import OutputError, build_course, build_lab, check_lab
+from courseware.build.outputs import normalised, refuse_noise
 from courseware.source import Course, LabFolder
 
 THEORY = """\
@@ -113,6 +113,30 @@ def test_notebook_saved_by_jupyter_is_cleaned_by_the_next_build(copy: LabFolder)
     path.write_text(json.dumps(content), encoding="utf-8")
     build_lab(copy)
     assert path.read_bytes() == clean
+
+
+def test_other_outputs_do_not_make_a_notebook_stale(copy: LabFolder) -> None:
+    path = copy.path / "theory.ipynb"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    shown = next(cell for cell in content["cells"] if cell["cell_type"] == "code")
+    shown["outputs"] = [{"output_type": "stream", "name": "stdout", "text": ["another run\n"]}]
+    shown["execution_count"] = 7
+    path.write_text(json.dumps(content), encoding="utf-8")
+    assert {built.state for built in check_lab(copy)} == {"unchanged"}
+
+
+def test_streams_that_follow_each_other_are_joined() -> None:
+    def stream(name: str, *lines: str) -> dict[str, Any]:
+        return {"output_type": "stream", "name": name, "text": list(lines)}
+
+    parts = [
+        stream("stdout", "a"),
+        stream("stdout", "b\n", "c"),
+        stream("stderr", "d"),
+        stream("stdout", "e"),
+    ]
+    joined = [stream("stdout", "ab\n", "c"), stream("stderr", "d"), stream("stdout", "e")]
+    assert normalised(parts, Path("/nowhere")) == joined
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,11 @@ BROKEN: list[tuple[str, Break, str]] = [
         change("checks.py", 'takes={"variance": Tensor}', 'takes={"spread": Tensor}'),
         "E1 takes spread, which solution.py does not define",
     ),
+    (
+        "checks",
+        change("checks.py", 'takes={"variance": Tensor},', 'takes={"variance": Tensor},\n    seconds=20,'),
+        "E1 may take 20 CPU seconds",
+    ),
     ("hints", change("checks.py", '        "Which axis should disappear?",\n', ""), "W2 has 2 hints"),
     ("hints", change("checks.py", '"Which axis should disappear?"', '""'), "empty or repeated hint"),
     ("misconceptions", change("misconceptions.py", '"E1"', '"E2"'), "E1 has 3 misconceptions"),

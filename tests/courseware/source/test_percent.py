@@ -7,10 +7,13 @@ from pathlib import Path
 import jupytext
 import pytest
 
-from courseware.source import SourceError, read_solution
+from courseware.source import Course, LabFolder, SourceError, read_solution
+from courseware.source.ids import heading_of
 from courseware.source.percent import read_outline
+from courseware.source.python import unguard
 
-TEMPLATE = Path(__file__).parents[3] / "courseware/scaffold/lab-template/solution.py"
+ROOT = Path(__file__).parents[3]
+TEMPLATE = ROOT / "courseware/scaffold/lab-template/solution.py"
 LAB = '''\
 # %% [markdown]
 # # Lab 1.1 · Small
@@ -106,6 +109,13 @@ def test_options_are_read_as_jupytext_reads_them(tmp_path: Path) -> None:
     for metadata in theirs:
         metadata.pop("lines_to_next_cell", None)  # jupytext's note on blank lines
     assert ours == theirs
+
+
+@pytest.mark.parametrize("lab", Course(ROOT).labs, ids=lambda lab: lab.key)
+def test_labs_of_the_course_are_split_as_jupytext_splits_them(lab: LabFolder) -> None:
+    theirs = jupytext.reads(lab.solution_path.read_text(encoding="utf-8"), fmt="py:percent").cells
+    ours = [(cell.kind, cell.text) for cell in lab.solution().cells]
+    assert ours == [(cell.cell_type, cell.source) for cell in theirs]
 
 
 def test_outline_agrees_with_the_full_reading() -> None:
@@ -255,3 +265,23 @@ def test_answer_may_hold_classes_and_several_regions(tmp_path: Path) -> None:
         f"{ANSWER}\n\nclass Pair:\n    def add(self, a, b):\n{methods}\n    def sub(self, a, b):\n{methods}",
     )
     assert read_solution(solution(tmp_path, text)).exercises[0].key == "E1"
+
+
+def test_lines_are_right_after_blank_lines(tmp_path: Path) -> None:
+    text = LAB.replace("# %%\nimport math", "# %%\n\n\nimport math")
+    cell = read_solution(solution(tmp_path, text)).cells[1]
+    assert text.splitlines()[cell.line - 1] == cell.text == "import math"
+
+
+def test_only_the_guards_body_is_unindented() -> None:
+    text = (
+        'if __name__ == "__main__":\n    a = 1\n\n    # still inside\n\n\ndef f():\n    return 2\n\n\n'
+        'if __name__ == "__main__":\n    b = f"""\n    {a}\n    """\n'
+    )
+    shown = 'a = 1\n\n# still inside\n\n\ndef f():\n    return 2\n\n\nb = f"""\n    {a}\n    """'
+    assert unguard(text, Path("solution.py"), 1) == shown
+
+
+def test_heading_in_a_fence_names_no_cell() -> None:
+    assert heading_of("```\n# a\n```\n\n# b") == "b"
+    assert heading_of("```\n# a\n```") is None
