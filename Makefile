@@ -12,11 +12,14 @@ in-environment = .venv/bin/python -m
 tests = $(if $(LAB),tests/labs --lab=$(LAB) $(wildcard $(LAB)/theory.ipynb),tests $(wildcard phase*/*/theory.ipynb))
 pytest = $(in-environment) pytest -n 2 --nbval-lax --nbval-current-env $(tests)
 
+# One claim a module or package; a name that begins with an underscore is shared between them.
+claims = $(basename $(notdir $(wildcard benchmarks/[a-z]*.py) $(patsubst %/__main__.py,%,$(wildcard benchmarks/*/__main__.py))))
+
 .PHONY: help lab setup test test-long build bench lint lock clean
 
 help:
 	@echo "make lab        open the course in JupyterLab"
-	@echo "make setup      only make the Python environment in .venv"
+	@echo "make setup      only make the Python environment in .venv; WITH=test adds an extra"
 	@echo "make test       test everything; LAB=phase1_foundations/lab1_tensors tests one lab"
 	@echo "make test-long  the same with many more seeds"
 	@echo "make build      build the notebooks from their sources"
@@ -30,7 +33,7 @@ lab:
 	@$(in-environment) courseware.cli lab
 
 setup:
-	@$(set-up)
+	@$(set-up) $(addprefix --with ,$(WITH))
 	@echo "The environment in .venv is ready."
 
 test:
@@ -47,7 +50,7 @@ build:
 
 bench:
 	@$(set-up) $(test-extras) --with bench
-	@for module in benchmarks/*.py; do OMP_NUM_THREADS=1 $(in-environment) benchmarks.$$(basename $$module .py) || failed=1; done; exit $${failed:-0}
+	@for claim in $(claims); do $(in-environment) benchmarks.$$claim || failed=1; done; exit $${failed:-0}
 
 lint:
 	@$(set-up) $(test-extras)
