@@ -45,10 +45,16 @@ def score(report: Report) -> str:
     return f"{report.points} of {report.max_points} points" if report.max_points else ""
 
 
+def sentence(words: str) -> str:
+    """A diagnosis is written as a phrase or as sentences; a reader gets a capital letter and a full stop."""
+    words = words.strip()
+    return words[:1].upper() + words[1:] + ("." if words[-1:].isalnum() or words[-1:] in ")]`′²" else "")
+
+
 def as_text(report: Report) -> str:
     right = score(report)
     lines = [f"{headline(report)}{'   ' + right if right else ''}"]
-    lines += _wrap(report.message, "  ")
+    lines += _wrap(sentence(report.message), "  ")
     if report.facts:
         lines.append("")
         width = max(len(name) for name in report.facts)
@@ -88,7 +94,7 @@ def _wrap(text: str, first: str, rest: str | None = None) -> list[str]:
 
 def as_html(report: Report) -> str:
     rgb = _COLOUR[report.status]
-    body = [f'<div style="margin:.3em 0">{prose(report.message)}</div>']
+    body = [f'<div style="margin:.3em 0">{prose(sentence(report.message))}</div>']
     if report.facts:
         body.append(_facts_table(report.facts))
     if report.properties and not (report.passed or report.status is Status.NOT_ATTEMPTED):

@@ -73,3 +73,17 @@ def test_a_report_is_json_ready():
 def test_long_lines_are_wrapped():
     text = report(message="word " * 200).text()
     assert max(len(line) for line in text.splitlines()) <= 110
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        ("your softmax overflows", "Your softmax overflows."),
+        ("(3, 1) → (3, 4) was copied", "(3, 1) → (3, 4) was copied."),
+        ("Two sentences. The second one.", "Two sentences. The second one."),
+        ("did the `return` go missing?", "Did the `return` go missing?"),
+        ("`double` changed its input", "`double` changed its input."),
+    ],
+)
+def test_a_diagnosis_is_shown_as_a_sentence(words, shown):
+    assert shown in report(message=words).text()
