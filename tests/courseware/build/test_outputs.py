@@ -119,7 +119,8 @@ def test_other_outputs_do_not_make_a_notebook_stale(copy: LabFolder) -> None:
     path = copy.path / "theory.ipynb"
     content = json.loads(path.read_text(encoding="utf-8"))
     shown = next(cell for cell in content["cells"] if cell["cell_type"] == "code")
-    shown["outputs"] = [{"output_type": "stream", "name": "stdout", "text": ["another run\n"]}]
+    stream = {"output_type": "stream", "name": "stdout", "text": ["another run\n"]}
+    shown["outputs"] = [stream, stream]
     shown["execution_count"] = 7
     path.write_text(json.dumps(content), encoding="utf-8")
     assert {built.state for built in check_lab(copy)} == {"unchanged"}
