@@ -224,7 +224,7 @@ def only_new_axes(a: Any, t: Trial) -> str | None:
 
 @e1.probe("mean-instead-of-sum")
 def mean(a: Any, t: Trial) -> str | None:
-    g = torch.tensor([[1.0, 2.0, 3.0, 6.0]]).repeat(3, 1)
+    g = torch.tensor([[1.0, 2.0, 3.0, 6.0], [0.0, 1.0, 0.0, 3.0], [5.0, 0.0, 3.0, 0.0]])
     for shape in ((3, 1), (4,)):
         factor = 4 if shape == (3, 1) else 3
         result = a.unbroadcast(g, shape).flatten()

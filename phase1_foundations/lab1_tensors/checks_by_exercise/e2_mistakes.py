@@ -211,17 +211,17 @@ def every_path(a: Any, t: Trial) -> str | None:
     def calls(doublings: int) -> int:
         y = v = a.Var(scalar(1.0))
         for _ in range(doublings):
-            y = y + y
+            y = y * 0.5 + y
         with observe() as seen:
             y.backward()
-        return sum(seen.calls.values()) if same(v.grad, scalar(2.0**doublings)) else 0
+        return sum(seen.calls.values()) if same(v.grad, scalar(1.5**doublings)) else 0
 
     few, many = calls(4), calls(9)
     if few and many > 12 * few:
         return (
-            f"y = y + y repeated 4 times took {few} tensor operations on the way back, repeated 9 times "
-            f"{many}: you walk every *path* to the leaf, and paths double at each step. Visit each node "
-            "once, when its gradient is complete"
+            f"y = y * 0.5 + y repeated 4 times took {few} tensor operations on the way back, repeated 9 "
+            f"times {many}: you walk every *path* to the leaf, and paths double at each step. Visit each "
+            "node once, when its gradient is complete"
         )
     return None
 
@@ -406,7 +406,7 @@ def relu_zero(a: Any, t: Trial) -> str | None:
     found = slope(a, lambda v: v.relu(), torch.tensor([0.0, 1.0]), torch.ones(2))
     if not same(found, torch.tensor([0.0, 1.0])) and same(found[1], torch.tensor(1.0)):
         return (
-            f"the slope of relu at exactly 0 is {found[0].item():g}, asked for is 0, torch's convention: "
+            f"the slope of relu at 0 is {found[0].item():g}, asked for is 0, torch's convention: "
             "the mask is x > 0"
         )
     return None

@@ -280,19 +280,6 @@ def zero_hessian(a: Any, t: Trial) -> str | None:
     return None
 
 
-@probe("sign-of-the-dominant-eigenvalue")
-def sign(a: Any, t: Trial) -> str | None:
-    value = sharpness(a, t, diagonal(torch.tensor([1.0, -4.0, 0.5, 0.2]).double()), t.randn(4))
-    if value < 0:
-        return f"eigenvalues −4, 1, 0.5, 0.2 gave {value:.4g}: asked for is the largest *absolute* value, 4"
-    if abs(value - 1) < 0.05:
-        return (
-            "eigenvalues −4, 1, 0.5, 0.2 gave 1, the largest positive one: asked for is the largest "
-            "*absolute* value, 4"
-        )
-    return None
-
-
 @probe("starts-from-ones")
 def starts_from_ones(a: Any, t: Trial) -> str | None:
     # The eigenvector of 10 is (1, −1, 0, 0)/√2, orthogonal to (1, 1, 1, 1), which has the eigenvalue 2.
@@ -319,6 +306,19 @@ def fixed_start(a: Any, t: Trial) -> str | None:
                 f"eigenvalues {numbers(spectrum)} gave 1: your start has no part along the eigenvector of "
                 "9, for instance because it is a unit vector. Start from a random vector"
             )
+    return None
+
+
+@probe("sign-of-the-dominant-eigenvalue")
+def sign(a: Any, t: Trial) -> str | None:
+    value = sharpness(a, t, diagonal(torch.tensor([1.0, -4.0, 0.5, 0.2]).double()), t.randn(4))
+    if value < 0:
+        return f"eigenvalues −4, 1, 0.5, 0.2 gave {value:.4g}: asked for is the largest *absolute* value, 4"
+    if abs(value - 1) < 0.05:
+        return (
+            "eigenvalues −4, 1, 0.5, 0.2 gave 1, the largest positive one: asked for is the largest "
+            "*absolute* value, 4"
+        )
     return None
 
 

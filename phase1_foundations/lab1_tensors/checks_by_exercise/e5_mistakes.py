@@ -51,6 +51,19 @@ def never_runs(a: Any, t: Trial) -> str | None:
     return None
 
 
+@probe("graph-keeps-growing")
+def keeps_growing(a: Any, t: Trial) -> str | None:
+    with watch(a.Var) as seen:
+        short_run(a, t)
+    if seen.nodes_growth > 9:
+        return (
+            f"{seen.nodes[3]:,} Vars were alive at step 3, {seen.nodes[12]:,} at step 12: the graph keeps "
+            "growing. Either an update such as `p = p - lr * …` records itself (assign `p.data` instead), "
+            "or a list holds on to losses as Vars (keep `loss.data.item()`)"
+        )
+    return None
+
+
 @probe("gradients-never-cleared")
 def never_cleared(a: Any, t: Trial) -> str | None:
     with watch(a.Var) as seen:
@@ -65,6 +78,18 @@ def never_cleared(a: Any, t: Trial) -> str | None:
     return None
 
 
+@probe("parameter-without-a-gradient")
+def without_gradient(a: Any, t: Trial) -> str | None:
+    attempt = t.attempt(lambda: short_run(a, t))
+    if attempt.raised(TypeError, AttributeError) and "NoneType" in str(attempt.error):
+        return (
+            f"a parameter's `.grad` is None at the update ({attempt.error}). Perhaps `p = p - lr * …` made "
+            "it the *result* of an operation, and only leaves get a gradient: assign `p.data` instead. Or "
+            "the loss does not depend on it"
+        )
+    return None
+
+
 @probe("all-units-equal")
 def all_units_equal(a: Any, t: Trial) -> str | None:
     with watch(a.Var, inputs=64, hidden=HIDDEN) as seen:
@@ -74,19 +99,6 @@ def all_units_equal(a: Any, t: Trial) -> str | None:
             "after eight steps all hidden units still have the same weights: equal units get equal "
             "gradients and stay equal for ever, a network of rank 1. Break the symmetry: start from "
             "random weights"
-        )
-    return None
-
-
-@probe("graph-keeps-growing")
-def keeps_growing(a: Any, t: Trial) -> str | None:
-    with watch(a.Var) as seen:
-        short_run(a, t)
-    if seen.nodes_growth > 9:
-        return (
-            f"{seen.nodes[3]:,} Vars were alive at step 3, {seen.nodes[12]:,} at step 12: the graph keeps "
-            "growing. Either an update such as `p = p - lr * …` records itself (assign `p.data` instead), "
-            "or a list holds on to losses as Vars (keep `loss.data.item()`)"
         )
     return None
 
@@ -126,6 +138,17 @@ def no_floats(a: Any, t: Trial) -> str | None:
     return None
 
 
+@probe("goes-uphill")
+def uphill(a: Any, t: Trial) -> str | None:
+    _, losses = short_run(a, t, epochs=3, batch_size=32, lr=0.02)
+    if len(losses) == 3 and losses[2] > losses[0] * 1.05:
+        return (
+            f"the loss rises, {', '.join(f'{loss:.3g}' for loss in losses)}: the update goes *with* the "
+            "gradient (`+ lr * grad`), or the loss has the wrong sign"
+        )
+    return None
+
+
 @probe("losses-are-sums")
 def sums(a: Any, t: Trial) -> str | None:
     first = float(short_run(a, t, epochs=1, batch_size=32)[1][0])
@@ -158,17 +181,6 @@ def depends_on_others(a: Any, t: Trial) -> str | None:
             "predict gives a digit other scores when it comes alone than among others: it standardises "
             "with the statistics of the rows it is given. That is leakage from the test set. Keep the "
             "mean and deviation of the *training* data"
-        )
-    return None
-
-
-@probe("goes-uphill")
-def uphill(a: Any, t: Trial) -> str | None:
-    _, losses = short_run(a, t, epochs=3, batch_size=32, lr=0.02)
-    if len(losses) == 3 and losses[2] > losses[0] * 1.05:
-        return (
-            f"the loss rises, {', '.join(f'{loss:.3g}' for loss in losses)}: the update goes *with* the "
-            "gradient (`+ lr * grad`), or the loss has the wrong sign"
         )
     return None
 

@@ -32,6 +32,12 @@ w5 = Exercise(
 )
 
 
+@w5.probe("larger-size-wins")
+def larger_wins(a, t):
+    if t.attempt(lambda: a.broadcast_shape((2,), (3,))).value == (3,):
+        return "(2,) with (3,) gave (3,), it should raise ValueError: only a size of 1 stretches"
+
+
 @w5.probe("aligned-at-the-left")
 def aligned_left(a, t):
     if t.attempt(lambda: a.broadcast_shape((4,), (4, 3))).value is not None:
@@ -68,12 +74,6 @@ def ones_do_not_stretch(a, t):
             "(8, 1) with (1, 6) raised an error, but they broadcast to (8, 6): a size of 1 stretches, on "
             "either side"
         )
-
-
-@w5.probe("larger-size-wins")
-def larger_wins(a, t):
-    if t.attempt(lambda: a.broadcast_shape((2,), (3,))).value == (3,):
-        return "(2,) with (3,) gave (3,), it should raise ValueError: only a size of 1 stretches"
 
 
 @w5.probe("zero-against-one")
