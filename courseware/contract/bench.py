@@ -71,7 +71,8 @@ class Bench:
         return {name: getattr(self.stubs, name) for name in self.exercises[key].takes}
 
     def mistaken(self, wrong: Misconception) -> dict[str, Any]:
-        return wrong.objects(self.solution, self.exercises[wrong.exercise].takes)
+        takes = self.exercises[wrong.exercise].takes
+        return _loaded(f"the wrong answer {wrong.name}", lambda: wrong.objects(self.solution, takes))
 
     def run(self, key: str, objects: dict[str, Any], seed: int) -> Report:
         return self.lab.run(key, objects, seed=seed)
@@ -81,7 +82,7 @@ T = TypeVar("T")
 
 
 def _loaded(name: str, load: Callable[[], T]) -> T:
-    """An author's module may fail in any way: say which one, in one line."""
+    """What an author wrote may fail in any way: say what it was, in one line."""
     try:
         return load()
     except Exception as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from courseware.check import Report, Status, runner
+from courseware.check import CheckError, Report, Status, runner
 from courseware.contract.bench import Bench
 
 
@@ -33,7 +33,11 @@ def misconceptions_are_named(bench: Bench, key: str, seeds: Sequence[int]) -> It
     """Each wrong answer is rejected, with its own diagnosis and words."""
     for wrong in bench.misconceptions(key):
         for seed in seeds:
-            report = bench.run(key, bench.mistaken(wrong), seed)
+            try:
+                report = bench.run(key, bench.mistaken(wrong), seed)
+            except CheckError as error:
+                yield f"{key}: {error}"
+                break
             if report.passed:
                 yield f"{key}, seed {seed}: the wrong answer {wrong.name} passes"
             elif report.diagnosis != wrong.diagnosis:
@@ -54,7 +58,11 @@ def verdict_follows_objects(bench: Bench, key: str) -> Iterator[str]:
         if bench.run(key, {**right, name: stub}, seed).passed:
             yield f"{key} passes although {name} is only a stub: the check does not use it"
     for wrong in bench.misconceptions(key)[:1]:
-        mistaken = bench.mistaken(wrong)
+        try:
+            mistaken = bench.mistaken(wrong)
+        except CheckError as error:
+            yield f"{key}: {error}"
+            break
         passed = [bench.run(key, objects, seed).passed for objects in (right, mistaken, right, mistaken)]
         if passed != [True, False, True, False]:
             verdicts = ", ".join("passed" if each else "rejected" for each in passed)

@@ -92,6 +92,12 @@ BROKEN = {
         ("misconceptions.py", 'diagnosis="farthest"', 'diagnosis="too-far"'),
         "should be diagnosed as 'too-far', the check says 'farthest'",
     ),
+    "a misconception that cannot be made": (
+        "misconceptions",
+        "E4",
+        ("misconceptions.py", 'return {"nearest": nearest}', 'return {"nearest": nearby}'),
+        "the wrong answer argmax cannot be loaded: NameError",
+    ),
     "a mistake without words": (
         "misconceptions",
         "W2",
