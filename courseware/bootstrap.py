@@ -2,7 +2,7 @@
 
     python3 courseware/bootstrap.py [--with EXTRA] [--lock]
 
-Every Python 3 can read this file, so that an old one gets as far as the sentence that refuses it.
+Every Python can read this file, so that an old one gets as far as the sentence that refuses it.
 Nothing outside the standard library is imported before the environment stands.
 """
 
@@ -17,11 +17,13 @@ RANGE = "%d.%d to %d.%d" % (OLDEST + NEWEST)
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
-def is_supported(version: "tuple[int, int]") -> bool:
+def is_supported(version):
+    # type: (tuple[int, int]) -> bool
     return OLDEST <= version <= NEWEST
 
 
-def find_supported_python() -> "str | None":
+def find_supported_python():
+    # type: () -> str | None
     """The path of a supported interpreter on PATH that really starts, the newest first; None without one."""
     for minor in range(NEWEST[1], OLDEST[1] - 1, -1):
         for folder in os.environ.get("PATH", "").split(os.pathsep):
@@ -31,7 +33,8 @@ def find_supported_python() -> "str | None":
     return None
 
 
-def answers_as(python: str, minor: int) -> bool:
+def answers_as(python, minor):
+    # type: (str, int) -> bool
     """Whether this interpreter starts and has the version of its name (a version manager's shim may not)."""
     question = "import sys; sys.exit(sys.version_info[:2] != (3, %d))" % minor
     try:
@@ -41,7 +44,8 @@ def answers_as(python: str, minor: int) -> bool:
         return False
 
 
-def main(arguments: "list[str]") -> int:
+def main(arguments):
+    # type: (list[str]) -> int
     if is_supported(sys.version_info[:2]):
         sys.path.insert(0, ROOT)
         from courseware.setup.commands import main as set_up

@@ -74,6 +74,8 @@ class Environment:
         )
         if usable and stamp == wanted:
             return False
+        if stamp is None:
+            self._refuse_foreign()
         self._require_free_space(FREE_FOR_SOME if usable else FREE_FOR_ALL)
         if usable:
             print("Bringing the Python environment in .venv up to date.", flush=True)
@@ -107,6 +109,14 @@ class Environment:
         half_written = self._stamp.with_suffix(".new")
         half_written.write_text(json.dumps(asdict(stamp), indent=1), encoding="utf-8")
         half_written.replace(self._stamp)
+
+    def _refuse_foreign(self) -> None:
+        """Somebody's own environment is theirs: it is not taken for a half-made one of ours."""
+        if self.folder.is_dir() and any(self.folder.iterdir()) and not self._stamp.exists():
+            raise SetupProblem(
+                f"{self.folder} is there and was not made by this course. Move it away (or delete it) and run the "
+                f"command again."
+            )
 
     def _require_free_space(self, needed: int) -> None:
         free = self._free(self.root)

@@ -104,8 +104,8 @@ def test_a_python_without_venv_gets_one_line(fake_python, tmp_path, module, proj
     assert not (project / ".venv").exists()
 
 
-def test_every_python_3_can_read_the_first_file():
-    """No f-string, no annotation that is evaluated: they would stop an old Python before the sentence."""
+def test_every_python_can_read_the_first_file():
+    """No f-string and no annotation: they would stop an old Python before the sentence."""
     tree = ast.parse(BOOTSTRAP.read_text(), feature_version=(3, 4))
     annotations = [
         part.annotation

@@ -145,6 +145,16 @@ def test_a_damaged_environment_is_redone(ready, damage):
     assert not ready.ensure()
 
 
+def test_somebodys_own_environment_is_left_alone(project, fake_pip):
+    theirs = project / ".venv" / "bin" / "python"
+    theirs.parent.mkdir(parents=True)
+    theirs.touch()
+    with pytest.raises(SetupProblem, match="was not made by this course"):
+        Environment(project).ensure()
+    assert theirs.exists()
+    assert fake_pip.asked() == []
+
+
 def test_too_little_disk_space_changes_nothing(project, fake_pip):
     environment = Environment(project, free=lambda path: 900_000_000)
     with pytest.raises(SetupProblem, match=r"needs 4\.0 GB in .*, and 0\.9 GB are free") as problem:
