@@ -114,8 +114,8 @@ class Environment:
         """Somebody's own environment is theirs: it is not taken for a half-made one of ours."""
         if self.folder.is_dir() and any(self.folder.iterdir()) and not self._stamp.exists():
             raise SetupProblem(
-                f"{self.folder} is there and was not made by this course. Move it away (or delete it) and run the "
-                f"command again."
+                f"{self.folder} is there and was not made by this course. Move it away or delete it, "
+                f"and run the command again."
             )
 
     def _require_free_space(self, needed: int) -> None:
