@@ -1,5 +1,6 @@
 """The vocabulary of dimensions, and the check that the tests of this folder run under."""
 
+import random
 import re
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import torch
 from jaxtyping import TypeCheckError
 
 import shared
+from shared.config import did_you_mean
 from shared.losses import cross_entropy
 from shared.shapes import DIMENSIONS, ShapeError, expect
 
@@ -71,3 +73,10 @@ def test_every_letter_of_a_signature_is_in_the_vocabulary() -> None:
 def test_every_letter_of_the_vocabulary_is_used() -> None:
     unused = {name for name in DIMENSIONS if "_" not in name} - letters().keys()
     assert not unused
+
+
+def test_checking_signatures_draws_no_random_numbers() -> None:
+    before = random.getstate()
+    for _ in range(10):
+        did_you_mean("adan", ["adam", "adamw"])  # takes a sequence, of which the checker looks at one item
+    assert random.getstate() == before
