@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy import stats
 from torch import Tensor
 
 
@@ -69,6 +68,8 @@ def mean_over_seeds(values: Sequence[float], *, confidence: float = 0.95) -> Int
     """Mean over independent runs with Student's t interval: right for the few seeds people can afford."""
     if len(values) < 2:
         raise ValueError(f"{len(values)} run: an interval over seeds needs at least two")
+    from scipy import stats  # half a second, for this one line: not before it is needed
+
     mean, spread = statistics.fmean(values), statistics.stdev(values)
     half = float(stats.t.ppf((1 + confidence) / 2, len(values) - 1)) * spread / math.sqrt(len(values))
     return Interval(mean, mean - half, mean + half, confidence)
