@@ -16,7 +16,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from shared.nn.activations import GAINS
-from shared.nn.initialise import Initialiser, initialiser
+from shared.nn.initialisers import Initialiser, initialiser
 
 Constant = Literal["zeros", "ones", "normal", "keep"]
 

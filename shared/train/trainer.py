@@ -14,6 +14,7 @@ from tqdm import tqdm
 from shared.checkpoint import CheckpointStore, Store
 from shared.config import did_you_mean, to_dict
 from shared.device import pick_device
+from shared.optim.schedule import Schedule
 from shared.seeding import preserved_rng, seed_everything
 from shared.train.batches import Batches, as_batches, length, to_device, windows
 from shared.train.config import TrainConfig
@@ -30,9 +31,9 @@ class Trainer:
     """Trains one model on one task.
 
     Args:
-        optimizer: of this model's parameters. scheduler: stepped after every optimizer step; a
-        ``ReduceLROnPlateau`` after every evaluation, with the
-            metric that ``config.stopping`` names.
+        optimizer: of this model's parameters.
+        scheduler: stepped after every optimizer step; a ``ReduceLROnPlateau`` after every evaluation, with the
+            metric that ``config.stopping`` names, which our own ``Schedule`` is told, too.
         hooks: called back at the five places of ``Hook``.
         also: other things to save and restore with the run, by name, such as averaged weights.
         ranks: the processes that train together, if there are several.
@@ -144,6 +145,8 @@ class Trainer:
             self._best_weights = copy.deepcopy(state.model.state_dict())
         if isinstance(state.scheduler, ReduceLROnPlateau):
             state.scheduler.step(measured[metric])
+        elif isinstance(state.scheduler, Schedule):
+            state.scheduler.report(measured[metric])
         for hook in self.hooks:
             hook.evaluated(state, record)
 

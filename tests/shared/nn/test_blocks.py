@@ -14,6 +14,7 @@ from shared.nn import (
     masked_mean,
     padding_mask,
 )
+from shared.nn.pooling import pool
 
 ACTIVATIONS = {"relu": torch.relu, "gelu": F.gelu, "silu": F.silu}
 
@@ -110,3 +111,10 @@ def test_an_embedding_looks_up_and_its_padding_stays_zero() -> None:
 def test_an_id_outside_the_vocabulary_is_named() -> None:
     with pytest.raises(IndexError, match="ids run from 2 to 9, but the vocabulary is 0 to 4"):
         TokenEmbedding(5, 3)(torch.tensor([[2, 9]]))
+
+
+def test_pooling_of_the_first_position_is_zero_for_an_empty_sequence() -> None:
+    x = torch.randn(2, 3, 4)
+    out = pool(x, padding_mask(torch.tensor([2, 0]), 3), "first")
+    assert torch.equal(out[0], x[0, 0])
+    assert not out[1].any()

@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch.optim import lr_scheduler
 
-from shared.optim import Plateau, ScheduleConfig, make_curve, make_schedule
+from shared.optim import OptimizerConfig, Plateau, ScheduleConfig, make_curve, make_optimizer, make_schedule
 from shared.optim.curves import cosine, one_cycle, stable_decay, step_decay, warm_restarts, warmup
+from shared.train import TrainConfig, Trainer, classification
 
 
 def optimizer(*rates: float) -> torch.optim.SGD:
@@ -227,3 +228,14 @@ def test_a_schedule_of_other_groups_is_refused() -> None:
     saved = make_schedule(optimizer(1.0, 0.1), ScheduleConfig(), 10).state_dict()
     with pytest.raises(ValueError, match="of 2 parameter groups, this optimizer has 1"):
         make_schedule(optimizer(1.0), ScheduleConfig(), 10).load_state_dict(saved)
+
+
+def test_the_trainer_tells_a_plateau_of_its_evaluations() -> None:
+    torch.manual_seed(0)
+    model = torch.nn.Linear(3, 2)
+    opt = make_optimizer(model, OptimizerConfig("sgd", lr=0.1))
+    schedule = make_schedule(opt, ScheduleConfig("plateau", mode="max", factor=0.5, patience=0), 4)
+    batch = [(torch.randn(8, 3), torch.randint(2, (8,)))]
+    config = TrainConfig(epochs=4, progress=False)
+    Trainer(model, opt, classification(), config, scheduler=schedule).fit(batch, batch)  # the loss falls
+    assert opt.param_groups[0]["lr"] == pytest.approx(0.1 * 0.5**3)

@@ -10,7 +10,7 @@ from torch import nn
 
 from shared.nn import Rule, initialise, standard_rules
 from shared.nn.activations import GAINS
-from shared.nn.initialise import fans, initialiser, sparse_
+from shared.nn.initialisers import fans, initialiser, sparse_
 
 NAMES = ["xavier_uniform", "xavier_normal", "kaiming_uniform", "kaiming_normal", "orthogonal", "sparse"]
 
@@ -181,6 +181,13 @@ def test_a_gain_multiplies_what_is_drawn() -> None:
     initialise(small, [Rule("weight", "xavier_normal"), Rule("*", "zeros")], generator=seeded())
     initialise(large, [Rule("weight", "xavier_normal", gain=3.0), Rule("*", "zeros")], generator=seeded())
     torch.testing.assert_close(large.weight, 3 * small.weight)
+
+
+def test_constants_and_plain_normal_noise_are_fillings_too() -> None:
+    model = nn.Linear(400, 400)
+    initialise(model, [Rule("bias", "ones"), Rule("weight", "normal", gain=0.02)], generator=seeded())
+    assert (model.bias == 1).all()
+    assert stats.kstest(model.weight.detach().flatten().numpy(), stats.norm(0, 0.02).cdf).pvalue > 1e-4
 
 
 def test_the_same_generator_gives_the_same_model() -> None:
