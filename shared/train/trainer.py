@@ -32,8 +32,8 @@ class Trainer:
 
     Args:
         optimizer: of this model's parameters.
-        scheduler: stepped after every optimizer step; a ``ReduceLROnPlateau`` after every evaluation, with the
-            metric that ``config.stopping`` names, which our own ``Schedule`` is told, too.
+        scheduler: stepped after every optimizer step; a ``ReduceLROnPlateau`` after every evaluation, with
+            the metric that ``config.stopping`` names, which our own ``Schedule`` is told, too.
         hooks: called back at the five places of ``Hook``.
         also: other things to save and restore with the run, by name, such as averaged weights.
         ranks: the processes that train together, if there are several.
