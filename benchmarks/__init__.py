@@ -1,0 +1,1 @@
+"""One module per claim of speed, side by side with what a user would pick instead."""
