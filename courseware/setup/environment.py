@@ -136,10 +136,8 @@ class Environment:
                 f"{sys.executable} (Python {version}) cannot make virtual environments: its venv module is "
                 f"incomplete. Install it (Debian and Ubuntu: apt install {package}) and run this again."
             )
-        print(
-            f"Making the Python environment in .venv (Python {version}; once, 2 to 8 GB with what pip takes for torch).",
-            flush=True,
-        )
+        print(f"Making the Python environment in .venv, once (Python {version}).", flush=True)
+        print("  It takes 2 GB, or 6 GB where torch comes with CUDA.", flush=True)
         try:
             if self.folder.is_symlink() or self.folder.is_file():
                 self.folder.unlink()
