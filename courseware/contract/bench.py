@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -37,7 +38,7 @@ class Bench:
         return cls(
             folder,
             Lab(folder, _loaded("checks.py", lambda: load_exercises(folder)), None),
-            _loaded("solution.py", lambda: load_module(folder.path / "solution.py")),
+            _loaded("solution.py", lambda: _solution(folder)),
             _loaded("solution.py with stubs", lambda: _stub_module(folder)),
             load_module(folder.path / "checks.py"),
             tuple(
@@ -90,6 +91,23 @@ def _loaded(name: str, load: Callable[[], T]) -> T:
 
 
 _benches: dict[tuple[tuple[str, int], ...], Bench] = {}
+
+
+def _solution(folder: LabFolder) -> ModuleType:
+    """The solution as one module, also for misconceptions that import it by its dotted name.
+
+    Were it loaded twice, their classes would not be the solution's.
+    """
+    name = f"{folder.key.replace('/', '.')}.solution"
+    try:
+        module = importlib.import_module(name)
+    except ImportError:  # a course that is not on the import path
+        module = None
+    imported = module is not None and not hasattr(module, "__stamp__")
+    if module is not None and imported and folder.solution_path.samefile(str(module.__file__)):
+        return module
+    sys.modules[name] = load_module(folder.solution_path)
+    return sys.modules[name]
 
 
 def _stub_module(folder: LabFolder) -> ModuleType:

@@ -130,3 +130,19 @@ def test_broken_check_is_rejected_in_words(lab_path: Path, case: str) -> None:
     edit(lab_path / name, old, new)
     problems = VERDICTS[verdict](bench(lab_path), key)
     assert any(words in problem for problem in problems), problems
+
+
+def test_misconceptions_may_import_the_solution_and_meet_its_own_objects(lab_path: Path) -> None:
+    edit(
+        lab_path / "misconceptions.py",
+        "import torch\n",
+        "import torch\n\nfrom phase1_foundations.lab9_demo.solution import variance\n",
+    )
+    edit(
+        lab_path / "misconceptions.py",
+        'return {"variance": variance}',
+        'return {"variance": globals()["variance"]}',
+    )
+    loaded = bench(lab_path)
+    first = loaded.misconceptions("E1")[0]
+    assert loaded.mistaken(first)["variance"] is loaded.solution.variance
