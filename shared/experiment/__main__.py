@@ -9,14 +9,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from shared.checkpoint import CheckpointError
 from shared.command_line import from_command_line, usage
-from shared.config import ConfigError, option
+from shared.config import ConfigError, option, to_dict
 from shared.experiment import ExperimentConfig, ExperimentError, Report, repeat, run
-from shared.experiment.data import DATA
 from shared.experiment.folder import CONFIG
+from shared.experiment.sets import DATA
 from shared.models import CATALOGUE
 from shared.tracking import TrackingError
 from shared.train import TrainingDiverged
@@ -34,7 +35,7 @@ class Again:
 def main(arguments: Sequence[str]) -> int:
     """0 for a finished run, 1 if it did not end as it should, 2 if it could not begin."""
     if {"-h", "--help"} & set(arguments):
-        print(_help())
+        print(_help(model=dict(pairwise(arguments)).get("--model")))
         return 0
     try:
         source, rest = _take_from(list(arguments))
@@ -90,19 +91,25 @@ def _take_from(arguments: list[str]) -> tuple[Path | None, list[str]]:
     return None, arguments
 
 
+def _options(model: str | None) -> list[tuple[str, object]]:
+    return list(to_dict(CATALOGUE[model].config).items()) if model in CATALOGUE else []
+
+
 def _show(report: Report) -> None:
     for part, found in report.metrics.items():
         print(f"{part:6} " + "   ".join(f"{name} {interval}" for name, interval in found.items()))
     print(f"{report.parameters:,} parameters, {report.steps:,} steps, {report.cpu_seconds:.1f} CPU seconds")
 
 
-def _help() -> str:
+def _help(model: str | None) -> str:
+    own = [f"  --architecture.{name} {value}" for name, value in _options(model)]
     return "\n\n".join(
         [
             (__doc__ or "").strip(),
             usage(ExperimentConfig),
-            f"models: {', '.join(CATALOGUE)}",
-            f"data: {', '.join(DATA)}",
+            "\n".join([f"options of {model}:", *own]) if own else "--model NAME --help lists its own options",
+            "\n".join(["models:", *(f"  {name:22} {info.summary}" for name, info in CATALOGUE.items())]),
+            "\n".join(["data:", *(f"  {name:22} {info.summary}" for name, info in DATA.items())]),
         ]
     )
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from shared.evaluation import Interval, bootstrap, confusion_matrix, macro_f1
+from shared.evaluation import Interval, bootstrap, confusion_matrix, f1_per_class
 from shared.seeding import preserved_rng
 from shared.train import Precision, to_device
 from shared.train.task import Batch
@@ -58,7 +58,7 @@ def _by_example(logits: Tensor, targets: Tensor, ignore: int | None) -> tuple[Te
     return *per_example, predicted, targets
 
 
-def metrics(judged: Judged, *, classes: int, draws: int = 2000) -> dict[str, Interval]:
+def metrics(judged: Judged, *, draws: int = 2000) -> dict[str, Interval]:
     """Loss and accuracy over all targets, and macro F1 or, for sequences, the share that is right throughout.
 
     The intervals say how the numbers would move with other examples of the same kind, for this very model.
@@ -70,8 +70,9 @@ def metrics(judged: Judged, *, classes: int, draws: int = 2000) -> dict[str, Int
     found = {"loss": mean_of(judged.loss), "accuracy": mean_of(judged.right)}
     predicted, target = judged.predicted, judged.target
     if predicted is not None and target is not None:
+        classes = 1 + max(int(predicted.max()), int(target.max()))
         found["macro_f1"] = bootstrap(
-            lambda i: macro_f1(confusion_matrix(predicted[i], target[i], classes=classes)),
+            lambda i: _macro_f1(confusion_matrix(predicted[i], target[i], classes=classes)),
             n=len(target),
             draws=draws,
         )
@@ -79,3 +80,9 @@ def metrics(judged: Judged, *, classes: int, draws: int = 2000) -> dict[str, Int
         exact = (judged.right == judged.count).double()
         found["exact_match"] = bootstrap(lambda i: exact[i].mean(), n=len(exact), draws=draws)
     return found
+
+
+def _macro_f1(confusion: Tensor) -> float:
+    """The mean F1 of the classes that are there: not all are in every draw from a small data set."""
+    there = confusion.sum(0) + confusion.sum(1) > 0
+    return float(f1_per_class(confusion)[there].mean())

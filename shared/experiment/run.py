@@ -11,8 +11,9 @@ import torch
 from torch import nn
 
 from shared.config import to_dict
+from shared.data.loader import Loader
 from shared.experiment.config import ExperimentConfig
-from shared.experiment.data import ExperimentData, open_data
+from shared.experiment.data import ExperimentData, count_windows
 from shared.experiment.digest import weights_digest
 from shared.experiment.environment import environment
 from shared.experiment.errors import ExperimentError
@@ -20,6 +21,7 @@ from shared.experiment.folder import claim_folder, write_results
 from shared.experiment.measure import judge, metrics
 from shared.experiment.record import Clock, Recorder
 from shared.experiment.report import Report
+from shared.experiment.sets import open_data
 from shared.models import build, configure
 from shared.optim import make_optimizer, make_schedule
 from shared.seeding import seed_everything
@@ -69,10 +71,11 @@ def train_and_report(prepared: Prepared) -> Report:
         seed_everything(config.seed)
         model = _or_say(lambda: build(config.model, config.architecture))
         clock = Clock()
-        trainer, recorder = _or_say(lambda: _trainer(model, config, data, clock))
+        batches = data.training(config.batch_size, config.seed)
+        trainer, recorder = _or_say(lambda: _trainer(model, prepared, batches, clock))
         claim_folder(config)  # not before: a run that cannot start should leave nothing
         with closing(recorder):
-            trainer.fit(data.shuffled(config.batch_size, config.seed), data.in_order("valid"))
+            trainer.fit(batches, data.in_order("valid"))
             seconds = clock.seconds
             report = _report(trainer, prepared, seconds)
             recorder.finish(report)
@@ -80,17 +83,16 @@ def train_and_report(prepared: Prepared) -> Report:
     return report
 
 
-def _trainer(
-    model: nn.Module, config: ExperimentConfig, data: ExperimentData, clock: Clock
-) -> tuple[Trainer, Recorder]:
+def _trainer(model: nn.Module, prepared: Prepared, batches: Loader, clock: Clock) -> tuple[Trainer, Recorder]:
+    config = prepared.config
     optimizer = make_optimizer(model, config.optimizer)
-    windows = -(-data.batch_count(config.batch_size) // config.accumulate)
-    schedule = make_schedule(optimizer, config.schedule, total=config.epochs * windows)
+    steps = count_windows(batches, config.epochs, config.accumulate)
+    schedule = make_schedule(optimizer, config.schedule, total=steps)
     recorder = Recorder(config, schedule)
     trainer = Trainer(
         model,
         optimizer,
-        _task(data.ignore, config.smoothing),
+        _task(prepared.data.ignore, config.smoothing),
         config.training(),
         scheduler=schedule,
         hooks=[recorder],
@@ -120,7 +122,7 @@ def _report(trainer: Trainer, prepared: Prepared, seconds: float) -> Report:
         epochs=state.epoch,
         best_step=state.stopping.best_step,
         cpu_seconds=seconds,
-        metrics={part: metrics(each, classes=data.settings["classes"]) for part, each in judged.items()},
+        metrics={part: metrics(each) for part, each in judged.items()},
         history={"steps": state.history.steps, "evaluations": state.history.evaluations},
     )
 

@@ -100,7 +100,7 @@ def test_a_file_says_what_the_command_line_says(folder: Path, tmp_path: Path) ->
 MISTAKES = {
     "--data digits --model residual_mlp_smal": 'did you mean "residual_mlp_small"?',
     "--data digit": 'no data set is called "digit": did you mean "digits"?',
-    "--data digits --model text_cnn": "text_cnn reads tokens",
+    "--data digits --model text_cnn": "for tokens, which is not what digits asks: take one of residual_mlp",
     "--data digits --model transformer_decoder": "transformer_decoder",
     "--data digits --model cnn --epoch 3": 'there is no option "--epoch": did you mean "epochs"?',
     "--data digits --model cnn --epochs three": "epochs should be a whole number",

@@ -10,6 +10,7 @@ import torch
 from sklearn.metrics import accuracy_score, f1_score, log_loss
 from torch import nn
 
+from shared.data import Examples
 from shared.experiment import (
     ExperimentConfig,
     ExperimentError,
@@ -20,7 +21,7 @@ from shared.experiment import (
     run,
     weights_digest,
 )
-from shared.experiment.data import open_data
+from shared.experiment.sets import open_data
 from shared.optim import OptimizerConfig, ScheduleConfig
 from shared.tracking import read_metrics
 from shared.train import StoppingConfig
@@ -58,15 +59,16 @@ def test_what_is_written_reads_back_equal(folder: Path, report: Report) -> None:
 def test_the_numbers_are_those_that_scikit_learn_finds(folder: Path, report: Report) -> None:
     model = load_model(folder)
     for part, examples in open_data("digits", "residual_mlp_small").parts.items():
-        x, y = (torch.stack([example[place] for example in examples]) for place in (0, 1))
+        assert isinstance(examples, Examples)
+        y = examples.targets
         with torch.no_grad():
-            probabilities = model(x).double().softmax(1)
+            probabilities = model(examples.inputs).double().softmax(1)
         found = {name: interval.value for name, interval in report.metrics[part].items()}
         assert found["loss"] == pytest.approx(log_loss(y, probabilities), rel=1e-5)
         assert found["accuracy"] == pytest.approx(accuracy_score(y, probabilities.argmax(1)))
         assert found["macro_f1"] == pytest.approx(f1_score(y, probabilities.argmax(1), average="macro"))
         assert all(i.low < i.value < i.high for i in report.metrics[part].values())
-    assert report.metrics["valid"]["accuracy"].value > 0.8, "it has learned something"
+    assert report.metrics["valid"]["accuracy"].value > 0.6, "it has learned something"
 
 
 def test_the_report_holds_what_decided_the_run(report: Report) -> None:
@@ -75,9 +77,9 @@ def test_the_report_holds_what_decided_the_run(report: Report) -> None:
     }  # fmt: skip
     assert report.config["seed"] == 0
     assert report.environment["torch"] == torch.__version__
-    assert report.data["sizes"] == {"train": 1437, "valid": 360}
+    assert report.data["sizes"] == {"train": 1293, "valid": 144, "test": 360}
     assert report.parameters == 64 * 16 + 16 + 2 * (2 * (16 * 16 + 16) + 32) + 32 + 16 * 10 + 10
-    assert report.steps == 3 * 12  # 23 batches, two a step
+    assert report.steps == 3 * 11  # 21 batches, two a step
     assert not {"out", "resume", "progress", "tracker"} & report.config.keys()
 
 
