@@ -78,6 +78,8 @@ def any_function(a: Any, t: Trial) -> None:
             x, v = t.randn(n), t.randn(n)
             t.equal(a.hvp(f, x, v), dense_product(t, f, x, v), f"f = {f.__name__}", rtol=1e-7, atol=1e-9)
     for layout, x in layouts(t, 3, 4):
+        if 0 in x.stride():  # torch's own forward mode cannot take an expanded tensor
+            continue
         v = t.randn(3, 4)
         t.equal(a.hvp(waves, x, v), dense_product(t, waves, x, v), f"x {layout}", rtol=1e-7, atol=1e-9)
         t.equal(a.hvp(waves, v, x), dense_product(t, waves, v, x), f"v {layout}", rtol=1e-7, atol=1e-9)

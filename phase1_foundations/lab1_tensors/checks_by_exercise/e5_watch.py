@@ -46,10 +46,10 @@ class Seen:
 
     calls: int = 0
     """How often `backward` ran."""
-    kept: dict[int, Tensor] = field(default_factory=dict)
-    """Gradients after the first backward, by the identity of their Var."""
+    kept: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
+    """Data and gradients after the first backward, by the identity of their Var."""
     piled_up: list[tuple[float, float]] = field(default_factory=list)
-    """Norms, before and after the second backward, of gradients that were not cleared in between."""
+    """Norms, before and after the second backward, of gradients that outlived a step in between."""
     nodes: dict[int, int] = field(default_factory=dict)
     """Living Vars at some of the calls."""
     constant_rows: bool = False
@@ -65,13 +65,15 @@ def watch(var: type, inputs: int = 64, hidden: int = 64) -> Iterator[Seen]:
     """Exchange `var.backward` for a version that takes notes, as long as the body runs."""
     seen = Seen()
 
+    def outlived(v: Any) -> bool:
+        """Has this Var been moved since the first backward, and does it still hold its gradient?"""
+        data, grad = seen.kept.get(id(v), (None, None))
+        still_there = grad is not None and v.grad is not None and torch.equal(v.grad, grad)
+        return still_there and not torch.equal(v.data, data)
+
     def before(call: int) -> list[tuple[Any, Tensor]]:
         if call == 2:
-            return [
-                (v, v.grad.clone())
-                for v in living(var)
-                if id(v) in seen.kept and v.grad is not None and torch.equal(v.grad, seen.kept[id(v)])
-            ]
+            return [(v, v.grad.clone()) for v in living(var) if outlived(v)]
         if call in (3, 12):
             gc.collect()
             seen.nodes[call] = len(living(var))
@@ -81,7 +83,8 @@ def watch(var: type, inputs: int = 64, hidden: int = 64) -> Iterator[Seen]:
 
     def after(call: int, suspects: list[tuple[Any, Tensor]]) -> None:
         if call == 1:
-            seen.kept = {id(v): v.grad.clone() for v in living(var) if v.grad is not None and v.grad.any()}
+            moving = [v for v in living(var) if v.grad is not None and v.grad.any()]
+            seen.kept = {id(v): (v.data.clone(), v.grad.clone()) for v in moving}
         for v, old in suspects:
             if v.grad is not None and v.grad.shape == old.shape and not torch.equal(v.grad, old):
                 seen.piled_up.append((float(old.norm()), float(v.grad.norm())))
