@@ -188,7 +188,7 @@ class Environment:
                 "The half-made .venv is redone the next time; files that arrived whole stay in pip's cache."
             )
         else:
-            kept = "The environment of before is kept as it was."
+            kept = "The environment of before is kept, and `.venv/bin/course lab` opens the course with it."
         return (
             f"The packages could not be installed: {problem.reason}. {kept} "
             f"Run the same command again when that is mended; pip's whole log is {self._named(self.log)}."
