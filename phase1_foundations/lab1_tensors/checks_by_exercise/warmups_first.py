@@ -410,8 +410,19 @@ def sums_alone(a, t):
         return "you return the sums of the rows: divide the table by them"
 
 
+@w4.probe("absolute-values")
+def absolute(a, t):
+    table = torch.tensor([[-1.0, 3.0]])
+    if same(a.row_shares(table).abs(), table.abs() / table.abs().sum()):
+        return (
+            "[−1, 3] has the sum 2, so its shares are [−0.5, 1.5]; you took absolute values. Entries may be "
+            "negative, only the row's sum may not be 0"
+        )
+
+
 @w4.property("every row is divided by its own sum")
 def rows_are_shares(a, t):
+    t.equal(a.row_shares(torch.tensor([[-1.0, 3.0]])), torch.tensor([[-0.5, 1.5]]), "a negative entry")
     for rows, columns in ((1, 1), (1, 3), (2, 2), (3, 2), (2, 5), (6, 6)):
         for dtype in (torch.float64, torch.float32):
             values = t.rand(rows, columns, low=0.1, high=5.0, dtype=dtype)
