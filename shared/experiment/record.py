@@ -7,7 +7,6 @@ from collections.abc import Mapping
 
 from shared.experiment.config import ExperimentConfig
 from shared.experiment.report import Report
-from shared.optim import Schedule
 from shared.tracking import JsonlTracker, Tracker, open_tracker
 from shared.train import Hook, Record, TrainState
 
@@ -30,10 +29,10 @@ class Clock:
 
 
 class Recorder(Hook):
-    """Tells the tracker what the trainer logs, and the schedule how the evaluations go."""
+    """Tells the tracker what the trainer logs."""
 
-    def __init__(self, config: ExperimentConfig, schedule: Schedule) -> None:
-        self.config, self.schedule = config, schedule
+    def __init__(self, config: ExperimentConfig) -> None:
+        self.config = config
         self.tracker: Tracker | None = None
 
     def started(self, state: TrainState) -> None:
@@ -48,7 +47,6 @@ class Recorder(Hook):
 
     def evaluated(self, state: TrainState, record: Record) -> None:
         self._log("valid", record)
-        self.schedule.report(record[self.config.stopping.metric])
 
     def finish(self, report: Report) -> None:
         """Add what the run came to."""

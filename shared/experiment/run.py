@@ -88,7 +88,7 @@ def _trainer(model: nn.Module, prepared: Prepared, batches: Loader, clock: Clock
     optimizer = make_optimizer(model, config.optimizer)
     steps = count_windows(batches, config.epochs, config.accumulate)
     schedule = make_schedule(optimizer, config.schedule, total=steps)
-    recorder = Recorder(config, schedule)
+    recorder = Recorder(config)
     trainer = Trainer(
         model,
         optimizer,
