@@ -34,7 +34,7 @@ def misconceptions_are_named(bench: Bench, key: str, seeds: Sequence[int]) -> It
     for wrong in bench.misconceptions(key):
         for seed in seeds:
             try:
-                report = bench.run(key, bench.mistaken(wrong), seed)
+                report = bench.diagnose(key, bench.mistaken(wrong), seed)
             except CheckError as error:
                 yield f"{key}: {error}"
                 break
@@ -63,10 +63,12 @@ def verdict_follows_objects(bench: Bench, key: str) -> Iterator[str]:
         except CheckError as error:
             yield f"{key}: {error}"
             break
-        passed = [bench.run(key, objects, seed).passed for objects in (right, mistaken, right, mistaken)]
-        if passed != [True, False, True, False]:
-            verdicts = ", ".join("passed" if each else "rejected" for each in passed)
-            yield f"{key}: right, wrong, right, wrong are {verdicts}: the verdict does not follow the objects"
+        before = bench.diagnose(key, mistaken, seed).passed
+        with_right = bench.run(key, right, seed).passed
+        after = bench.diagnose(key, mistaken, seed).passed
+        if (before, with_right, after) != (False, True, False):
+            verdicts = ", ".join("passed" if each else "rejected" for each in (before, with_right, after))
+            yield f"{key}: wrong, right, wrong are {verdicts}: the verdict does not follow the objects"
 
 
 def _brief(report: Report) -> str:
