@@ -72,7 +72,10 @@ def neural(name: str, seeds: Sequence[int], *, epochs: int, every: int = 1) -> R
                 out=Path(folder),
             )
             run = prepare(config)
-            thinned: dict[str, Part] = {part: list(run.data.parts[part])[::every] for part in PARTS}
+            thinned: dict[str, Part] = {
+                part: [whole[index] for index in range(0, len(whole), every)]
+                for part, whole in run.data.parts.items()
+            }
             reports.append(train_and_report(replace(run, data=replace(run.data, parts=thinned))))
 
     def of(metric: str) -> dict[str, list[float]]:
