@@ -5,7 +5,10 @@ import importlib
 import pkgutil
 import sys
 import threading
+import tomllib
 from pathlib import Path
+
+from courseware.run.environment import COURSE_ROOT
 
 THIRD_PARTY = (
     "numpy",
@@ -23,7 +26,7 @@ THIRD_PARTY = (
     "nbformat",
     "papermill.parameterize",
 )
-COURSE = ("courseware.check", "courseware.lab", "shared")
+MACHINE = ("courseware.check", "courseware.lab")
 
 
 class NotForkable(Exception):
@@ -35,13 +38,22 @@ def preload() -> list[Path]:
     for name in THIRD_PARTY:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
-    for name in COURSE:
+    course = (*MACHINE, *_libraries())
+    for name in course:
         _import_all(name)
     if (threads := thread_count()) != 1:
         raise NotForkable(f"the warm lane has {threads} threads after loading, and cannot fork safely")
-    tops = tuple(name.split(".")[0] for name in COURSE)
-    modules = [module for name, module in list(sys.modules.items()) if name.split(".")[0] in tops]
+    tops = {name.partition(".")[0] for name in course}
+    modules = [module for name, module in list(sys.modules.items()) if name.partition(".")[0] in tops]
     return sorted({Path(file) for module in modules if (file := getattr(module, "__file__", None))})
+
+
+def _libraries() -> list[str]:
+    """The course's own packages that its labs import, as its pyproject.toml names them."""
+    with contextlib.suppress(OSError, KeyError, tomllib.TOMLDecodeError):
+        project = tomllib.loads((COURSE_ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+        return list(project["tool"]["courseware"]["preload"])
+    return []
 
 
 def _import_all(name: str) -> None:

@@ -10,7 +10,7 @@ import ctypes
 import os
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable
 
 import psutil
 
@@ -47,26 +47,33 @@ def marked(run_id: str) -> list[psutil.Process]:
     return found
 
 
-def end_tree(run_id: str | None = None, *, patience: float = 5.0) -> None:
-    """Kill everything below this process, and with `run_id` everything that carries its mark.
+def end_below() -> None:
+    """Kill everything below this process."""
+    _end(lambda: descendants(os.getpid()))
 
-    Repeats until nothing is left, because a process may fork between the listing and the kill.
-    """
+
+def end_marked(run_id: str) -> None:
+    """Kill everything that was started with the mark of this run."""
+    _end(lambda: marked(run_id))
+
+
+def _end(find: Callable[[], list[psutil.Process]], patience: float = 5.0) -> None:
+    """Repeats until nothing is found, because a process may fork between the listing and the kill."""
     deadline = time.monotonic() + patience
-    while time.monotonic() < deadline:
-        living = [p for p in descendants(os.getpid()) + (marked(run_id) if run_id else []) if _alive(p)]
-        _kill(living)
-        reap()
-        if not living:
-            return
+    while time.monotonic() < deadline and (living := [process for process in find() if _alive(process)]):
+        for process in living:
+            with contextlib.suppress(*_GONE):
+                process.kill()
         time.sleep(0.005)
 
 
-def reap() -> None:
-    """Collect every child that has ended, adopted ones too, so that its CPU time is counted."""
+def reap(patience: float = 5.0) -> None:
+    """Collect all children, which have been killed, adopted ones too, so that their CPU time is counted."""
+    deadline = time.monotonic() + patience
     with contextlib.suppress(ChildProcessError):
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
+        while time.monotonic() < deadline:
+            if not os.waitpid(-1, os.WNOHANG)[0]:
+                time.sleep(0.002)
 
 
 def _alive(process: psutil.Process) -> bool:
@@ -74,12 +81,6 @@ def _alive(process: psutil.Process) -> bool:
         return bool(process.status() != psutil.STATUS_ZOMBIE)
     except _GONE:
         return False
-
-
-def _kill(processes: Iterable[psutil.Process]) -> None:
-    for process in processes:
-        with contextlib.suppress(*_GONE):
-            process.kill()
 
 
 class PeakMemory:

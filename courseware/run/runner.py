@@ -1,12 +1,15 @@
 """Run notebooks: one, or many side by side."""
 
+import contextlib
 import shutil
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ from nbformat import NotebookNode
 
 from courseware.run import notebooks, warm
 from courseware.run.environment import run_environment
+from courseware.run.processes import end_marked
 from courseware.run.request import Request, scratch_folder
 from courseware.run.result import Lane, RunnerError, RunResult
 from courseware.run.supervisor import Outcome
@@ -43,6 +47,24 @@ def execute(
 
     Raises RunnerError, with one line for a person, where the run itself could not be done.
     """
+    options = Options(lane, parameters, timeout, allow_errors, cwd, env or {}, network)
+    return _execute(notebook, options, threading.Event())
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a notebook is to be run: the arguments of `execute`."""
+
+    lane: Lane = "kernel"
+    parameters: Mapping[str, Any] | None = None
+    timeout: float = TIMEOUT
+    allow_errors: bool = False
+    cwd: Path | str | None = None
+    env: Mapping[str, str | None] = field(default_factory=dict)
+    network: bool = False
+
+
+def _execute(notebook: Path | str | NotebookNode, options: Options, stop: threading.Event) -> RunResult:
     if sys.platform == "win32":
         raise RunnerError("notebooks are run on Linux or macOS only; on Windows use WSL")
     if isinstance(notebook, NotebookNode):
@@ -50,30 +72,36 @@ def execute(
     else:
         path = Path(notebook).resolve()
         source = notebooks.read(path)
-    ready = notebooks.prepared(source, parameters)
-    place = Path(cwd) if cwd is not None else path.parent if path is not None else Path.cwd()
+    ready = notebooks.prepared(source, options.parameters)
+    place = Path(options.cwd or (path.parent if path else Path.cwd()))
     if not place.is_dir():
         raise RunnerError(f"{place}: no such folder to run a notebook in")
     folder = scratch_folder()
     try:
-        run_id = uuid.uuid4().hex
-        request = Request(
-            folder=folder,
-            run_id=run_id,
-            cwd=place.resolve(),
-            timeout=timeout,
-            allow_errors=allow_errors,
-            network=network,
-            environment=run_environment(folder, run_id, network=network, changes=env or {}),
-        )
-        request.save()
+        request = _request(folder, place.resolve(), options)
         notebooks.write(ready, request.notebook)
         began = time.monotonic()
-        (warm.run if lane == "warm" else _run_kernel)(request)
-        outcome = Outcome.load(folder)
+        (warm.run if options.lane == "warm" else _run_kernel)(request, stop)
+        if (outcome := Outcome.load(folder)) is None:  # the notebook ended its own supervisor
+            end_marked(request.run_id)
         return notebooks.result_of(path, ready, request, outcome, time.monotonic() - began)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _request(folder: Path, cwd: Path, options: Options) -> Request:
+    run_id = uuid.uuid4().hex
+    request = Request(
+        folder=folder,
+        run_id=run_id,
+        cwd=cwd,
+        timeout=options.timeout,
+        allow_errors=options.allow_errors,
+        network=options.network,
+        environment=run_environment(folder, run_id, network=options.network, changes=options.env),
+    )
+    request.save()
+    return request
 
 
 def execute_many(
@@ -86,20 +114,26 @@ def execute_many(
 ) -> list[RunResult]:
     """Run notebooks, `workers` at a time, and return their results in the order of `paths`.
 
-    `done` is called with each result as it comes; `options` are those of `execute`.
+    `done` is called with each result as it comes; `options` are those of `execute`. An error that is not a
+    verdict, or an interrupt, ends what is still running.
     """
+    stop = threading.Event()
 
     def one(path: Path | str) -> RunResult:
-        result = execute(path, lane=lane, **options)
+        result = _execute(path, Options(lane, **options), stop)
         if done:
             done(result)
         return result
 
     with ThreadPoolExecutor(max_workers=max(1, workers)) as pool:
-        return list(pool.map(one, paths))
+        try:
+            return list(pool.map(one, paths))
+        except BaseException:
+            stop.set()
+            raise
 
 
-def _run_kernel(request: Request) -> None:
+def _run_kernel(request: Request, stop: threading.Event) -> None:
     """Start a supervisor for a real kernel and wait for it."""
     supervisor = subprocess.Popen(
         [sys.executable, "-m", "courseware.run.supervisor", str(request.folder)],
@@ -110,8 +144,9 @@ def _run_kernel(request: Request) -> None:
         start_new_session=True,
     )
     try:
-        supervisor.wait()
-    except BaseException:
+        while supervisor.poll() is None and not stop.is_set():
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                supervisor.wait(timeout=1)
+    finally:
         supervisor.terminate()  # it ends the run before it goes
         supervisor.wait()
-        raise

@@ -20,7 +20,7 @@ from pathlib import Path
 import psutil
 
 from courseware.run import namespace
-from courseware.run.processes import PeakMemory, adopt_orphans, end_tree, reap
+from courseware.run.processes import PeakMemory, adopt_orphans, end_below, end_marked, reap
 from courseware.run.request import Request
 
 # Maximum-resident-set size comes in kilobytes on Linux and in bytes on macOS.
@@ -76,7 +76,9 @@ def supervise(
         timed_out = time.monotonic() - began > request.timeout
         driver_cpu = _own_cpu(process, driver_cpu)
         peak.sample()
-    end_tree(None if adopts else request.run_id)
+    end_below()
+    if not adopts:
+        end_marked(request.run_id)
     reap()
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     driver_cpu = _reported_cpu(request.folder, driver_cpu) if separate_driver else 0.0

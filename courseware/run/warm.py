@@ -71,10 +71,10 @@ class Zygote:
         with self._lock:
             self._running += 1
 
-    def run(self, request: Request) -> None:
+    def run(self, request: Request, stop: threading.Event) -> None:
         """Run a request for which `reserve` was called; returns when its supervisor has ended."""
         try:
-            self._ask(request)
+            self._ask(request, stop)
         finally:
             with self._lock:
                 self._running -= 1
@@ -90,15 +90,21 @@ class Zygote:
         if idle:
             self.close()
 
-    def _ask(self, request: Request) -> None:
+    def _ask(self, request: Request, stop: threading.Event) -> None:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             try:
                 connection.connect(str(self.folder / SOCKET))
                 connection.sendall(f"{request.folder}\n".encode())
-                while connection.recv(64):
+                connection.settimeout(1)
+                while not (stop.is_set() or _ended(connection)):
                     pass
             except OSError as problem:
                 raise RunnerError(f"the warm lane does not answer ({problem}); run it again") from None
+            finally:
+                with contextlib.suppress(OSError):  # the supervisor ends the run, if it has not ended
+                    connection.shutdown(socket.SHUT_WR)
+                    while not _ended(connection):
+                        pass
 
     def close(self) -> None:
         """End the zygote and everything it runs."""
@@ -113,11 +119,18 @@ class Zygote:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
+def _ended(connection: socket.socket) -> bool:
+    """Whether the supervisor has gone, after at most the connection's time-out."""
+    with contextlib.suppress(TimeoutError):
+        return not connection.recv(64)
+    return False
+
+
 _lock = threading.Lock()
 _current: Zygote | None = None
 
 
-def run(request: Request) -> None:
+def run(request: Request, stop: threading.Event) -> None:
     """Run a request; the zygote is started on first use, and anew when the course's files have changed."""
     global _current
     with _lock:
@@ -128,7 +141,7 @@ def run(request: Request) -> None:
             atexit.register(_current.close)
         zygote = _current
         zygote.reserve()
-    zygote.run(request)
+    zygote.run(request, stop)
 
 
 def close() -> None:

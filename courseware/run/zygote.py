@@ -24,7 +24,7 @@ import psutil
 from courseware.run import guard
 from courseware.run.journal import Journal
 from courseware.run.preload import NotForkable, preload
-from courseware.run.processes import adopt_orphans, end_tree
+from courseware.run.processes import adopt_orphans, end_below
 from courseware.run.request import Request
 from courseware.run.supervisor import finish, supervise
 
@@ -68,7 +68,7 @@ def _serve(listener: socket.socket, base_path: list[str]) -> None:
     while True:
         ready, _, _ = select.select([listener, sys.stdin], [], [], 0.5)
         if sys.stdin in ready and not os.read(sys.stdin.fileno(), 1024):
-            end_tree()
+            end_below()
             return
         if listener in ready:
             connection, _ = listener.accept()

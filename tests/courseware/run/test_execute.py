@@ -79,6 +79,13 @@ def test_errors_that_are_allowed_do_not_stop_the_rest(notebook, lane: str) -> No
 
 
 @pytest.mark.parametrize("lane", LANES)
+def test_a_run_that_broke_off_shows_what_it_had_written(notebook, lane: str) -> None:
+    result = execute(notebook("print('begun')\nimport os, time\ntime.sleep(2)\nos._exit(1)"), lane=lane)
+    assert [output.text for output in result.notebook.cells[0].outputs] == ["begun\n"]
+    assert result.notebook.cells[0].execution_count is None
+
+
+@pytest.mark.parametrize("lane", LANES)
 def test_cost_is_that_of_the_notebook_and_its_children(notebook, lane: str) -> None:
     burn = (
         "import time\nwhile time.process_time() < {}: pass\n"

@@ -106,7 +106,7 @@ ZOO = {
     "kills its parent": fails(0, "KernelDied", "import os, time\nos.kill(os.getppid(), 9)\ntime.sleep(30)"),
     "crashes": fails(0, "KernelDied", "import ctypes\nctypes.string_at(0)"),
     "never ends": Specimen(
-        ("print('begun')\nimport time\nwhile True: time.sleep(1)",), "timed out", 0, "TimeLimit", timeout=10
+        ("import time\nwhile True: time.sleep(1)",), "timed out", 0, "TimeLimit", timeout=4
     ),
     "writes for ever": Specimen(("while True: print('again')",), "timed out", 0, "TimeLimit", timeout=4),
     # children, threads, manners
@@ -169,7 +169,7 @@ def test_both_lanes_find_what_is_written_here(name: str, notebook) -> None:
         found = (result.verdict, result.cell_index, result.error.name if result.error else None)
         assert found == (specimen.verdict, specimen.cell, specimen.error), result
     assert str(warm.error) == str(kernel.error)
-    if name != "writes for ever":
+    if name not in ("never ends", "writes for ever"):  # how far these come, the machine decides
         assert _outputs(warm) == _outputs(kernel)
 
 
