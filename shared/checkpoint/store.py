@@ -6,6 +6,7 @@ is safely on the disk, so a full disk or a crash costs at most the checkpoint th
 library.
 """
 
+import errno
 import re
 import shutil
 import warnings
@@ -68,7 +69,8 @@ class CheckpointStore:
         target = self._path(step)
         try:
             with atomic_folder(target) as folder:
-                torch.save(dict(state), folder / STATE)
+                with (folder / STATE).open("wb") as file:
+                    torch.save(dict(state), file)
                 torch.load(folder / STATE, weights_only=True, mmap=True, map_location="cpu")
                 write_manifest(folder, {"step": step, "best_step": best_step, "torch": torch.__version__})
         except Exception as error:
@@ -136,17 +138,18 @@ class CheckpointStore:
             except ValueError:
                 continue  # damaged: it names no best step
         for step, path in self._candidates():
-            if step not in kept:
+            done_with = path != self._path(step) and self._path(step).exists()  # its replacement is complete
+            if step not in kept or done_with:
                 shutil.rmtree(path, ignore_errors=True)
 
     def _why_not_written(self, target: Path, error: Exception) -> str:
-        reason = " ".join(str(error).split())[:200]
         steps = self.steps()
-        rest = f"untouched, the newest is of step {steps[-1]}" if steps else "none"
-        return (
-            f"cannot write the checkpoint {target}: {reason}: free some space, or see what the state holds "
-            f"(earlier checkpoints: {rest})"
+        rest = (
+            f"the earlier ones are untouched, the newest of step {steps[-1]}"
+            if steps
+            else "there is no earlier one"
         )
+        return f"cannot write the checkpoint {target}: {_reason(error)}; {rest}"
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -155,5 +158,18 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         state: dict[str, Any] = torch.load(path / STATE, weights_only=True, map_location="cpu")
     except Exception as error:  # torch raises many kinds, all of which mean that it cannot be used
-        raise ValueError(" ".join(str(error).split())[:200]) from error
+        raise ValueError(_reason(error)) from error
     return state
+
+
+def _reason(error: BaseException) -> str:
+    """What went wrong, in few words: torch says it in many, or hides it behind another failure."""
+    if forbidden := re.search(r"Unsupported global: GLOBAL ([\w.]+)", str(error)):
+        return f"{forbidden[1]} is none of the tensors, numbers, texts and containers that are safe to read"
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError):
+            advice = ": free some space" if cause.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT) else ""
+            return f"{cause.strerror}{advice}"
+        cause = cause.__context__
+    return " ".join(str(error).split())[:200]
