@@ -1,4 +1,4 @@
-"""`course new` makes a lab that builds and is tidy; the tests of the contract show that it keeps all rules."""
+"""`course new` makes a lab that builds and is tidy; the contract tests show that it keeps all rules."""
 
 from __future__ import annotations
 
