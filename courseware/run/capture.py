@@ -73,12 +73,13 @@ class DescriptorCapture:
         self._emit = emit
         self._idle = idle
         self._names: dict[int, str] = {}
+        self._writers: list[int] = []  # our own: descriptor 1 may by now be a file of the notebook's
         self._decoders: dict[int, codecs.IncrementalDecoder] = {}
         self._marks: dict[bytes, threading.Event] = {}
         for name, descriptor in (("stdout", 1), ("stderr", 2)):
             reading, writing = os.pipe()
             os.dup2(writing, descriptor, inheritable=True)
-            os.close(writing)
+            self._writers.append(writing)
             self._names[reading] = name
             self._decoders[reading] = codecs.getincrementaldecoder("utf-8")("replace")
         threading.Thread(target=self._read, daemon=True, name="output").start()
@@ -86,16 +87,11 @@ class DescriptorCapture:
     def drain(self) -> None:
         """Return when everything written so far has been handed on."""
         ctypes.CDLL(None).fflush(None)  # C code has a buffer of its own
-        seen = []
-        for descriptor in (1, 2):
+        for writer in self._writers:
             mark = uuid.uuid4().bytes
-            seen.append(self._marks.setdefault(mark, threading.Event()))
-            try:
-                os.write(descriptor, mark)
-            except OSError:  # the notebook closed it
-                seen.pop()
-        for event in seen:
-            event.wait(_DRAIN_PATIENCE)
+            seen = self._marks.setdefault(mark, threading.Event())
+            os.write(writer, mark)
+            seen.wait(_DRAIN_PATIENCE)
 
     def _read(self) -> None:
         while True:
@@ -103,10 +99,7 @@ class DescriptorCapture:
             if not ready:
                 self._idle()
             for reading in ready:
-                data = os.read(reading, 65536)
-                if not data:
-                    self._names.pop(reading)
-                    continue
+                data = os.read(reading, 131072)  # more than a pipe holds: a mark comes whole
                 marks = [mark for mark in list(self._marks) if mark in data]
                 for mark in marks:
                     data = data.replace(mark, b"")

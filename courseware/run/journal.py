@@ -16,6 +16,8 @@ TEXT_LIMIT = 1_000_000  # characters of stream text a cell
 DISPLAY_LIMIT = 500  # displays a cell
 DISPLAY_BYTES = 50_000_000  # bytes of display data a cell, updates included
 
+MESSAGE_LIMIT = 10_000  # characters of an exception's message
+
 CUT = "\n[output cut here: a cell may write {limit}]\n"
 
 
@@ -47,17 +49,22 @@ class Journal:
 
     def message(self, cell: int, kind: str, content: dict[str, Any]) -> None:
         """An output message of the Jupyter protocol."""
+        if os.getpid() != self._owner:  # before the lock: a thread may have held it at the fork
+            return
         with self._lock:
             if kind == "stream":
                 content = self._cut_text(content)
             elif kind in ("display_data", "execute_result", "update_display_data"):
                 content = self._cut_display(cell, kind, content)
+            elif kind == "error":
+                content = _cut_error(content)
             if content:
                 self._write({"event": "message", "cell": cell, "kind": kind, "content": content})
 
     def end(self, cell: int, count: int | None, error: tuple[str, str] | None) -> None:
         """A cell ended, with the name and message of its exception if it raised one."""
-        self._write({"event": "end", "cell": cell, "count": count, "error": error})
+        short = error and (error[0][:MESSAGE_LIMIT], error[1][:MESSAGE_LIMIT])
+        self._write({"event": "end", "cell": cell, "count": count, "error": short})
 
     def finished(self) -> None:
         """No cell is left to run."""
@@ -99,6 +106,13 @@ class Journal:
             return ""
         self._left.said = True
         return CUT.format(limit=limit)
+
+
+def _cut_error(content: dict[str, Any]) -> dict[str, Any]:
+    frames = [frame[:TEXT_LIMIT] for frame in content["traceback"]]
+    while sum(map(len, frames)) > TEXT_LIMIT:
+        del frames[len(frames) // 2]  # the first frames and the last ones tell most
+    return {**content, "evalue": content["evalue"][:MESSAGE_LIMIT], "traceback": frames}
 
 
 def _encoded(text: str) -> bytes:

@@ -43,7 +43,7 @@ class RunResult:
     error: CellError | None
     errors: tuple[CellError, ...]
     cpu_seconds: float  # of the kernel and everything it started
-    peak_bytes: int  # the most memory that these held together
+    peak_bytes: int  # the most memory that these held together; a warm fork starts with what was preloaded
     wall_seconds: float
     network: str  # how the outside network was refused
     notebook: NotebookNode

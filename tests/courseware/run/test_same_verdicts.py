@@ -135,6 +135,7 @@ ERRORS = {
     "class Mute(Exception):\n    def __str__(self): return 1 / 0\nraise Mute": "ZeroDivisionError",
     "raise ExceptionGroup('several', [ValueError(1), KeyError(2)])": "ExceptionGroup",
     "raise KeyboardInterrupt": "KeyboardInterrupt",
+    "raise ValueError('long ' * 10_000)": "ValueError",
     "%no_such_magic": "UsageError",
     "%%time\n1 / 0": "ZeroDivisionError",
     "async def g(): raise ValueError('no')\nawait g()": "ValueError",

@@ -114,6 +114,21 @@ def test_text_of_c_code_and_of_children_is_captured_in_its_cell(notebook) -> Non
     ]
 
 
+def test_a_file_that_takes_the_place_of_standard_output_stays_the_notebooks_own(
+    notebook, tmp_path: Path
+) -> None:
+    result = execute(
+        notebook(
+            "import os\nos.close(1)\nfile = open('own', 'wb', buffering=0)\nfile.fileno()", "2", "print(3)"
+        ),
+        lane="warm",
+        cwd=tmp_path,
+    )
+    assert value(result, 0) == 1
+    assert result.notebook.cells[2].outputs[0].text == "3\n"
+    assert (tmp_path / "own").read_bytes() == b""
+
+
 def test_a_new_zygote_follows_one_that_died_or_grew_stale(
     notebook, zygote: psutil.Process, monkeypatch
 ) -> None:
