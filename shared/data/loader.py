@@ -111,8 +111,9 @@ class _Plan:
     def __init__(self) -> None:
         self.keys: list[tuple[int, Tensor]] = []
 
-    def __iter__(self) -> Iterator[tuple[int, Tensor]]:
-        return iter(self.keys)
+    def __iter__(self) -> Iterator[tuple[int, list[int]]]:
+        """As lists: a tensor would go to a worker through shared memory, which is slow for so little."""
+        return iter([(epoch, indices.tolist()) for epoch, indices in self.keys])
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -124,8 +125,9 @@ class _Fetched(Dataset[Any]):
     def __init__(self, fetch: Callable[[tuple[int, Tensor]], Any]) -> None:
         self.fetch = fetch
 
-    def __getitem__(self, key: tuple[int, Tensor]) -> Any:
-        return self.fetch(key)
+    def __getitem__(self, key: tuple[int, list[int]]) -> Any:
+        epoch, indices = key
+        return self.fetch((epoch, torch.tensor(indices)))
 
 
 def _fetch(
