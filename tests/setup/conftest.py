@@ -15,6 +15,13 @@ from courseware.setup import environment, pip
 FakePython = Callable[..., Path]
 
 
+@pytest.fixture(autouse=True)
+def outer_make(monkeypatch: pytest.MonkeyPatch) -> None:
+    """These tests call make, and may themselves run under `make test`: the inner one must not know."""
+    for name in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "PYTHON"):
+        monkeypatch.delenv(name, raising=False)
+
+
 @pytest.fixture
 def fake_python(tmp_path: Path) -> FakePython:
     """Makes an interpreter that says it has another version, or that lacks modules."""
@@ -109,5 +116,4 @@ def fake_pip(monkeypatch: pytest.MonkeyPatch) -> PipRecord:
 
     monkeypatch.setattr(pip, "install", record.install)
     monkeypatch.setattr(environment, "create_venv", create_venv)
-    monkeypatch.delenv("PYTHON", raising=False)
     return record

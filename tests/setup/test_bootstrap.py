@@ -16,11 +16,10 @@ BOOTSTRAP = ROOT / "courseware" / "bootstrap.py"
 
 
 def run(command: list[object], **environment: str) -> subprocess.CompletedProcess[str]:
-    inherited = {name: value for name, value in os.environ.items() if name not in ("PYTHON", "MAKEFLAGS")}
     return subprocess.run(
         [str(part) for part in command],
         cwd=ROOT,
-        env=inherited | environment,
+        env=os.environ | environment,
         capture_output=True,
         text=True,
         check=False,
