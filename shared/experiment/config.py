@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -34,6 +34,9 @@ class ExperimentConfig:
     clip_norm: float | None = option(1.0, "upper bound of the gradient's global norm; null clips nothing")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = option("fp32", "format of the forward pass")
     device: str = option("cpu", "cpu, cuda, cuda:<n>, mps, or auto for the best there is")
+    deterministic: bool = option(
+        False, "refuse operations that have no deterministic implementation; a CPU has hardly any"
+    )
     threads: int = option(1, "of torch on the CPU; another number may round differently")
     stopping: StoppingConfig = field(default_factory=StoppingConfig)
     save_every: int | None = option(None, "also save after every so many steps, not only after each epoch")
@@ -65,10 +68,8 @@ class ExperimentConfig:
         checkpoints = CheckpointConfig(
             folder=self.folder / "checkpoints", every=self.save_every, resume=self.resume
         )
-        same = ("epochs", "seed", "device", "precision", "accumulate", "clip_norm", "log_every", "progress")
-        return TrainConfig(
-            **{name: getattr(self, name) for name in same}, stopping=self.stopping, checkpoint=checkpoints
-        )
+        same = {field.name for field in fields(TrainConfig)} - {"checkpoint"}
+        return TrainConfig(**{name: getattr(self, name) for name in same}, checkpoint=checkpoints)
 
     def of_the_run(self) -> dict[str, Any]:
         """What decides the weights, as plain values."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from shared.config import from_dict, load_yaml, save_yaml
+from shared.config import load_yaml, save_yaml
 from shared.experiment.config import ExperimentConfig
 from shared.experiment.digest import weights_digest
 from shared.experiment.errors import ExperimentError
@@ -28,7 +29,8 @@ def claim_folder(config: ExperimentConfig) -> None:
     with _saying_where(folder):
         if not stored.exists():
             folder.mkdir(parents=True, exist_ok=True)
-            save_yaml(from_dict(ExperimentConfig, config.of_the_run()), stored)
+            to_keep = replace(config, out=None, resume=False, progress=True)
+            _whole(stored, lambda path: save_yaml(to_keep, path))
             return
     if not config.resume:
         raise ExperimentError(

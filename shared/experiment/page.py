@@ -84,7 +84,7 @@ def _page(report: Report, caption: str, alt: str) -> str:
         "## Options\n\nThose that differ from the defaults, and the model's own.\n\n"
         + _table(["option", "value"], changed),
         "## To make it again\n\n```bash\npython -m shared.experiment --from report.json\n```\n\n"
-        "ends in the same weights, to the bit, on a machine like this one.\n\n"
+        f"{_promise(config)}\n\n"
         + _table(
             ["SHA-256 of", ""],
             [["the weights", f"`{report.weights}`"], ["the data", f"`{data['fingerprint']}`"]],
@@ -92,6 +92,12 @@ def _page(report: Report, caption: str, alt: str) -> str:
         _table(["made with", ""], [[name, value] for name, value in report.environment.items()]),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _promise(config: dict[str, object]) -> str:
+    if config["device"] == "cpu" or config["deterministic"]:
+        return "ends in the same weights, to the bit, on a machine like this one."
+    return "ends in nearly the same weights; to the bit only where a run is made with `--deterministic`."
 
 
 def _unusual(config: dict[str, object]) -> list[tuple[str, object]]:

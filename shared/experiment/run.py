@@ -129,12 +129,14 @@ def _report(trainer: Trainer, prepared: Prepared, seconds: float) -> Report:
 
 @contextmanager
 def _threads(number: int) -> Iterator[None]:
-    before = torch.get_num_threads()
+    """Torch with so many threads, and afterwards as it was: a run may also have made it deterministic."""
+    threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     torch.set_num_threads(number)
     try:
         yield
     finally:
-        torch.set_num_threads(before)
+        torch.set_num_threads(threads)
+        torch.use_deterministic_algorithms(deterministic)
 
 
 def _or_say(make: Callable[[], T]) -> T:

@@ -17,7 +17,7 @@ from shared.tracking import JsonlTracker, read_metrics
 QUICK = [
     *("--model", "residual_mlp_small", "--data", "digits", "--epochs", "3", "--log_every", "4"),
     *("--architecture.width", "16", "--architecture.dropout", "0.1", "--accumulate", "2", "--no-progress"),
-    *("--save_every", "5", "--schedule.name", "one_cycle"),
+    *("--save_every", "5", "--schedule.name", "one_cycle", "--stopping.patience", "3"),
 ]
 
 

@@ -180,10 +180,11 @@ def test_a_run_of_no_epoch_reports_the_fresh_model(tmp_path: Path) -> None:
     assert 0.0 <= found.metrics["valid"]["accuracy"].value < 0.4
 
 
-def test_the_process_keeps_its_threads(tmp_path: Path) -> None:
+def test_torch_is_afterwards_as_it_was(tmp_path: Path) -> None:
     before = torch.get_num_threads()
-    run(small(tmp_path / "x", epochs=0, threads=before + 1))
+    run(small(tmp_path / "x", epochs=0, threads=before + 1, deterministic=True))
     assert torch.get_num_threads() == before
+    assert not torch.are_deterministic_algorithms_enabled()
 
 
 def test_equal_weights_and_only_those_have_equal_digests() -> None:
