@@ -187,7 +187,8 @@ if __name__ == "__main__":
 # | `table.sum(dim=1, keepdim=True)` | `(2, 1)` | `[[6], [15]]` |
 #
 # **Write `row_shares(table)`:** divide each row by its own sum, so that every row adds up to 1. `table` is
-# a floating point tensor `[N, D]` of positive numbers; the result has the same shape and dtype.
+# a floating point tensor `[N, D]` in which no row has the sum 0; entries may be negative. The result has
+# the same shape and dtype.
 #
 # `row_shares(torch.tensor([[1., 3.], [2., 2.]]))` is `[[0.25, 0.75], [0.5, 0.5]]`.
 #

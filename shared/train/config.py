@@ -56,7 +56,7 @@ class TrainConfig:
     accumulate: int = option(1, "batches whose gradients are added up for one optimizer step")
     clip_norm: float | None = option(1.0, "upper bound of the gradient's global norm; null clips nothing")
     log_every: int = option(50, "optimizer steps between two records, and between two looks for a NaN")
-    progress: bool = option(True, "show a bar on a terminal or in a notebook")
+    progress: bool = option(True, "show a bar on a terminal")
     stopping: StoppingConfig = field(default_factory=StoppingConfig)
     checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
 

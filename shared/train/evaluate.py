@@ -26,7 +26,9 @@ def evaluate(
     flags and all random generators are as before. ``precision`` also says on which device the batches are
     wanted.
     """
-    precision = precision or Precision("fp32", next(model.parameters()).device)
+    if precision is None:
+        first = next(model.parameters(), None)
+        precision = Precision("fp32", torch.device("cpu") if first is None else first.device)
     exact = torch.float32 if precision.device.type == "mps" else torch.float64  # MPS has no float64
     sums: dict[str, Tensor] = {}
     count: int | Tensor = 0

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from shared.train.batches import to_device
 from shared.train.step import Ranks, StepResult
 
 Record = dict[str, float]
@@ -43,7 +44,8 @@ class Meter:
     until they are read together; a NaN is then found as surely as at once, and its step is known.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, device: torch.device | None = None) -> None:
+        self.device = device or torch.device("cpu")
         self.results: list[StepResult] = []
 
     def look(self, step: int, *, scaled: bool, ranks: Ranks | None = None) -> Record:
@@ -71,7 +73,7 @@ class Meter:
         return {"results": [tuple(result) for result in self.results]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.results = [StepResult(*result) for result in state["results"]]
+        self.results = [StepResult(*to_device(result, self.device)) for result in state["results"]]
 
 
 def _numbers(values: Sequence[float | Tensor]) -> list[float]:

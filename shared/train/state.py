@@ -53,7 +53,7 @@ class TrainState:
         self.also = dict(also or {})
         self.epoch = self.batch = self.step = 0
         self.history = History()
-        self.meter = Meter()
+        self.meter = Meter(precision.device)
         self.stopping = Stopping(config.stopping)
 
     @property

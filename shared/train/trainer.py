@@ -1,5 +1,4 @@
-"""The loop. Read ``fit`` and ``_train_epoch``: everything that happens in a run happens there, in that
-order."""
+"""The loop: all that happens in a run happens in ``fit`` and ``_train_epoch``, in that order."""
 
 import copy
 import warnings
@@ -82,7 +81,9 @@ class Trainer:
         for hook in self.hooks:
             hook.started(state)
         quiet = None if self.config.progress else True  # None: quiet unless on a terminal
-        with tqdm(total=self._steps(batches), initial=state.step, disable=quiet, unit="step") as bar:
+        with tqdm(
+            total=self._steps(batches), initial=state.step, disable=quiet, unit="step", mininterval=0.5
+        ) as bar:
             while not state.finished:
                 self._train_epoch(batches, bar)
                 state.epoch, state.batch = state.epoch + 1, 0

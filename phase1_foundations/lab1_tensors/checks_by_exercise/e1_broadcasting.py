@@ -70,6 +70,30 @@ def copies(a: Any, t: Trial) -> str | None:
     return None
 
 
+@e1.probe("copies-other-layouts")
+def copies_other_layouts(a: Any, t: Trial) -> str | None:
+    x = t.randn(2, 3).T
+    view = a.broadcast_view(x, (2, 3, 2))
+    if same(view, x * torch.ones(2, 1, 1)) and not same_storage(view, x):
+        return (
+            "right and without a copy where x is contiguous, but a transposed x was copied: "
+            "`.contiguous()` (and `.reshape`) make a new tensor. Use the strides that x has"
+        )
+    return None
+
+
+@e1.probe("refuses-what-fits")
+def refuses_what_fits(a: Any, t: Trial) -> str | None:
+    for small, big in (((3, 1), (3, 4)), ((3,), (2, 3)), ((), (2, 2)), ((1, 3), (0, 3)), ((0, 3), (5, 0, 3))):
+        attempt = t.attempt(lambda small=small, big=big: a.broadcast_view(t.randn(*small), big))
+        if attempt.raised(ValueError):
+            return (
+                f"{small} broadcasts to {big}, but you raised ValueError ({attempt.error}): 0 is a size "
+                "like any other"
+            )
+    return None
+
+
 @e1.probe("size-one-does-not-stretch")
 def size_one(a: Any, t: Trial) -> str | None:
     attempt = t.attempt(lambda: a.broadcast_view(t.randn(2, 1), (2, 3)))
@@ -238,9 +262,36 @@ def mean(a: Any, t: Trial) -> str | None:
     return None
 
 
+@e1.probe("changes-the-dtype")
+def changes_dtype(a: Any, t: Trial) -> str | None:
+    result = a.unbroadcast(t.randn(2, 3), (3,))
+    if result.dtype != torch.float64:
+        return (
+            f"a float64 gradient came back as {result.dtype}: the result keeps the dtype of g, so no "
+            "`.float()`"
+        )
+    return None
+
+
+@e1.probe("largest-instead-of-sum")
+def largest(a: Any, t: Trial) -> str | None:
+    g = torch.tensor([[1.0, 4.0], [3.0, 2.0]])
+    if same(a.unbroadcast(g, (2,)), torch.tensor([3.0, 4.0])):
+        return (
+            "you took the largest of the gradients: an element that was read twice receives the sum of both"
+        )
+    return None
+
+
 @e1.probe("sum-over-no-axis")
 def no_axis(a: Any, t: Trial) -> str | None:
     g = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
+    if t.attempt(lambda: a.unbroadcast(g, (2, 2))).raised(RuntimeError):
+        return (
+            "unbroadcast from (2, 2) to (2, 2) raised an error: with nothing to sum, `g.sum(())` sums "
+            "over *all* axes, and what is left has no such shape. Skip the sum when the list of axes is "
+            "empty"
+        )
     if same(a.unbroadcast(g, (2, 2)).flatten(), torch.tensor([10.0])):
         return (
             "nothing was broadcast from (2, 2) to (2, 2), yet everything was summed: `g.sum(dim=())` does "
@@ -264,9 +315,9 @@ def axis_disappears(a: Any, t: Trial) -> str | None:
 @e1.probe("axis-stays")
 def axis_stays(a: Any, t: Trial) -> str | None:
     result = a.unbroadcast(torch.ones(2, 3), (3,))
-    if result.shape == (1, 3):
+    if result.dim() == 2:
         return (
-            "unbroadcast from (2, 3) to (3,) came back with shape (1, 3): an axis that was added must go, "
+            "unbroadcast from (2, 3) to (3,) came back with two axes: an axis that was added must go, "
             "without keepdim"
         )
     return None
@@ -279,6 +330,22 @@ def wrong_axis(a: Any, t: Trial) -> str | None:
         return (
             "unbroadcast of [[1, 2], [3, 4]] to (2,) gave [3, 7], expected [4, 6]: shapes line up at the "
             "right, so the axis in front is the one that was added"
+        )
+    return None
+
+
+@e1.probe("sums-across-other-places")
+def other_places(a: Any, t: Trial) -> str | None:
+    g = torch.arange(12.0).reshape(3, 4)
+    attempt = t.attempt(lambda: a.unbroadcast(g, (3, 1)))
+    found = attempt.value
+    if found is None or found.shape != (3, 1) or same(found, g.sum(1, keepdim=True)):
+        return None
+    if same(found.sum(), g.sum()):
+        return (
+            "(3, 4) → (3, 1): the numbers add up, but they went to the wrong rows: "
+            f"{numbers(found.flatten())} instead of [6, 22, 38]. `reshape` before a sum regroups "
+            "elements across axes; sum over the axes themselves"
         )
     return None
 

@@ -86,6 +86,14 @@ def t_method(a: Any, t: Trial) -> str | None:
 @probe("changes-its-data")
 def changes_data(a: Any, t: Trial) -> str | None:
     x, y = t.randn(2, 2), t.randn(2, 2)
+    mixed = t.randn(3)
+    kept = mixed.clone()
+    a.Var(mixed).relu()
+    if not same(mixed, kept):
+        return (
+            "`relu` changed the data of its operand: `relu_()` and `clamp_()` write in place; make a new "
+            "tensor"
+        )
     for text, run in {
         "a + b": lambda p, q: p + q,
         "a * b": lambda p, q: p * q,
@@ -102,6 +110,27 @@ def changes_data(a: Any, t: Trial) -> str | None:
                 f"`{text}` changed the data of its operand: operations make new tensors, so no `+=` and no "
                 "`relu_()`"
             )
+    return None
+
+
+@probe("numbers-get-an-axis")
+def number_axis(a: Any, t: Trial) -> str | None:
+    held = a.Var(2.0).data
+    if isinstance(held, Tensor) and held.dim() != 0:
+        return (
+            f"Var(2.0).data has shape {tuple(held.shape)}, expected (): `torch.tensor(2.0)`, not "
+            "`torch.tensor([2.0])`"
+        )
+    return None
+
+
+@probe("ignores-its-seed")
+def ignores_seed(a: Any, t: Trial) -> str | None:
+    found = slope(a, lambda v: v * 3, scalar(1.0), scalar(5.0))
+    if same(found, scalar(3.0)):
+        return (
+            "(v * 3).backward(5) gave 3, expected 15: the pass starts from the seed that is given, not from 1"
+        )
     return None
 
 
@@ -257,7 +286,7 @@ def recursion(a: Any, t: Trial) -> str | None:
     y = v = a.Var(scalar(1.0))
     for _ in range(2 * limit + 1_000):  # as deep as it needs to be: the property goes to 20,000
         y = y + 1
-    attempt = t.attempt(lambda: y.backward())
+    attempt = t.attempt(lambda: y.backward(), seconds=2)
     changed, now = sys.getrecursionlimit() != limit, sys.getrecursionlimit()
     sys.setrecursionlimit(limit)
     if attempt.raised(RecursionError) or changed:
@@ -271,6 +300,34 @@ def recursion(a: Any, t: Trial) -> str | None:
 
 
 # ---- shapes ---------------------------------------------------------------------------------------------
+
+
+@probe("averaged-over-broadcast-axes")
+def averaged(a: Any, t: Trial) -> str | None:
+    p, q = a.Var(t.randn(4, 3)), a.Var(t.randn(3))
+    (p + q).backward(torch.ones(4, 3, dtype=torch.float64))
+    if same(q.grad, torch.ones(3)):
+        return (
+            "(4, 3) + (3,): the second operand's gradient is 1, expected 4: it was read in four rows, and "
+            "their gradients add up"
+        )
+    return None
+
+
+@probe("gradient-not-turned-back")
+def not_turned_back(a: Any, t: Trial) -> str | None:
+    for text, run, shape in (
+        ("v.T", lambda v: v.T, (3, 2)),
+        ("v.reshape(3, 2)", lambda v: v.reshape(3, 2), (3, 2)),
+    ):
+        v = a.Var(t.randn(2, 3))
+        run(v).backward(t.randn(*shape))
+        if isinstance(v.grad, Tensor) and v.grad.shape != (2, 3):
+            return (
+                f"`{text}` of a (2, 3): the gradient came back with shape {tuple(v.grad.shape)}. Turn it "
+                "back on the way: the share of T is g.T, that of reshape is g.reshape(the input's shape)"
+            )
+    return None
 
 
 @probe("gradient-not-summed-back")
@@ -332,6 +389,15 @@ def sum_spread(a: Any, t: Trial) -> str | None:
         return (
             f"v.sum() of a (2, 3): the gradient has shape {tuple(v.grad.shape)}. Each element gets the "
             "gradient of the sum"
+        )
+    return None
+
+
+@probe("sum-differentiated-as-a-mean")
+def sum_as_mean(a: Any, t: Trial) -> str | None:
+    if same(slope(a, lambda v: v.sum(), t.randn(2, 3)), torch.full((2, 3), 1 / 6)):
+        return (
+            "v.sum() of six numbers gave each the gradient 1/6, which belongs to the mean; for a sum it is 1"
         )
     return None
 
@@ -491,7 +557,13 @@ def a_product(a: Any, t: Trial) -> str | None:
 @probe("no-seed-needed")
 def no_seed(a: Any, t: Trial) -> str | None:
     y = a.Var(t.randn(3)) * 2
-    if t.attempt(lambda: y.backward()).error is None:
+    attempt = t.attempt(lambda: y.backward())
+    if attempt.raised(AssertionError, TypeError):
+        return (
+            f"backward() without a seed raised {type(attempt.error).__name__}; asked for is ValueError or "
+            "RuntimeError"
+        )
+    if attempt.error is None:
         return (
             "backward() of a result of shape (3,) ran without a seed: which of the three numbers is to be "
             "differentiated? Raise ValueError unless the result holds a single number"

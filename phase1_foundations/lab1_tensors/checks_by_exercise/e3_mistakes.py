@@ -102,6 +102,17 @@ def overflow(a: Any, t: Trial) -> str | None:
     return None
 
 
+@probe("one-maximum-for-all-rows")
+def one_maximum(a: Any, t: Trial) -> str | None:
+    loss = loss_of(a, torch.tensor([[1000.0, 999.0], [0.0, 0.0]]), torch.tensor([0, 0]))
+    if not bool(loss.isfinite()):
+        return (
+            f"rows (1000, 999) and (0, 0) gave {loss.item()}: the maximum of the whole matrix was "
+            "subtracted. Each row needs its own"
+        )
+    return None
+
+
 @probe("log-of-a-rounded-zero")
 def rounded_zero(a: Any, t: Trial) -> str | None:
     loss = loss_of(a, torch.tensor([[0.0, -200.0]]), torch.tensor([1]))
@@ -255,6 +266,35 @@ def grad_out(a: Any, t: Trial) -> str | None:
     return None
 
 
+@probe("grad-out-not-a-factor")
+def not_a_factor(a: Any, t: Trial) -> str | None:
+    once, other = gradient(a, LOGITS, TARGET), gradient(a, LOGITS, TARGET, scale=-2.5)
+    if bool((once != 0).any()) and not same(other, -2.5 * once):
+        return (
+            f"backward(−2.5 · loss) gave {numbers(other[0])} and backward(loss) {numbers(once[0])}: "
+            "grad_out is a plain factor, used once"
+        )
+    return None
+
+
+@probe("only-the-target-column")
+def only_target(a: Any, t: Trial) -> str | None:
+    found = gradient(a, LOGITS, TARGET)
+    if bool((found[0, 1:] == 0).all()) and bool((found[0] != 0).any()):
+        return (
+            "only the target's logit gets a gradient: every class does, its probability; the target's is "
+            "p − 1"
+        )
+    return None
+
+
+@probe("log-probabilities-as-gradient")
+def log_p_gradient(a: Any, t: Trial) -> str | None:
+    if same(gradient(a, LOGITS, TARGET), (LOGITS.log_softmax(1) - onehot(TARGET, 3)) / 2):
+        return "your gradient is log p − onehot: take `exp` of the saved log-probabilities first, p − onehot"
+    return None
+
+
 @probe("onehot-forgotten")
 def no_onehot(a: Any, t: Trial) -> str | None:
     found, p = gradient(a, LOGITS, TARGET), softmax(LOGITS)
@@ -389,6 +429,8 @@ def half_overflow(a: Any, t: Trial) -> str | None:
     logits[:, 0] = -15
     target = torch.zeros(6000, dtype=torch.int64)
     loss = loss_of(a, logits, target)
+    if loss.dtype not in (torch.float16, torch.float32):
+        return f"float16 logits gave a loss in {loss.dtype}; asked for is float32 or the logits' own dtype"
     if not same(loss, torch.tensor(16.1), rtol=2e-2):
         return (
             f"6,000 float16 rows with a loss of 16.1 each gave {loss.item():g}: their sum, 96,600, is "

@@ -153,6 +153,42 @@ def linear(a: Any, t: Trial) -> str | None:
     return None
 
 
+@probe("partly-linear-function")
+def partly_linear(a: Any, t: Trial) -> str | None:
+    w = t.randn(3).requires_grad_()
+    attempt = t.attempt(lambda: a.hvp(lambda z: (w * z).sum(), t.randn(3), t.randn(3)))
+    if attempt.raised(RuntimeError) and "allow_unused" in str(attempt.error):
+        return (
+            "f(x) = ⟨w, x⟩ with a w that requires a gradient raised RuntimeError: the gradient then has a "
+            "graph, but x is not in it. `allow_unused=True` gives None there, which means zeros"
+        )
+    return None
+
+
+@probe("shape-lost")
+def shape_lost(a: Any, t: Trial) -> str | None:
+    attempt = t.attempt(lambda: a.hvp(quartic, t.randn(4, 3).T, t.randn(3, 4)))
+    if attempt.raised(RuntimeError) and "view" in str(attempt.error):
+        return (
+            "a transposed x failed: `.view` needs contiguous memory. Use `.reshape`, or leave x in its shape"
+        )
+    if attempt.error is None and attempt.value.numel() == 12 and attempt.value.shape != (3, 4):
+        return f"x has shape (3, 4), your result {tuple(attempt.value.shape)}: H v has the shape of x"
+    return None
+
+
+@probe("times-a-constant")
+def times_constant(a: Any, t: Trial) -> str | None:
+    x, v = torch.tensor([1.0, 1.0]).double(), torch.tensor([1.0, 2.0]).double()
+    factor = a.hvp(coupled, x, v) / torch.tensor([8.0, 3.0]).double()
+    if same(factor[0], factor[1]) and not same(factor[0], torch.tensor(1.0)):
+        return (
+            f"H v has the right direction, but {factor[0].item():.4g} times its length. (If that is 1/|v| "
+            "= 0.4472, v was normalised: hvp takes v as it is)"
+        )
+    return None
+
+
 @probe("sums-the-gradient")
 def sums_gradient(a: Any, t: Trial) -> str | None:
     x, v = torch.tensor([1.0, 1.0]).double(), torch.tensor([1.0, 2.0]).double()
@@ -371,6 +407,15 @@ def global_generator(a: Any, t: Trial) -> str | None:
             "torch's global random state has moved although a generator was given: pass it on, "
             "`torch.randn(…, generator=generator)`, and call no `torch.manual_seed`"
         )
+    return None
+
+
+@probe("iters-ignored")
+def iters_ignored(a: Any, t: Trial) -> str | None:
+    points: list[Tensor] = []
+    a.sharpness(watched(quartic, points), t.randn(5), iters=5, tol=0.0, generator=t.generator)
+    if len(points) > 20:
+        return f"with iters=5 f was called {len(points)} times: stop after `iters` rounds"
     return None
 
 

@@ -90,6 +90,34 @@ def distance_rounded(a, t):
         )
 
 
+@w1.probe("more-than-one-axis")
+def more_axes(a, t):
+    marks = a.number_line(0, 10, 5)
+    if marks.dim() != 1:
+        return (
+            f"your result has shape {tuple(marks.shape)}, asked for is a vector of shape (5,): a single axis"
+        )
+
+
+@w1.probe("ends-elsewhere")
+def ends_elsewhere(a, t):
+    marks = a.number_line(2, 10, 5)
+    if marks.shape == (5,) and not (
+        same(marks[0], torch.tensor(2.0)) and same(marks[-1], torch.tensor(10.0))
+    ):
+        return (
+            f"number_line(2, 10, 5) goes from {marks[0].item():.4g} to {marks[-1].item():.4g}; the first "
+            "number is `start` = 2 and the last is `stop` = 10"
+        )
+
+
+@w1.probe("unequal-gaps")
+def unequal_gaps(a, t):
+    gaps = a.number_line(2, 10, 5).diff()
+    if gaps.shape == (4,) and not same(gaps, torch.full((4,), 2.0), atol=1e-4):
+        return f"number_line(2, 10, 5) has the gaps {numbers(gaps)}; evenly spaced means four gaps of 2"
+
+
 @w1.property("evenly spaced float32 from start to stop")
 def evenly_spaced(a, t):
     for count in range(2, 12):
@@ -161,13 +189,33 @@ def divided_by_256(a, t):
         return "255 became 0.996: there are 256 values, but the largest is 255, and that one becomes 1"
 
 
+@w2.probe("height-and-width-swapped")
+def swapped_sizes(a, t):
+    images = a.to_images(t.randint(0, 256, 4, 6).to(torch.uint8), 2, 3)
+    if images.shape == (4, 3, 2):
+        return (
+            "images of height 2 and width 3 came out with shape (4, 3, 2), expected (4, 2, 3): rows come "
+            "before columns, so `reshape(-1, height, width)`, and no transpose"
+        )
+
+
 @w2.probe("images-not-first")
 def images_not_first(a, t):
-    images = a.to_images(PIXELS[:, :6], 2, 3)
-    if images.shape in ((2, 3, 2), (3, 2, 2), (3, 2)) or (images.dim() == 3 and images.shape[0] != 2):
+    images = a.to_images(t.randint(0, 256, 4, 6).to(torch.uint8), 2, 3)
+    if images.dim() == 3 and images.shape != (4, 2, 3):
         return (
-            f"two 2×3 images came out with shape {tuple(images.shape)}, expected (2, 2, 3): the first axis "
-            "counts the images, then come rows, then columns: `reshape(-1, height, width)`"
+            f"four 2×3 images came out with shape {tuple(images.shape)}, expected (4, 2, 3): the first "
+            "axis counts the images, then come rows, then columns: `reshape(-1, height, width)`"
+        )
+
+
+@w2.probe("other-number-of-axes")
+def other_axes(a, t):
+    images = a.to_images(t.randint(0, 256, 4, 6).to(torch.uint8), 2, 3)
+    if images.dim() != 3:
+        return (
+            f"four 2×3 images came out with shape {tuple(images.shape)}, expected (4, 2, 3): three axes, "
+            "for the images, their rows and their columns"
         )
 
 
@@ -193,6 +241,13 @@ def image_dtype(a, t):
             f"the numbers are right, but their dtype is {images.dtype}, asked for is torch.float32: use "
             "`.float()`"
         )
+
+
+@w2.probe("other-range")
+def other_range(a, t):
+    images = a.to_images(torch.tensor([[0, 255]], dtype=torch.uint8), 1, 2).flatten()
+    if images.shape == (2,) and not same(images, torch.tensor([0.0, 1.0]), atol=1e-6):
+        return f"0 and 255 became {numbers(images)}, expected [0, 1]: divide by 255, and nothing else"
 
 
 @w2.property("pixels become fractions, rows and columns in place")
@@ -261,6 +316,34 @@ def paired(a, t):
         return (
             "you got the diagonal of the patch: two index lists are paired up, element by element. "
             "Slices give every combination of row and column"
+        )
+
+
+@w3.probe("ignores-top-and-left")
+def from_the_corner(a, t):
+    if same(a.crop(table(6, 7), 1, 2, 3, 4), table(6, 7)[:3, :4]):
+        return (
+            "your patch begins in the upper left corner of the image; it begins at row `top`, column `left`"
+        )
+
+
+@w3.probe("columns-not-cut")
+def columns_not_cut(a, t):
+    patch = a.crop(table(6, 7), 1, 2, 3, 4)
+    if patch.dim() == 2 and patch.shape[1] == 7:
+        return (
+            f"your patch has shape {tuple(patch.shape)}: all 7 columns are still there. Rows and columns "
+            "are cut in one pair of brackets, `image[rows, columns]`; a second pair would cut rows again"
+        )
+
+
+@w3.probe("patch-of-another-size")
+def another_size(a, t):
+    patch = a.crop(table(6, 7), 1, 2, 3, 4)
+    if patch.shape != (3, 4):
+        return (
+            f"crop(image, 1, 2, 3, 4) of a (6, 7) image has shape {tuple(patch.shape)}, expected (3, 4): "
+            "height, width"
         )
 
 
@@ -417,6 +500,22 @@ def absolute(a, t):
         return (
             "[−1, 3] has the sum 2, so its shares are [−0.5, 1.5]; you took absolute values. Entries may be "
             "negative, only the row's sum may not be 0"
+        )
+
+
+@w4.probe("upside-down")
+def upside_down(a, t):
+    if same(a.row_shares(SQUARE), SQUARE.sum(1, keepdim=True) / SQUARE):
+        return "you divided the sums by the entries: a share is entry / sum"
+
+
+@w4.probe("rows-do-not-add-up")
+def rows_add_up(a, t):
+    shares = a.row_shares(SQUARE)
+    if shares.shape == (2, 2) and not same(shares.sum(1), torch.ones(2), atol=1e-4):
+        return (
+            f"your rows add up to {numbers(shares.sum(1))}, they should add up to 1: divide each entry by "
+            "its row's sum"
         )
 
 

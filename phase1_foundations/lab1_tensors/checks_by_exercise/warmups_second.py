@@ -56,6 +56,36 @@ def cut(a, t):
         )
 
 
+@w5.probe("only-one-side-stretches")
+def one_side(a, t):
+    left = t.attempt(lambda: a.broadcast_shape((2, 3), (2, 1)))
+    right = t.attempt(lambda: a.broadcast_shape((2, 1), (2, 3)))
+    if (left.error is None) != (right.error is None):
+        worse = "(2, 3) with (2, 1)" if left.error else "(2, 1) with (2, 3)"
+        return f"{worse} raised an error, the other way round it works: a size of 1 stretches on either side"
+
+
+@w5.probe("only-one-side-is-filled-up")
+def one_side_filled(a, t):
+    left = t.attempt(lambda: a.broadcast_shape((2, 3), (3,)))
+    right = t.attempt(lambda: a.broadcast_shape((3,), (2, 3)))
+    if (left.error is None) != (right.error is None):
+        worse = "(2, 3) with (3,)" if left.error else "(3,) with (2, 3)"
+        return f"{worse} raised an error, the other way round it works: either shape may be the shorter one"
+
+
+@w5.probe("reversed")
+def reversed_shape(a, t):
+    if a.broadcast_shape((2, 3, 4), (3, 4)) == (4, 3, 2):
+        return "(2, 3, 4) with (3, 4) gave (4, 3, 2): the sizes are right, their order is reversed"
+
+
+@w5.probe("size-one-wins")
+def one_wins(a, t):
+    if a.broadcast_shape((2, 3), (2, 1)) == (2, 1):
+        return "(2, 3) with (2, 1) gave (2, 1), expected (2, 3): the size of 1 stretches, the other one stays"
+
+
 @w5.probe("lengths-must-agree")
 def lengths(a, t):
     attempt = t.attempt(lambda: a.broadcast_shape((2, 3), (3,)))
@@ -97,8 +127,10 @@ def zero_against_two(a, t):
 
 @w5.probe("other-exception")
 def other_exception(a, t):
-    attempt = t.attempt(lambda: a.broadcast_shape((2,), (3,)))
-    if attempt.error is not None and not attempt.raised(ValueError, NotImplementedError):
+    attempt = t.attempt(lambda: a.raw("broadcast_shape")((2,), (3,)))
+    if attempt.raised(TypeError, IndexError, RuntimeError, AssertionError) and not attempt.raised(
+        NotImplementedError
+    ):
         return (
             f"(2,) with (3,) raised {type(attempt.error).__name__}; asked for is ValueError: "
             '`raise ValueError("…")` where two sizes do not fit'
@@ -107,8 +139,8 @@ def other_exception(a, t):
 
 @w5.probe("no-error-at-all")
 def no_error(a, t):
-    attempt = t.attempt(lambda: a.broadcast_shape((2,), (3,)))
-    if attempt.error is None:
+    attempt = t.attempt(lambda: a.raw("broadcast_shape")((2,), (3,)))
+    if attempt.error is None and t.attempt(lambda: a.broadcast_shape((2,), (2,))).value == (2,):
         return (
             f"(2,) with (3,) gave {attempt.value}, it should raise ValueError: sizes that differ need a 1 "
             "among them"
@@ -210,6 +242,16 @@ def sums_too_much(a, t):
         )
 
 
+@w6.probe("products-not-summed")
+def not_summed(a, t):
+    result = a.similarity(t.randn(2, 3, 4), t.randn(2, 5, 4))
+    if result.shape == (2, 3, 5, 4):
+        return (
+            "your result has shape (2, 3, 5, 4): all products are there, but nothing was added up. A dot "
+            "product is their sum over the last axis"
+        )
+
+
 @w6.probe("every-pair-with-every-pair")
 def all_pairs(a, t):
     result = a.similarity(t.randn(2, 3, 4), t.randn(2, 5, 4))
@@ -237,6 +279,52 @@ def scaled(a, t):
     if same(result, dot_products(left, right).softmax(-1)):
         return (
             "you took a softmax, as attention will do later; here the dot products are asked for as they are"
+        )
+
+
+@w6.probe("only-the-first-pair")
+def first_pair(a, t):
+    result = a.similarity(t.randn(2, 3, 4), t.randn(2, 5, 4))
+    if result.shape in ((1, 3, 5), (3, 5)):
+        return (
+            f"two pairs went in, your result has shape {tuple(result.shape)}: each of the B pairs has its "
+            "own table"
+        )
+
+
+@w6.probe("summed-apart")
+def summed_apart(a, t):
+    left, right = t.randn(2, 3, 4), t.randn(2, 5, 4)
+    if same(a.similarity(left, right), left.sum(-1)[:, :, None] * right.sum(-1)[:, None, :]):
+        return (
+            "you added up the entries of each vector first and multiplied the two sums: give both last "
+            "axes the *same* letter, so that entries are multiplied in pairs before they are added up"
+        )
+
+
+@w6.probe("distances")
+def distances(a, t):
+    left, right = t.randn(2, 3, 4), t.randn(2, 5, 4)
+    result, gaps = a.similarity(left, right), left[:, :, None] - right[:, None]
+    if same(result, gaps.norm(dim=-1)) or same(result, gaps.square().sum(-1)):
+        return (
+            "you returned distances: the dot product of two vectors is the sum of the products of their "
+            "entries"
+        )
+
+
+@w6.probe("shapes-do-not-multiply")
+def do_not_multiply(a, t):
+    attempt = t.attempt(lambda: a.similarity(t.randn(2, 3, 4), t.randn(2, 5, 4)))
+    words = str(attempt.error)
+    if attempt.raised(RuntimeError) and any(
+        part in words for part in ("Expected size", "mat1 and mat2", "must match")
+    ):
+        return (
+            "a [2, 3, 4] and b [2, 5, 4]: the factors do not fit together. In `p @ q` the last axis of p "
+            "meets the last but one of q, and the leading axes must be equal: exchange the last two axes "
+            "of b, and only those (`b.mT`; `b.T` and other permutations reverse more). Torch says: "
+            f"{words.splitlines()[0]}"
         )
 
 
@@ -310,6 +398,16 @@ def is_a_view(a, t):
         return (
             "True for views of two different tensors: being a view is not enough, it must be one of the "
             "same storage"
+        )
+
+
+@w7.probe("false-for-itself")
+def false_for_itself(a, t):
+    x = t.randn(4)
+    if not a.shares_storage(x, x):
+        return (
+            "False for `x` and `x` itself. `x.untyped_storage()` makes a new Python object when it likes, "
+            "and lists of its bytes are always new: compare the addresses that `data_ptr()` gives"
         )
 
 
@@ -451,6 +549,33 @@ def adds_up(a, t):
         return (
             f"the same call gave {first:.6g}, then {second:.6g}: `.grad` adds up from one backward to the "
             "next. Make a new input tensor in each call"
+        )
+
+
+@w8.probe("a-float-has-no-backward")
+def no_backward(a, t):
+    attempt = t.attempt(lambda: a.slope(cubic, 2.0))
+    if attempt.raised(AttributeError) and "backward" in str(attempt.error):
+        return (
+            "`backward` was called on something that has none: `.item()` leaves torch, so call "
+            f"`backward()` on the tensor that `f` returned, before `.item()` ({attempt.error})"
+        )
+
+
+@w8.probe("counted-twice")
+def counted_twice(a, t):
+    if same(a.slope(cubic, 2.0), 20.0, rtol=1e-4):
+        return (
+            "slope(x³ − 2x, 2) gave 20, twice the derivative: `backward` ran twice, and `.grad` adds up. "
+            "Once is enough"
+        )
+
+
+@w8.probe("x-rounded")
+def x_rounded(a, t):
+    if same(a.slope(cubic, 2.0), 10.0, rtol=1e-4) and same(a.slope(cubic, 2.75), 10.0, rtol=1e-4):
+        return (
+            "slope at 2.75 is the slope at 2: you rounded x to a whole number. `float(x)` keeps the fraction"
         )
 
 

@@ -215,25 +215,9 @@ def row_by_row():
 
 
 @right("W4")
-def normalized():
-    def row_shares(table):
-        return torch.nn.functional.normalize(table, p=1, dim=1)
-
-    return {"row_shares": row_shares}
-
-
-@right("W4")
 def product_with_ones():
     def row_shares(table):
         return table / (table @ torch.ones(table.shape[1], 1, dtype=table.dtype))
-
-    return {"row_shares": row_shares}
-
-
-@right("W4")
-def softmax_of_logarithms():
-    def row_shares(table):
-        return table.log().softmax(dim=1)
 
     return {"row_shares": row_shares}
 
