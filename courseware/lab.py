@@ -187,7 +187,7 @@ class Lab:
             lines.append("Run the next cell: it uses what you just wrote.")
         lines.append(self._points_line())
         if report.passed:
-            lines.append(self._next_line())
+            lines.append(self._next_line(key))
         return lines
 
     def _points_line(self) -> str:
@@ -199,11 +199,14 @@ class Lab:
         earned = sum(int(points) for points in best.values())
         return f"Lab {self.number} so far: {earned} of {self._folder.points} points."
 
-    def _next_line(self) -> str:
+    def _next_line(self, key: str) -> str:
+        """The first open exercise after this one, or else the first of all."""
         done = set(self._passed)
         if self._progress:
             done |= {key for key, standing in self._progress.standing(self.key).items() if standing.passed}
-        waiting = [info for info in self._folder.exercises if info.key not in done]
+        keys = [info.key for info in self._folder.exercises]
+        place = keys.index(key)
+        waiting = [self._info(k) for k in (*keys[place + 1 :], *keys[:place]) if k not in done]
         return (
             f"Next: {waiting[0].key} · {waiting[0].title}."
             if waiting

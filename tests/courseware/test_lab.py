@@ -154,6 +154,11 @@ def test_the_footer_offers_the_next_hint_and_the_next_exercise(course):
     assert "Every exercise of this lab is done" in done
 
 
+def test_after_the_last_exercise_comes_what_was_skipped(course):
+    assert "Next: W1 · One" in open_lab("1.1").check("E1", two).text()
+    assert "Every exercise of this lab is done" in open_lab("1.1").check("W1", one).text()
+
+
 def test_points_of_an_earlier_session_count(course):
     open_lab("1.1").check("E1", two)
     assert "15 of 15 points" in open_lab("1.1").check("W1", one).text()
