@@ -30,11 +30,12 @@ class Loader:
     was loaded before. Iterating over the loader itself gives epoch 0, as evaluation wants it.
 
     Args:
-        data: ``Examples``, which are indexed a batch at a time, or any other source together with
-        ``collate``. order: which examples go into which batch; without it, shuffled (or not) batches of
-        ``batch_size``. transform: applied to the first tensor of each batch, with random numbers of (seed,
-        epoch, index). collate: makes a batch from a list of examples. workers: processes that fetch ahead.
-        They cost start-up and copying: 0 is best for data in memory.
+        data: ``Examples``, which are indexed a batch at a time, or any other source, with ``collate``.
+        order: which examples go into which batch; without it, batches of ``batch_size``, shuffled or not.
+        transform: applied to the first tensor of each batch, with random numbers of (seed, epoch, index).
+        collate: makes a batch from a list of examples.
+        workers: processes that fetch ahead. They cost start-up and copying: 0 is best for data in memory.
+            With workers, one epoch at a time can be gone through.
     """
 
     def __init__(

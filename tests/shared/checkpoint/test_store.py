@@ -223,9 +223,6 @@ def test_other_things_in_the_folder_are_left_alone(store: CheckpointStore) -> No
     assert (store.folder / "step-by-step").is_dir()
 
 
-# ---- the process dies
-
-
 OPERATIONS = {
     "fsync": (os, "fsync"),
     "rename": (Path, "rename"),

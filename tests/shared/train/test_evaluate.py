@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from shared.train import Precision, classification, evaluate, regression
+from shared.train import classification, evaluate, regression
 
 
 def data() -> tuple[Tensor, Tensor]:
@@ -91,7 +91,7 @@ def test_sums_of_many_batches_do_not_lose_digits() -> None:
     """A float32 sum of a million ones that grows by 0.1 at a time is off by percents."""
     model = nn.Identity()
     batches = [(torch.zeros(1), torch.full((1,), 0.1**0.5))] * 20_000
-    measured = evaluate(model, regression(), batches, precision=Precision("fp32", torch.device("cpu")))
+    measured = evaluate(model, regression(), batches)
     assert measured["loss"] == pytest.approx(0.1, rel=1e-7)
 
 

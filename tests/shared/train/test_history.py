@@ -71,6 +71,12 @@ def test_what_nobody_has_read_survives_a_file() -> None:
     assert restored.look(2, scaled=False) == meter([1.0, 2.0], [0.5, 0.25]).look(2, scaled=False)
 
 
+def test_unread_results_go_back_to_the_device_that_adds_to_them() -> None:
+    restored = Meter(torch.device("meta"))
+    restored.load_state_dict(meter([1.0], [0.5]).state_dict())
+    assert restored.results[0].loss_sum.is_meta
+
+
 def test_a_column_comes_from_the_evaluations_first() -> None:
     history = History(
         steps=[{"step": 1, "loss": 3.0, "lr": 0.1}, {"step": 2, "loss": 2.0, "lr": 0.05}],

@@ -1,24 +1,19 @@
 """The loop as a whole: it learns, stops, saves itself, goes on exactly, and says what is wrong."""
 
-import copy
 import math
 import random
 import warnings
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
-from torch.optim.lr_scheduler import CosineAnnealingLR, ReduceLROnPlateau
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch import nn
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.utils.data import DataLoader, TensorDataset
 
 from shared.checkpoint import CheckpointStore
 from shared.train import (
-    CheckpointConfig,
-    History,
     Hook,
     Record,
     StoppingConfig,
@@ -29,90 +24,19 @@ from shared.train import (
     classification,
     evaluate,
 )
-
-
-def problem() -> tuple[Tensor, Tensor]:
-    generator = torch.Generator().manual_seed(0)
-    inputs = torch.randn(105, 6, generator=generator)
-    return inputs, (inputs[:, 0] * inputs[:, 1] > 0).long()
-
-
-def network() -> nn.Sequential:
-    torch.manual_seed(1)
-    return nn.Sequential(nn.Linear(6, 24), nn.Tanh(), nn.BatchNorm1d(24), nn.Dropout(0.2), nn.Linear(24, 2))
-
-
-def train_loader() -> DataLoader[Any]:
-    return DataLoader(TensorDataset(*problem()), batch_size=10, shuffle=True)  # 11 batches, the last of 5
-
-
-def valid_loader() -> DataLoader[Any]:
-    return DataLoader(TensorDataset(*problem()), batch_size=64)
-
-
-class Stop(Exception):
-    """Ends a run from within."""
-
-
-class StopAt(Hook):
-    def __init__(self, step: int) -> None:
-        self.step = step
-
-    def stepped(self, state: TrainState) -> None:
-        if state.step == self.step:
-            raise Stop
-
-
-class Average(Hook):
-    def __init__(self, model: nn.Module) -> None:
-        self.averaged = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(0.9))
-
-    def stepped(self, state: TrainState) -> None:
-        self.averaged.update_parameters(state.model)
-
-
-def make(config: TrainConfig, hooks: Sequence[Hook] = ()) -> tuple[Trainer, Average]:
-    model = network()
-    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-2)
-    average = Average(model)
-    scheduler = CosineAnnealingLR(optimizer, 60)
-    trainer = Trainer(
-        model,
-        optimizer,
-        classification(),
-        config,
-        scheduler=scheduler,
-        hooks=[average, *hooks],
-        also={"average": average.averaged},
-    )
-    return trainer, average
-
-
-def config_in(folder: Path | None, **more: Any) -> TrainConfig:
-    checkpoint = CheckpointConfig(
-        folder=folder, every=3 if folder else None, keep=2, resume=folder is not None
-    )
-    defaults = {"epochs": 4, "accumulate": 3, "log_every": 5, "checkpoint": checkpoint}
-    return TrainConfig(**{**defaults, **more})
-
-
-def weights(trainer: Trainer) -> dict[str, Tensor]:
-    return copy.deepcopy(trainer.state.model.state_dict())
-
-
-def equal(one: Any, other: Any) -> bool:
-    """Equality to the bit of nested states."""
-    if isinstance(one, Tensor):
-        return torch.equal(one, other)
-    if isinstance(one, dict):
-        return one.keys() == other.keys() and all(equal(one[key], other[key]) for key in one)
-    if isinstance(one, list | tuple):
-        return len(one) == len(other) and all(map(equal, one, other))
-    return bool(one == other)
-
-
-def without_settings(state: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in state.items() if name != "config"}
+from tests.shared.train.runs import (
+    Stop,
+    StopAt,
+    config_in,
+    equal,
+    make,
+    network,
+    problem,
+    train_loader,
+    valid_loader,
+    weights,
+    without_settings,
+)
 
 
 def test_it_learns() -> None:
@@ -321,112 +245,3 @@ def test_a_frozen_layer_keeps_its_flag_only_outside_of_fit() -> None:
     trainer.state.model.eval()
     trainer.fit(train_loader(), valid_loader())
     assert all(module.training for module in trainer.state.model.modules())
-
-
-def test_going_on_with_other_options_is_pointed_out(tmp_path: Path) -> None:
-    make(config_in(tmp_path, epochs=1))[0].fit(train_loader())
-    changed, _ = make(config_in(tmp_path, epochs=2, accumulate=2, log_every=9))
-    with pytest.warns(
-        UserWarning, match=r"goes on with other options than it began with: accumulate was 3 and is 2$"
-    ):
-        changed.fit(train_loader())
-
-
-def test_a_folder_in_use_is_not_overwritten(tmp_path: Path) -> None:
-    make(config_in(tmp_path, epochs=1))[0].fit(train_loader())
-    fresh, _ = make(config_in(None, checkpoint=CheckpointConfig(folder=tmp_path)))
-    with pytest.raises(ValueError, match="there are checkpoints already, the newest of step 4: set"):
-        fresh.fit(train_loader())
-
-
-def test_a_run_of_other_parts_is_refused(tmp_path: Path) -> None:
-    make(config_in(tmp_path, epochs=1))[0].fit(train_loader())
-    model = network()
-    other = Trainer(
-        model, torch.optim.AdamW(model.parameters()), classification(), config_in(tmp_path, precision="fp16")
-    )
-    with (
-        pytest.warns(UserWarning, match="precision was 'fp32' and is 'fp16'"),
-        pytest.raises(
-            ValueError,
-            match=r"only the checkpoint has also.average, scheduler; only this run has scaler: make the run",
-        ),
-    ):
-        other.fit(train_loader())
-
-
-def test_an_empty_loader_is_named() -> None:
-    trainer, _ = make(config_in(None))
-    with pytest.raises(
-        ValueError, match="the training loader yielded no batch in epoch 0: check that its data set"
-    ):
-        trainer.fit([])
-
-
-def test_a_loader_that_runs_dry_is_named() -> None:
-    class Once:
-        def __init__(self) -> None:
-            self.batches = [problem()]
-
-        def __iter__(self) -> Any:
-            while self.batches:
-                yield self.batches.pop()
-
-    trainer, _ = make(config_in(None))
-    with pytest.raises(ValueError, match="no batch in epoch 1"):
-        trainer.fit(Once())
-
-
-def test_an_unknown_metric_is_named_with_the_one_that_was_meant() -> None:
-    trainer, _ = make(config_in(None, stopping=StoppingConfig(metric="acuracy", mode="max")))
-    with pytest.raises(ValueError, match='the task measures no "acuracy": did you mean "accuracy"'):
-        trainer.fit(train_loader(), valid_loader())
-
-
-def test_patience_without_validation_is_refused_before_any_work() -> None:
-    trainer, _ = make(config_in(None, stopping=StoppingConfig(patience=1)), [StopAt(1)])
-    with pytest.raises(ValueError, match="patience needs evaluations to compare"):
-        trainer.fit(train_loader())
-
-
-def test_no_evaluation_that_is_a_number_leaves_the_last_weights_and_says_so() -> None:
-    trainer, _ = make(config_in(None, stopping=StoppingConfig(patience=1)))
-    inputs, targets = problem()
-    with pytest.warns(UserWarning, match="no evaluation was ever a number"):
-        history = trainer.fit(train_loader(), [(inputs * math.nan, targets)])
-    assert len(history.evaluations) == 1
-
-
-def test_several_ranks_need_a_store_for_several(tmp_path: Path) -> None:
-    class Rank:
-        rank, size = 0, 2
-
-        def sum(self, value: Tensor) -> Tensor:
-            return value
-
-        def synchronise(self, model: nn.Module, last: bool) -> Any: ...
-
-    model = network()
-    with pytest.raises(ValueError, match="pass a store that keeps them all"):
-        Trainer(
-            model, torch.optim.SGD(model.parameters()), classification(), config_in(tmp_path), ranks=Rank()
-        )
-
-
-def test_a_bar_is_drawn_on_a_terminal_only(
-    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    make(config_in(None, epochs=1))[0].fit(train_loader())
-    assert capfd.readouterr() == ("", "")
-    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
-    make(config_in(None, epochs=1))[0].fit(train_loader())
-    assert "4/4" in capfd.readouterr().err
-    make(config_in(None, epochs=1, progress=False))[0].fit(train_loader())
-    assert capfd.readouterr() == ("", "")
-
-
-def test_no_epochs_are_no_training() -> None:
-    trainer, _ = make(config_in(None, epochs=0))
-    before = weights(trainer)
-    assert trainer.fit(train_loader()) == History()
-    assert equal(weights(trainer), before)

@@ -1,0 +1,143 @@
+"""W1: a module with a parameter and two buffers."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from courseware.check import Exercise, Trial
+from phase1_foundations.lab2_nn_module.checks_by_exercise.pictures import standardized_digits
+from phase1_foundations.lab2_nn_module.checks_by_exercise.tools import numbers, same
+
+w1 = Exercise(
+    "W1",
+    takes={"Standardize": None},
+    hints=(
+        "Which of the three tensors should training change? Which must be saved with the model? The table "
+        "has one line for each answer.",
+        "`scale` is trained and saved: a parameter. `mean` and `std` are saved but not trained: buffers. "
+        "forward is the formula, with `self.` in front of the names.",
+        '`super().__init__()`, `self.register_buffer("mean", mean)`, the same for std, `self.scale = '
+        "nn.Parameter(torch.ones_like(mean))`; forward returns `self.scale * (x - self.mean) / self.std`.",
+    ),
+)
+MEAN, STD = torch.tensor([1.0, 2.0]), torch.tensor([1.0, 4.0])
+
+
+def made(a: Any) -> nn.Module:
+    return a.Standardize(MEAN.clone(), STD.clone())
+
+
+@w1.probe("no-super-init")
+def no_super_init(a: Any, t: Trial) -> str | None:
+    attempt = t.attempt(lambda: made(a))
+    if attempt.raised(AttributeError) and "__init__" in str(attempt.error):
+        return (
+            f"torch says: {attempt.error}. The first line of `__init__` must be `super().__init__()`: it "
+            "creates the dicts in which parameters and buffers are kept"
+        )
+    return None
+
+
+@w1.probe("not-a-module")
+def not_a_module(a: Any, t: Trial) -> str | None:
+    if not issubclass(a.Standardize, nn.Module):
+        return "`Standardize` does not inherit from `nn.Module`: write `class Standardize(nn.Module)`"
+    return None
+
+
+@w1.probe("statistics-are-trained")
+def statistics_are_trained(a: Any, t: Trial) -> str | None:
+    trained = [name for name, _ in made(a).named_parameters() if name in ("mean", "std")]
+    if trained:
+        return (
+            f"{' and '.join(trained)} would be trained: {'they are parameters' if trained[1:] else 'it is a parameter'} "
+            "in your module. Facts about the data are buffers: `self.register_buffer(name, tensor)`"
+        )
+    return None
+
+
+@w1.probe("statistics-are-not-saved")
+def not_saved(a: Any, t: Trial) -> str | None:
+    module = made(a)
+    lost = [n for n in ("mean", "std") if n not in module.state_dict() and isinstance(getattr(module, n, 0), Tensor)]
+    if lost:
+        return (
+            f"`{lost[0]}` is missing from the module's state_dict, so a saved model has lost it: a plain "
+            f'tensor attribute is invisible to torch. Use `self.register_buffer("{lost[0]}", …)`'
+        )
+    return None
+
+
+@w1.probe("scale-is-not-trained")
+def scale_not_trained(a: Any, t: Trial) -> str | None:
+    module = made(a)
+    if "scale" not in dict(module.named_parameters()) and hasattr(module, "scale"):
+        return (
+            "`scale` is not among the module's parameters, so no optimizer will ever change it: wrap the "
+            "tensor in `nn.Parameter`"
+        )
+    return None
+
+
+@w1.probe("scale-starts-elsewhere")
+def scale_starts(a: Any, t: Trial) -> str | None:
+    module = made(a)
+    scale = module.scale
+    if isinstance(scale, Tensor) and not same(scale, torch.ones(2)):
+        return (
+            f"`scale` starts as {numbers(scale)} with shape {tuple(scale.shape)}; asked for are ones of "
+            "mean's shape, here [1, 1]"
+        )
+    return None
+
+
+@w1.probe("scale-is-not-used")
+def scale_not_used(a: Any, t: Trial) -> str | None:
+    module = made(a)
+    x = torch.tensor([[3.0, 10.0]])
+    with torch.no_grad():
+        before = module(x)
+        module.scale.fill_(3.0)
+        after = module(x)
+    if same(before, torch.tensor([[2.0, 2.0]])) and same(after, before):
+        return "with scale = 3 the result is the same as with scale = 1: forward does not use `self.scale`"
+    return None
+
+
+@w1.probe("statistics-of-the-batch")
+def of_the_batch(a: Any, t: Trial) -> str | None:
+    x = torch.tensor([[3.0, 10.0], [5.0, 2.0]])
+    module = made(a)
+    for correction in (0, 1):
+        if same(module(x), (x - x.mean(0)) / x.std(0, correction=correction), atol=1e-4):
+            return "you use the mean and deviation of `x`; asked for are those that were given to `__init__`"
+    return None
+
+
+@w1.property("scale is trained, mean and std are only saved")
+def kinds(a: Any, t: Trial) -> None:
+    module = made(a)
+    t.given("Standardize(mean=[1, 2], std=[1, 4])")
+    t.that(isinstance(module, nn.Module), "it is no nn.Module")
+    t.equal([name for name, _ in module.named_parameters()], ["scale"], "its parameters")
+    t.equal(sorted(module.state_dict()), ["mean", "scale", "std"], "the names in its state_dict")
+    t.equal(sorted(name for name, _ in module.named_buffers()), ["mean", "std"], "its buffers")
+
+
+@w1.property("the formula")
+def formula(a: Any, t: Trial) -> None:
+    for n, d in ((1, 1), (1, 2), (3, 2), (4, 5)):
+        for dtype in (torch.float32, torch.float64):
+            mean, std = t.randn(d, dtype=dtype), t.rand(d, low=0.5, high=2.0, dtype=dtype)
+            module, x = a.Standardize(mean.clone(), std.clone()), t.randn(n, d, dtype=dtype)
+            t.given(f"Standardize of {d} features, {dtype}")
+            t.equal(module.scale, torch.ones(d, dtype=dtype), "scale at the start")
+            t.equal(module(x), (x - mean) / std, "the result", atol=1e-5)
+            scale = t.randn(d, dtype=dtype)
+            with torch.no_grad():
+                module.scale.copy_(scale)
+            t.equal(module(x), scale * (x - mean) / std, "the result with another scale", atol=1e-5)
+
+
+w1.reward(standardized_digits)

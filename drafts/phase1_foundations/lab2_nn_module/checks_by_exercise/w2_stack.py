@@ -1,0 +1,144 @@
+"""W2: modules inside modules."""
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from courseware.check import Exercise, Trial
+from phase1_foundations.lab2_nn_module.checks_by_exercise.pictures import parameters_by_depth
+
+w2 = Exercise(
+    "W2",
+    takes={"Stack": None},
+    hints=(
+        "forward needs all the layers, and torch must know all of them. Which list is one that torch looks "
+        "into?",
+        "In `__init__`: a `nn.ModuleList` of `depth` new `nn.Linear(width, width)`. In forward: x ← "
+        "relu(layer(x)), for one layer after the other.",
+        "`self.layers = nn.ModuleList(nn.Linear(width, width) for _ in range(depth))`; `for layer in "
+        "self.layers: x = torch.relu(layer(x))`; `return x`.",
+    ),
+)
+
+
+def linears(module: nn.Module) -> list[nn.Linear]:
+    return [m for m in module.modules() if isinstance(m, nn.Linear)]
+
+
+def runs_of_linear(module: nn.Module, width: int) -> int:
+    """How often a linear layer works in one forward pass, registered or not."""
+    count, original = 0, nn.Linear.forward
+
+    def counted(self: nn.Linear, x: torch.Tensor) -> torch.Tensor:
+        nonlocal count
+        count += 1
+        return original(self, x)
+
+    nn.Linear.forward = counted
+    try:
+        module(torch.ones(1, width))
+    finally:
+        nn.Linear.forward = original
+    return count
+
+
+@w2.probe("no-super-init")
+def no_super_init(a: Any, t: Trial) -> str | None:
+    attempt = t.attempt(lambda: a.Stack(2, 1))
+    if attempt.raised(AttributeError) and "__init__" in str(attempt.error):
+        return f"torch says: {attempt.error}. The first line of `__init__` must be `super().__init__()`"
+    return None
+
+
+@w2.probe("layers-are-made-in-forward")
+def made_in_forward(a: Any, t: Trial) -> str | None:
+    module, x = a.Stack(3, 2), t.randn(4, 3, dtype=torch.float32)
+    if not linears(module) and not torch.equal(module(x), module(x)):
+        return (
+            "the same input gave two different results: forward makes new layers, with new random weights, "
+            "in every call. Make them once, in `__init__`"
+        )
+    return None
+
+
+@w2.probe("a-list-hides-its-modules")
+def hidden(a: Any, t: Trial) -> str | None:
+    module = a.Stack(3, 4)
+    if not list(module.parameters()) and runs_of_linear(module, 3):
+        return (
+            "your Stack runs its layers, but `list(stack.parameters())` is empty: a plain Python list (or "
+            "tuple, or dict) hides the modules in it. Use `nn.ModuleList`"
+        )
+    return None
+
+
+@w2.probe("all-layers-share-their-weights")
+def shared(a: Any, t: Trial) -> str | None:
+    module = a.Stack(3, 4)
+    if len(linears(module)) == 1 and runs_of_linear(module, 3) == 4:
+        return (
+            "four layers, but only one set of weights: `[layer] * depth`, like calling one layer again and "
+            "again, repeats the *same* module. Make a new `nn.Linear` for each"
+        )
+    return None
+
+
+@w2.probe("no-relu")
+def no_relu(a: Any, t: Trial) -> str | None:
+    module, x = a.Stack(3, 2), t.randn(16, 3, dtype=torch.float32)
+    layers, y = linears(module), x
+    for layer in layers:
+        y = layer(y)
+    if len(layers) == 2 and torch.allclose(module(x), y, atol=1e-6):
+        return (
+            "there is no relu in between: two linear layers in a row are one linear layer. Apply "
+            "`torch.relu` after each"
+        )
+    return None
+
+
+@w2.probe("last-relu-missing")
+def last_missing(a: Any, t: Trial) -> str | None:
+    module, x = a.Stack(3, 2), t.randn(16, 3, dtype=torch.float32)
+    layers = linears(module)
+    if len(layers) == 2 and torch.allclose(module(x), layers[1](torch.relu(layers[0](x))), atol=1e-6):
+        return "the last layer has no relu: asked for is one after each layer, also the last"
+    return None
+
+
+@w2.probe("one-layer-off")
+def one_off(a: Any, t: Trial) -> str | None:
+    count = len(linears(a.Stack(3, 4)))
+    if count in (3, 5):
+        return f"Stack(3, depth=4) has {count} linear layers, asked for are 4"
+    return None
+
+
+@w2.property("depth layers of their own, all registered")
+def registered(a: Any, t: Trial) -> None:
+    for depth in (0, 1, 2, 5):
+        width = t.random.randint(2, 6)
+        module = a.Stack(width, depth)
+        t.given(f"Stack({width}, {depth})")
+        t.that(isinstance(module, nn.Module), "it is no nn.Module")
+        found = sum(p.numel() for p in module.parameters())
+        t.equal(found, depth * (width * width + width), "the number of its parameters")
+        t.equal(len(linears(module)), depth, "the number of its linear layers")
+
+
+@w2.property("layer after layer, each with a relu")
+def values(a: Any, t: Trial) -> None:
+    for depth in (0, 1, 2, 4):
+        width = t.random.randint(2, 5)
+        module, x = a.Stack(width, depth).double(), t.randn(3, width)
+        t.given(f"Stack({width}, {depth})")
+        expected = x
+        for layer in linears(module):
+            with torch.no_grad():
+                layer.bias.add_(0.5)  # otherwise deep stacks are all zeros
+            expected = torch.relu(expected @ layer.weight.T + layer.bias)
+        t.equal(module(x), expected, "the result")
+
+
+w2.reward(parameters_by_depth)
