@@ -30,7 +30,7 @@ BANK = re.compile(r"lab-template|tests/labs/lab\w+/(right|wrong)_\w+\.py$")
 
 
 def test_no_file_holds_more_than_one_idea():
-    """A file that passes a few hundred lines holds two ideas; a bank of answers holds one short one after another."""
+    """A file that passes a few hundred lines holds two ideas; banks hold many short answers."""
     folders = ("courseware", "shared", "tests", "benchmarks")
     files = [file for folder in folders for file in (ROOT / folder).glob("**/*.py")]
     lines = {str(file.relative_to(ROOT)): file.read_text().count("\n") for file in files}

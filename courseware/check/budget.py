@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import signal
 import threading
 import time
@@ -38,8 +39,9 @@ def budget(cpu_seconds: float) -> Iterator[None]:
 
 @contextmanager
 def _alarm(timer: int, number: signal.Signals, seconds: float) -> Iterator[None]:
-    def ring(_signal: int, _frame: FrameType | None) -> None:
-        raise OutOfTime
+    def ring(_signal: int, frame: FrameType | None) -> None:
+        if not _collecting(frame):  # there Python would drop the exception; the next alarm comes soon
+            raise OutOfTime
 
     outer_handler = signal.signal(number, ring)
     outer_left, outer_interval = signal.setitimer(timer, 0)
@@ -54,6 +56,11 @@ def _alarm(timer: int, number: signal.Signals, seconds: float) -> Iterator[None]
         if outer_left:
             used = clock() - started
             signal.setitimer(timer, max(outer_left - used, 0.001), outer_interval)
+
+
+def _collecting(frame: FrameType | None) -> bool:
+    """Did the alarm interrupt a callback of the garbage collector?"""
+    return frame is not None and any(getattr(call, "__code__", None) is frame.f_code for call in gc.callbacks)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import random
 import time
 
@@ -265,3 +266,22 @@ def test_the_deepest_recursion_is_words_not_a_crash(check):
     assert report.status is Status.RAISED
     assert "RecursionError" in report.message
     assert len(report.text()) < 2000
+
+
+def test_the_limit_holds_while_the_garbage_collector_is_at_work(check):
+    """An exception raised in a collector's callback is dropped by Python: the next alarm must end the loop."""
+
+    def busy(phase, info):
+        for _ in range(2000):
+            pass
+
+    def endless(x):
+        while True:
+            gc.collect(0)
+
+    gc.callbacks.append(busy)
+    try:
+        report = check(endless)
+    finally:
+        gc.callbacks.remove(busy)
+    assert report.status is Status.TIMED_OUT

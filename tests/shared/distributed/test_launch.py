@@ -25,11 +25,15 @@ def add_ranks(start):
 
 
 def processes_of_any_launch() -> set[int]:
+    """Processes of launches that this test worker has started; another worker may be launching too."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    ours = f"PYTEST_XDIST_WORKER={worker}".encode() if worker else b""
     found = set()
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
             try:
-                if f"{MARK}=".encode() in (folder / "environ").read_bytes():
+                environment = (folder / "environ").read_bytes()
+                if f"{MARK}=".encode() in environment and ours in environment:
                     found.add(int(folder.name))
             except OSError:
                 continue
