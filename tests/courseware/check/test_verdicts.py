@@ -269,7 +269,7 @@ def test_the_deepest_recursion_is_words_not_a_crash(check):
 
 
 def test_the_limit_holds_while_the_garbage_collector_is_at_work(check):
-    """Python drops an exception that is raised in a collector's callback: the next alarm must end the loop."""
+    """Python drops what is raised in a collector's callback: the next alarm must end the loop."""
 
     def busy(phase, info):
         for _ in range(2000):
