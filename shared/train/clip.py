@@ -16,7 +16,7 @@ def clip_global_norm(parameters: Iterable[Tensor], max_norm: float) -> float | T
     that nobody waits for the device; a CPU never runs ahead, so there the number is read at once, which is
     cheaper.
     """
-    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    gradients = [grad for parameter in parameters if (grad := parameter.grad) is not None]
     if not gradients:
         return 0.0
     norms = list(torch._foreach_norm(gradients))

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -54,18 +54,16 @@ class Meter:
         Raises TrainingDiverged if one of them is not finite. Where the loss is ``scaled``, overflowing
         gradients are part of the procedure: such a step was left out.
         """
-        sums = torch.stack([result.loss_sum for result in self.results])
-        losses = (sums if ranks is None else ranks.sum(sums)).tolist()
-        counts = _numbers([result.targets for result in self.results])
-        norms = _numbers([result.grad_norm for result in self.results if result.grad_norm is not None])
-        first = step - len(losses) + 1
-        for name, values in (("loss", losses), ("gradient norm", [] if scaled else norms)):
-            for offset, value in enumerate(values):
-                if not math.isfinite(value):
-                    raise TrainingDiverged(f"the {name} became {value} at step {first + offset}")
-        record = {"step": step, "loss": math.fsum(losses) / max(math.fsum(counts), 1)}
+        loss_sums, targets, grad_norms = zip(*self.results, strict=True)
+        stacked = torch.stack(loss_sums)
+        losses = (stacked if ranks is None else ranks.sum(stacked)).tolist()
+        norms = _numbers([norm for norm in grad_norms if norm is not None])
+        _check("loss", losses, step)
+        if not scaled:
+            _check("gradient norm", norms, step)
+        record = {"step": step, "loss": math.fsum(losses) / max(sum(_numbers(targets)), 1)}
         if norms:
-            record["grad_norm"] = max((norm for norm in norms if math.isfinite(norm)), default=math.inf)
+            record["grad_norm"] = max(filter(math.isfinite, norms), default=math.inf)
         return record
 
     def state_dict(self) -> dict[str, Any]:
@@ -76,8 +74,18 @@ class Meter:
         self.results = [StepResult(*to_device(result, self.device)) for result in state["results"]]
 
 
-def _numbers(values: Sequence[float | Tensor]) -> list[float]:
-    """Read all tensors with one transfer."""
+def _numbers(values: Sequence[float | Tensor]) -> Sequence[float]:
+    """The values as numbers, all tensors among them read with one transfer."""
+    if {*map(type, values)} <= {int, float}:
+        return cast(Sequence[float], values)
     tensors = [value for value in values if isinstance(value, Tensor)]
-    read = iter(torch.stack(tensors).tolist()) if tensors else iter(())
-    return [next(read) if isinstance(value, Tensor) else float(value) for value in values]
+    read = iter(torch.stack(tensors).tolist())
+    return [next(read) if isinstance(value, Tensor) else value for value in values]
+
+
+def _check(name: str, values: Sequence[float], last_step: int) -> None:
+    if math.isfinite(sum(values)):
+        return  # one look for all: what is not finite stays so in a sum
+    for step, value in enumerate(values, start=last_step - len(values) + 1):
+        if not math.isfinite(value):
+            raise TrainingDiverged(f"the {name} became {value} at step {step}")

@@ -14,6 +14,8 @@ from shared.device import device_facts
 
 FORMATS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
+AS_WRITTEN = nullcontext()
+
 
 class Precision:
     """The policy for one run on one device. Its scaler, if any, is part of what a checkpoint saves.
@@ -33,7 +35,7 @@ class Precision:
     def forward(self) -> AbstractContextManager[None]:
         """The context in which the model and the loss are computed; the backward pass stays outside."""
         if self.name == "fp32":
-            return nullcontext()
+            return AS_WRITTEN
         return torch.autocast(self.device.type, FORMATS[self.name])
 
     def scale(self, gradient: Tensor) -> Tensor:

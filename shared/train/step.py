@@ -11,6 +11,9 @@ from shared.train.clip import clip_global_norm
 from shared.train.precision import Precision
 from shared.train.task import Batch, Task
 
+ALONE = nullcontext()
+"""Where there is nobody to exchange gradients with."""
+
 
 class StepResult(NamedTuple):
     """What a step has measured, still on the device."""
@@ -54,7 +57,7 @@ def train_step(
     the whole window (not by the batch's own, which would give short batches too much weight). A window
     without any valid target has gradient zero.
     """
-    count: int | Tensor = sum(task.count(batch) for batch in window)
+    count: int | Tensor = sum(map(task.count, window))
     if ranks is not None:
         count = ranks.sum(torch.as_tensor(count, device=precision.device))
     size = 1 if ranks is None else ranks.size  # the ranks' gradients will be averaged, but should be added
@@ -64,7 +67,7 @@ def train_step(
     loss_sum: Tensor | None = None
     for number, batch in enumerate(window, start=1):
         last = number == len(window)
-        with nullcontext() if ranks is None else ranks.synchronise(model, last=last):
+        with ALONE if ranks is None else ranks.synchronise(model, last=last):
             with precision.forward():
                 loss = task.loss(model, batch)
             if loss.ndim:
