@@ -19,7 +19,8 @@
 
 # %% tags=["parameters"] cut={"full_depths": [8], "full_epochs": 1}
 profile = "laptop"  # "full" trains the deepest networks of the last section
-full_depths, full_epochs = [30, 60, 120, 240], 20
+full_depths = [30, 60, 120, 240]
+full_epochs = 20
 
 # %%
 import copy

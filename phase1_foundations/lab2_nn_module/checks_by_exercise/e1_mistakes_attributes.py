@@ -17,7 +17,9 @@ def held_modules(value: Any, depth: int = 3) -> bool:
     """Is there a torch module somewhere inside?"""
     if isinstance(value, nn.Module):
         return True
-    inner = list(value.values()) if isinstance(value, dict) else value if isinstance(value, list | tuple) else []
+    inner = (
+        list(value.values()) if isinstance(value, dict) else value if isinstance(value, list | tuple) else []
+    )
     if not inner and hasattr(value, "__dict__") and not isinstance(value, type):
         inner = list(vars(value).values())
     return depth > 0 and any(held_modules(item, depth - 1) for item in inner)
@@ -28,7 +30,9 @@ def torch_does_it(a: Any, t: Trial) -> str | None:
     if issubclass(a.MiniModule, nn.Module):
         return "MiniModule inherits from `nn.Module`, which is the answer itself: start from a plain class"
     if held_modules(vars(a.MiniModule())):
-        return "inside your MiniModule there is an `nn.Module` that does the work: build the registries yourself"
+        return (
+            "inside your MiniModule there is an `nn.Module` that does the work: build the registries yourself"
+        )
     return None
 
 
@@ -41,7 +45,8 @@ def setattr_recursion(a: Any, t: Trial) -> str | None:
 
     if t.attempt(use).raised(RecursionError):
         return (
-            "an assignment never ended: inside `__setattr__`, `self.… = value` calls `__setattr__` again, and "
+            "an assignment never ended: inside `__setattr__`, `self.… = value` calls `__setattr__` "
+            "again, and "
             "reading a registry that does not exist calls `__getattr__`. Create the registries in `__init__` "
             "with `object.__setattr__`, and store ordinary attributes with it too"
         )
@@ -53,7 +58,8 @@ def not_there(a: Any, t: Trial) -> str | None:
     attempt = t.attempt(lambda: a.MiniModule())
     if attempt.raised(AttributeError, KeyError):
         return (
-            f"`MiniModule()` raised {type(attempt.error).__name__}: {attempt.error}. In `__init__`, `self.x = "
+            f"`MiniModule()` raised {type(attempt.error).__name__}: {attempt.error}. In `__init__`, "
+            "`self.x = "
             "{}` is an assignment too: your `__setattr__` runs before the registries exist. Create them "
             "with `object.__setattr__(self, name, {})`"
         )
@@ -80,7 +86,8 @@ def unknown_name(a: Any, t: Trial) -> str | None:
     attempt = t.attempt(lambda: module.nothing_of_this_name)
     if attempt.error is None:
         return (
-            f"reading an attribute that does not exist gave {attempt.value!r}: `__getattr__` must end with `raise "
+            f"reading an attribute that does not exist gave {attempt.value!r}: `__getattr__` must "
+            "end with `raise "
             "AttributeError(…)`, otherwise typing errors pass silently and `hasattr` is always true"
         )
     if attempt.raised(KeyError):
@@ -98,7 +105,8 @@ def cannot_be_read(a: Any, t: Trial) -> str | None:
     attempt = t.attempt(lambda: module.weight)
     if attempt.raised(AttributeError):
         return (
-            "`module.weight = nn.Parameter(…)` was accepted, but `module.weight` cannot be read: `__getattr__` "
+            "`module.weight = nn.Parameter(…)` was accepted, but `module.weight` cannot be read: "
+            "`__getattr__` "
             "has to look into the registries"
         )
     return None
@@ -123,7 +131,8 @@ def any_tensor(a: Any, t: Trial) -> str | None:
     module.cache = torch.ones(2)
     if outline(module.named_parameters()):
         return (
-            "`module.cache = torch.ones(2)` became a parameter: only `nn.Parameter` registers, a plain tensor "
+            "`module.cache = torch.ones(2)` became a parameter: only `nn.Parameter` registers, a "
+            "plain tensor "
             "is an ordinary attribute. (A Parameter is a Tensor, but not the other way round)"
         )
     if outline(module.named_buffers()):
@@ -139,7 +148,8 @@ def list_registered(a: Any, t: Trial) -> str | None:
     module.table = {"x": inner}
     if outline(module.named_parameters()) or len(outline(module.named_modules())) > 1:
         return (
-            f"`module.layers = [child]` registered {outline(module.named_modules())[1:]}: a plain list or dict "
+            f"`module.layers = [child]` registered {outline(module.named_modules())[1:]}: a plain "
+            "list or dict "
             "hides its modules, here as in torch (that is what nn.ModuleList is for)"
         )
     return None
@@ -152,7 +162,8 @@ def replaced(a: Any, t: Trial) -> str | None:
     attempt = t.attempt(lambda: setattr(module, "weight", torch.zeros(2)))
     if attempt.error is None:
         return (
-            "`module.weight = torch.zeros(2)` silently took the place of a parameter: an optimizer would go on "
+            "`module.weight = torch.zeros(2)` silently took the place of a parameter: an optimizer "
+            "would go on "
             "training the old one. Raise TypeError"
         )
     return None
@@ -175,7 +186,8 @@ def buffer_lost(a: Any, t: Trial) -> str | None:
     listed = dict(module.named_buffers())
     if "mean" not in listed:
         return (
-            "after `module.mean = new_tensor` the buffer `mean` is gone from `named_buffers`: a tensor assigned to a "
+            "after `module.mean = new_tensor` the buffer `mean` is gone from `named_buffers`: a "
+            "tensor assigned to a "
             "buffer's name is the buffer from then on"
         )
     if not same(listed["mean"], new):
@@ -216,7 +228,8 @@ def place_lost(a: Any, t: Trial) -> str | None:
     module.weight = None
     if t.attempt(lambda: setattr(module, "weight", torch.zeros(2))).error is None:
         return (
-            "after `module.weight = None` a plain tensor was accepted under that name: it is a parameter's name "
+            "after `module.weight = None` a plain tensor was accepted under that name: it is a "
+            "parameter's name "
             "still, only empty"
         )
     return None
@@ -229,13 +242,17 @@ def hidden_by_old(a: Any, t: Trial) -> str | None:
     module.weight = weight
     if module.weight is not weight:
         return (
-            "`module.weight = 3`, then `module.weight = nn.Parameter(…)`: reading still gives 3. Python finds the "
+            "`module.weight = 3`, then `module.weight = nn.Parameter(…)`: reading still gives 3. "
+            "Python finds the "
             "old attribute in `__dict__` and never asks `__getattr__`. Remove it when you register"
         )
     module.register_buffer("mean", torch.ones(2))
     module.mean = parameter(t)
     if "mean" in dict(module.named_buffers()):
-        return "a name that was a buffer got a Parameter, and is now listed as both: take it out of the other registry"
+        return (
+            "a name that was a buffer got a Parameter, and is now listed as both: take it out of the "
+            "other registry"
+        )
     return None
 
 
@@ -246,10 +263,15 @@ def deleted(a: Any, t: Trial) -> str | None:
     module.register_buffer("mean", torch.ones(2))
     for name in ("weight", "body", "mean", "label"):
         attempt = t.attempt(lambda name=name: delattr(module, name))
-        left = outline(module.named_parameters()) + outline(module.named_modules()) + outline(module.named_buffers())
+        left = (
+            outline(module.named_parameters())
+            + outline(module.named_modules())
+            + outline(module.named_buffers())
+        )
         if attempt.error is not None and not attempt.raised(NotImplementedError):
             return (
-                f"`del module.{name}` raised {type(attempt.error).__name__}: {attempt.error}. A registered name "
+                f"`del module.{name}` raised {type(attempt.error).__name__}: {attempt.error}. A "
+                "registered name "
                 "is not in `__dict__`; take it out of its registry, and leave the rest to "
                 "`object.__delattr__`"
             )
@@ -270,12 +292,14 @@ def before_init(a: Any, t: Trial) -> str | None:
         attempt = t.attempt(lambda value=value: Forgot(value))
         if attempt.error is None:
             return (
-                f"a class that forgets `super().__init__()` may assign a {what} without an error: it lands nowhere "
+                f"a class that forgets `super().__init__()` may assign a {what} without an error: it "
+                "lands nowhere "
                 "(or in a registry of somebody else). Raise AttributeError"
             )
         if not (attempt.raised(AttributeError) and "__init__" in str(attempt.error)):
             return (
-                f"a class that forgets `super().__init__()` and assigns a {what} gets {type(attempt.error).__name__}: "
+                f"a class that forgets `super().__init__()` and assigns a {what} gets "
+                f"{type(attempt.error).__name__}: "
                 f"{attempt.error}. Raise AttributeError with a message that says `__init__` is missing"
             )
     return None

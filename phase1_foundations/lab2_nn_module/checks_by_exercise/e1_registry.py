@@ -8,7 +8,11 @@ from torch import nn
 
 from courseware.check import Exercise, Trial
 from courseware.check.observe import same_storage
-from phase1_foundations.lab2_nn_module.checks_by_exercise import e1_mistakes_attributes, e1_mistakes_lists
+from phase1_foundations.lab2_nn_module.checks_by_exercise import (
+    e1_mistakes_attributes,
+    e1_mistakes_lists,
+    e1_mistakes_state,
+)
 from phase1_foundations.lab2_nn_module.checks_by_exercise.e1_trees import (
     described,
     outline,
@@ -32,8 +36,8 @@ e1 = Exercise(
         ".copy_(value)` under no_grad.",
     ),
 )
-e1_mistakes_attributes.probe.add_to(e1)
-e1_mistakes_lists.probe.add_to(e1)
+for mistakes in (e1_mistakes_attributes, e1_mistakes_lists, e1_mistakes_state):
+    mistakes.probe.add_to(e1)
 
 CASES = 40
 
@@ -43,7 +47,9 @@ def compare_lists(t: Trial, name: str, mine: Any, theirs: Any) -> None:
     mine, theirs = list(mine), list(theirs)
     t.equal(outline(mine), outline(theirs), name)
     for (path, left), (_, right) in zip(mine, theirs, strict=True):
-        t.that(left is right, f"{name}: under {path!r} stands another object than the one that was registered")
+        t.that(
+            left is right, f"{name}: under {path!r} stands another object than the one that was registered"
+        )
 
 
 @e1.property("names, order, ties: as in torch", points=4)
@@ -64,9 +70,13 @@ def listed(a: Any, t: Trial) -> None:
             mine.named_parameters("x", recurse=False),
             theirs.named_parameters("x", recurse=False),
         )
-        compare_lists(t, "named_buffers", mine.named_buffers(prefix="p.q"), theirs.named_buffers(prefix="p.q"))
+        compare_lists(
+            t, "named_buffers", mine.named_buffers(prefix="p.q"), theirs.named_buffers(prefix="p.q")
+        )
         t.equal(outline(mine.named_modules("m")), outline(theirs.named_modules(prefix="m")), "named_modules")
-        t.that(next(iter(mine.named_modules()))[1] is mine, "named_modules does not begin with the module itself")
+        t.that(
+            next(iter(mine.named_modules()))[1] is mine, "named_modules does not begin with the module itself"
+        )
         t.equal(len(list(mine.parameters())), len(list(theirs.parameters())), "the number of parameters()")
 
 
@@ -101,20 +111,33 @@ def attributes(a: Any, t: Trial) -> None:
     t.equal(outline(module.named_parameters()), ["bias"], "after weight = None: named_parameters")
     t.equal(outline(module.named_modules()), [""], "after child = None: named_modules")
     t.equal(outline(module.named_buffers()), [], "after mean = None: named_buffers")
-    t.raises(TypeError, lambda: setattr(module, "weight", buffer), "assigning a tensor to a parameter that is None")
+    t.raises(
+        TypeError, lambda: setattr(module, "weight", buffer), "assigning a tensor to a parameter that is None"
+    )
     module.weight, module.child, module.mean = weight, child, buffer
-    t.equal(outline(module.named_parameters()), ["weight", "bias"], "after the weight came back: named_parameters")
+    t.equal(
+        outline(module.named_parameters()), ["weight", "bias"], "after the weight came back: named_parameters"
+    )
     t.equal(outline(module.named_buffers()), ["mean"], "after the mean came back: named_buffers")
     module.child = parameter(t)
     t.equal(outline(module.named_parameters()), ["weight", "bias", "child"], "a child's name got a parameter")
     t.equal(outline(module.named_modules()), [""], "a child's name got a parameter: named_modules")
     module.first = parameter(t)
-    t.that(module.first is not 1, "an ordinary attribute that became a parameter still reads its old value")  # noqa: F632
+    t.that(
+        isinstance(module.first, nn.Parameter),
+        "an ordinary attribute that became a parameter still reads its old value",
+    )
     for name in ("weight", "bias", "child", "mean", "plain", "first", "layers"):
         delattr(module, name)
         t.that(not hasattr(module, name), f"after `del module.{name}` it can still be read")
-        t.raises(AttributeError, lambda name=name: delattr(module, name), f"`del module.{name}` a second time")
-    t.equal([*module.named_parameters(), *module.named_buffers()], [], "after all deletions: parameters and buffers")
+        t.raises(
+            AttributeError, lambda name=name: delattr(module, name), f"`del module.{name}` a second time"
+        )
+    t.equal(
+        [*module.named_parameters(), *module.named_buffers()],
+        [],
+        "after all deletions: parameters and buffers",
+    )
 
 
 @e1.property("before __init__, and copies", points=1)
@@ -122,17 +145,27 @@ def half_made(a: Any, t: Trial) -> None:
     raw = object.__new__(a.MiniModule)
     t.raises(AttributeError, lambda: raw.weight, "reading before __init__")
     for name, value in (("weight", parameter(t)), ("child", a.MiniModule())):
-        error = t.raises(AttributeError, lambda n=name, v=value: setattr(raw, n, v), f"assigning a {name} before __init__")
-        t.that("__init__" in str(error), f"the error about a {name} before __init__ does not name it: {error}")
-    error = t.raises(AttributeError, lambda: raw.register_buffer("mean", torch.ones(1)), "register_buffer before __init__")
-    t.that("__init__" in str(error), f"the error of register_buffer before __init__ does not name it: {error}")
+        error = t.raises(
+            AttributeError, lambda n=name, v=value: setattr(raw, n, v), f"assigning a {name} before __init__"
+        )
+        t.that(
+            "__init__" in str(error), f"the error about a {name} before __init__ does not name it: {error}"
+        )
+    error = t.raises(
+        AttributeError, lambda: raw.register_buffer("mean", torch.ones(1)), "register_buffer before __init__"
+    )
+    t.that(
+        "__init__" in str(error), f"the error of register_buffer before __init__ does not name it: {error}"
+    )
     net = a.MiniModule()
     net.a = parameter(t)
     net.b, net.child = net.a, a.MiniModule()
     net.child.register_buffer("mean", torch.ones(2), persistent=False)
     twin = copy.deepcopy(net)
     t.equal(outline(twin.named_parameters(remove_duplicate=False)), ["a", "b"], "names in a deepcopy")
-    t.that(twin.a is twin.b and twin.a is not net.a, "a deepcopy must have its own parameters, tied as before")
+    t.that(
+        twin.a is twin.b and twin.a is not net.a, "a deepcopy must have its own parameters, tied as before"
+    )
     t.equal(list(twin.state_dict()), ["a", "b"], "state_dict of a deepcopy")
     with torch.no_grad():
         twin.a.add_(1)
@@ -162,7 +195,10 @@ def state(a: Any, t: Trial) -> None:
         found, expected = mine.state_dict(), theirs.state_dict()
         t.equal(list(found), list(expected), "the names in state_dict")
         for name, tensor in found.items():
-            t.that(same_storage(tensor, expected[name]), f"{name} in state_dict does not share the module's memory")
+            t.that(
+                same_storage(tensor, expected[name]),
+                f"{name} in state_dict does not share the module's memory",
+            )
             t.that(not tensor.requires_grad, f"{name} in state_dict requires a gradient")
             t.equal(tensor, expected[name], name)
 
@@ -178,7 +214,10 @@ def loading(a: Any, t: Trial) -> None:
         t.equal(tuple(mine.load_state_dict(doubles)), ([], []), "the result of a load where all fits")
         compare_lists(t, "after loading: named_parameters", mine.named_parameters(), before)
         t.equal(dict(theirs.state_dict()), new, "the values that torch's twin sees after loading")
-        t.that(all(p.requires_grad and p.is_leaf for p in mine.parameters()), "a parameter lost requires_grad or is no leaf")
+        t.that(
+            all(p.requires_grad and p.is_leaf for p in mine.parameters()),
+            "a parameter lost requires_grad or is no leaf",
+        )
         wrong = dict(new)
         missing = sorted(t.random.sample(sorted(new), min(len(new), 2)), key=list(new).index)
         for name in missing:
@@ -187,7 +226,11 @@ def loading(a: Any, t: Trial) -> None:
         result = mine.load_state_dict(wrong, strict=False)
         t.equal(sorted(result[0]), sorted(missing), "missing")
         t.equal(sorted(result[1]), ["no.such", "nothing"], "unexpected")
-        error = t.raises(RuntimeError, lambda wrong=wrong: mine.load_state_dict(wrong), "a strict load that does not fit")
+        error = t.raises(
+            RuntimeError,
+            lambda mine=mine, wrong=wrong: mine.load_state_dict(wrong),
+            "a strict load that does not fit",
+        )
         for name in (*missing, "no.such"):
             t.that(name in str(error), f"the error of a strict load does not name {name}: {error}")
     only = a.MiniModule()
@@ -196,7 +239,9 @@ def loading(a: Any, t: Trial) -> None:
         for strict in (True, False):
             t.raises(
                 RuntimeError,
-                lambda shape=shape, strict=strict: only.load_state_dict({"weight": torch.ones(shape)}, strict=strict),
+                lambda shape=shape, strict=strict: only.load_state_dict(
+                    {"weight": torch.ones(shape)}, strict=strict
+                ),
                 f"loading a shape {shape} into (2, 3), strict={strict}",
             )
 
@@ -207,12 +252,18 @@ def working(a: Any, t: Trial) -> None:
         mine, theirs = random_pair(t, a.MiniModule, case)
         t.given(described(theirs))
         before = list(mine.named_parameters(remove_duplicate=False))
-        expected = {k: v.to(torch.float64) if v.is_floating_point() else v for k, v in copy.deepcopy(theirs).state_dict().items()}
+        expected = {
+            k: v.to(torch.float64) if v.is_floating_point() else v
+            for k, v in copy.deepcopy(theirs).state_dict().items()
+        }
         t.that(mine.to(torch.float64) is mine, "to() does not return the module")
         compare_lists(t, "after to(): parameters", mine.named_parameters(remove_duplicate=False), before)
         t.equal(dict(mine.state_dict()), expected, "after to(float64): state_dict")
         for name, buffer in mine.named_buffers():
-            t.that(buffer.dtype in (torch.float64, torch.int64), f"after to(float64) the buffer {name} is {buffer.dtype}")
+            t.that(
+                buffer.dtype in (torch.float64, torch.int64),
+                f"after to(float64) the buffer {name} is {buffer.dtype}",
+            )
 
     class Affine(a.MiniModule):  # type: ignore[misc, name-defined]
         def __init__(self) -> None:
@@ -227,7 +278,9 @@ def working(a: Any, t: Trial) -> None:
     net.load_state_dict({"weight": torch.ones(2)})
     net(torch.tensor([1.0, 2.0]), shift=3.0).backward()
     optimizer.step()
-    t.equal(net.weight.detach(), torch.tensor([0.0, -1.0]), "a weight of 1, after a step of SGD along x = [1, 2]")
+    t.equal(
+        net.weight.detach(), torch.tensor([0.0, -1.0]), "a weight of 1, after a step of SGD along x = [1, 2]"
+    )
     top = node = a.MiniModule()
     for _ in range(50):
         node.child = a.MiniModule()

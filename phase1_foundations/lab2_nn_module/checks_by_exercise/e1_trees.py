@@ -1,4 +1,4 @@
-"""The oracle of E1: the same random tree built twice, from the learner's MiniModule and from torch's nn.Module."""
+"""The oracle of E1: the same random tree twice, of the learner's MiniModule and of torch's nn.Module."""
 
 from collections.abc import Callable
 from typing import Any
@@ -29,7 +29,9 @@ def random_pair(t: Trial, base: Callable[[], Any], size: int) -> Pair:
         return mine, theirs
 
     def _add(name: str, mine: Any, theirs: nn.Module, depth: int, left: int) -> None:
-        kind = t.random.choice(("parameter", "parameter", "buffer", "child", "child", "tied", "shared", "odd"))
+        kind = t.random.choice(
+            ("parameter", "parameter", "buffer", "child", "child", "tied", "shared", "odd")
+        )
         if kind == "child" and depth:
             values: Pair = grow(depth - 1, max(left - 2, 0))
         elif kind == "shared" and done:
@@ -69,3 +71,15 @@ def described(module: nn.Module) -> str:
     names = outline(module.named_parameters(remove_duplicate=False))
     buffers, modules = outline(module.named_buffers()), outline(module.named_modules())[1:]
     return f"parameters {names}, buffers {buffers}, modules {modules}"
+
+
+def small_net(a: Any, t: Trial) -> Any:
+    """scale; a buffer mean; fc with weight, bias and dropout; then a last parameter."""
+    net, fc = a.MiniModule(), a.MiniModule()
+    net.scale = parameter(t)
+    net.register_buffer("mean", torch.ones(2))
+    fc.weight, fc.bias = parameter(t, 2, 2), parameter(t)
+    fc.dropout = a.MiniModule()
+    net.fc = fc
+    net.last = parameter(t)
+    return net

@@ -8,12 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from courseware.check import Exercise, Trial, forbid
-from phase1_foundations.lab2_nn_module.checks_by_exercise.e2_mistakes import (
-    DENSE,
-    fill,
-    generator,
-    probe,
-)
+from phase1_foundations.lab2_nn_module.checks_by_exercise import e2_mistakes, e2_mistakes_places
+from phase1_foundations.lab2_nn_module.checks_by_exercise.e2_tools import DENSE, fill, generator
 from phase1_foundations.lab2_nn_module.checks_by_exercise.pictures import six_curves
 
 ALL_SIX = (*DENSE, "orthogonal_", "sparse_")
@@ -38,16 +34,22 @@ e2 = Exercise(
         why="`torch.nn.init` is the answer itself",
     ),
     hints=(
-        "Each output is a sum of fan_in products. Choose the weights' second moment so that the output is as large "
+        "Each output is a sum of fan_in products. Choose the weights' second moment so that the "
+        "output is as large "
         "as the input. Whether the law is uniform or normal does not matter, only its variance does.",
-        "Xavier: std = gain·√(2/(fan_in + fan_out)); Kaiming: std = gain/√fan. U(−b, b) has variance b²/3, so b = √3·std. "
+        "Xavier: std = gain·√(2/(fan_in + fan_out)); Kaiming: std = gain/√fan. U(−b, b) has "
+        "variance b²/3, so b = √3·std. "
         "Orthogonal: the Q of a Gaussian matrix. Sparse: a permutation of the rows for each column.",
-        "`with torch.no_grad(): return t.uniform_(-b, b, generator=generator)`. Orthogonal: `q, r = torch.linalg.qr("
-        "torch.randn(long, short, generator=generator, dtype=t.dtype))`, `q = q * r.diagonal().sign()`, transposed if t is wide, "
-        "then `t.copy_(gain * q.reshape(t.shape))`. Sparse: `t[torch.randperm(rows, generator=generator)[:zeros], j] = 0`.",
+        "`with torch.no_grad(): return t.uniform_(-b, b, generator=generator)`. Orthogonal: `q, r = "
+        "torch.linalg.qr("
+        "torch.randn(long, short, generator=generator, dtype=t.dtype))`, `q = q * "
+        "r.diagonal().sign()`, transposed if t is wide, "
+        "then `t.copy_(gain * q.reshape(t.shape))`. Sparse: `t[torch.randperm(rows, "
+        "generator=generator)[:zeros], j] = 0`.",
     ),
 )
-probe.add_to(e2)
+e2_mistakes.probe.add_to(e2)
+e2_mistakes_places.probe.add_to(e2)
 
 SMALLEST_P = 1e-6
 """A right answer falls below it once in a million draws; of 65,536 elements a wrong law is far below."""
@@ -98,11 +100,25 @@ def normal(std: float) -> Callable[[], Any]:
 
 @e2.property("fans", points=2)
 def fan_pairs(a: Any, t: Trial) -> None:
-    for shape in ((1, 1), (32, 64), (64, 32), (8, 4, 3, 3), (8, 1, 5, 5), (6, 4, 7), (2, 3, 2, 3, 4), (0, 5), (5, 0)):
+    for shape in (
+        (1, 1),
+        (32, 64),
+        (64, 32),
+        (8, 4, 3, 3),
+        (8, 1, 5, 5),
+        (6, 4, 7),
+        (2, 3, 2, 3, 4),
+        (0, 5),
+        (5, 0),
+    ):
         window = 1
         for size in shape[2:]:
             window *= size
-        t.equal(tuple(a.fans(torch.empty(shape))), (shape[1] * window, shape[0] * window), f"fans of {list(shape)}")
+        t.equal(
+            tuple(a.fans(torch.empty(shape))),
+            (shape[1] * window, shape[0] * window),
+            f"fans of {list(shape)}",
+        )
     t.raises(ValueError, lambda: a.fans(torch.empty(5)), "fans of a vector")
     t.raises(ValueError, lambda: a.fans(torch.tensor(1.0)), "fans of a single number")
 
@@ -135,7 +151,11 @@ def kaiming(a: Any, t: Trial) -> None:
             fits(t, weight, law, f"{name} of {list(shape)} with {how or 'its defaults'}")
     for how in ({"mode": "fan"}, {"nonlinearity": "gelu"}, {"mode": "fan_in_out"}):
         for name in ("kaiming_uniform_", "kaiming_normal_"):
-            t.raises(ValueError, lambda name=name, how=how: getattr(a, name)(torch.zeros(3, 2), **how), f"{name} with {how}")
+            t.raises(
+                ValueError,
+                lambda name=name, how=how: getattr(a, name)(torch.zeros(3, 2), **how),
+                f"{name} with {how}",
+            )
 
 
 @e2.property("orthogonal: orthonormal rows or columns", points=2)
@@ -143,11 +163,19 @@ def orthonormal(a: Any, t: Trial) -> None:
     for shape in ((1, 1), (3, 3), (2, 5), (5, 2), (1, 4), (4, 1), (6, 2, 3, 3), (40, 2, 3, 3), (64, 64)):
         for dtype, close in ((torch.float64, 1e-10), (torch.float32, 2e-5)):
             gain = t.random.choice([1.0, 0.5, 3.0])
-            weight = a.orthogonal_(torch.zeros(shape, dtype=dtype), gain=gain, generator=generator(t)).detach()
+            weight = a.orthogonal_(
+                torch.zeros(shape, dtype=dtype), gain=gain, generator=generator(t)
+            ).detach()
             matrix = weight.reshape(shape[0], -1)
             square = matrix @ matrix.T if matrix.shape[0] <= matrix.shape[1] else matrix.T @ matrix
             expected = gain**2 * torch.eye(len(square), dtype=dtype)
-            t.equal(square, expected, f"Q Qᵀ (or Qᵀ Q) for {list(shape)} {dtype}, gain {gain:g}", rtol=close, atol=close)
+            t.equal(
+                square,
+                expected,
+                f"Q Qᵀ (or Qᵀ Q) for {list(shape)} {dtype}, gain {gain:g}",
+                rtol=close,
+                atol=close,
+            )
 
 
 @e2.property("orthogonal: no direction is preferred", points=2)
@@ -155,7 +183,11 @@ def haar(a: Any, t: Trial) -> None:
     draws, g = 2000, generator(t)
     q = torch.stack([a.orthogonal_(torch.zeros(4, 4), generator=g).clone() for _ in range(draws)]).double()
     mix = torch.linalg.qr(t.randn(4, 4)).Q
-    turned = {"Q": torch.eye(4).double(), "Q, its rows moved round": torch.eye(4).double()[[1, 2, 3, 0]], "Q, turned": mix}
+    turned = {
+        "Q": torch.eye(4).double(),
+        "Q, its rows moved round": torch.eye(4).double()[[1, 2, 3, 0]],
+        "Q, turned": mix,
+    }
     for what, by in turned.items():
         traces = torch.einsum("ij,nji->n", by, q)
         for power, expected in ((1, 0.0), (2, 1.0)):
@@ -163,30 +195,49 @@ def haar(a: Any, t: Trial) -> None:
             error = 5 * float(values.std()) / math.sqrt(draws)
             t.that(
                 abs(float(values.mean()) - expected) < max(error, 1e-6),
-                f"the mean of (trace of {what})^{power} over {draws} draws of 4×4 is {float(values.mean()):.3f}, expected "
+                f"the mean of (trace of {what})^{power} over {draws} draws of 4×4 is "
+                f"{float(values.mean()):.3f}, expected "
                 f"{expected:g} to within {error:.2f}: some directions are preferred",
             )
     positive = float((torch.linalg.det(q) > 0).double().mean())
-    t.that(abs(positive - 0.5) < 5 * 0.5 / math.sqrt(draws), f"{positive:.0%} of the determinants are +1, expected half")
+    t.that(
+        abs(positive - 0.5) < 5 * 0.5 / math.sqrt(draws),
+        f"{positive:.0%} of the determinants are +1, expected half",
+    )
 
 
 @e2.property("sparse: exact counts, normal values", points=3)
 def sparse(a: Any, t: Trial) -> None:
-    for rows, columns, sparsity in ((1, 1, 0.5), (4, 3, 0.0), (4, 3, 1.0), (10, 6, 0.25), (100, 50, 0.3), (7, 9, 0.9)):
+    for rows, columns, sparsity in (
+        (1, 1, 0.5),
+        (4, 3, 0.0),
+        (4, 3, 1.0),
+        (10, 6, 0.25),
+        (100, 50, 0.3),
+        (7, 9, 0.9),
+    ):
         weight = a.sparse_(torch.full((rows, columns), math.nan), sparsity, generator=generator(t))
         counts = (weight == 0).sum(dim=0).tolist()
-        t.equal(counts, [math.ceil(sparsity * rows)] * columns, f"zeros in the columns of [{rows}, {columns}], sparsity {sparsity:g}")
+        t.equal(
+            counts,
+            [math.ceil(sparsity * rows)] * columns,
+            f"zeros in the columns of [{rows}, {columns}], sparsity {sparsity:g}",
+        )
     weight = a.sparse_(torch.zeros(512, 256), 0.5, std=0.2, generator=generator(t))
     fits(t, weight[weight != 0], normal(0.2), "sparse_ with std=0.2: the elements that are not 0")
     zeros = (weight == 0).double()
     rows_share = zeros.mean(dim=1)
     t.that(
         float((rows_share - 0.5).abs().max()) < 6 * 0.5 / math.sqrt(256),
-        f"row {int((rows_share - 0.5).abs().argmax())} has zeros in {float(rows_share[(rows_share - 0.5).abs().argmax()]):.0%} of its "
+        f"row {int((rows_share - 0.5).abs().argmax())} has zeros in "
+        f"{float(rows_share[(rows_share - 0.5).abs().argmax()]):.0%} of its "
         "columns, expected about half: the places are not random",
     )
     overlap = float((zeros[:, 1:] * zeros[:, :-1]).mean())
-    t.that(abs(overlap - 0.25) < 0.01, f"neighbouring columns share {overlap:.0%} of their zeros' places, expected 25 %")
+    t.that(
+        abs(overlap - 0.25) < 0.01,
+        f"neighbouring columns share {overlap:.0%} of their zeros' places, expected 25 %",
+    )
 
 
 @e2.property("in place, parameters, layouts, empty tensors", points=2)
@@ -196,7 +247,10 @@ def in_place(a: Any, t: Trial) -> None:
             weight = torch.full((6, 5), math.nan, dtype=dtype)
             result = fill(a, name, weight, generator=generator(t))
             t.that(result is weight, f"{name} returned another tensor than t itself")
-            t.that(weight.dtype == dtype and bool(weight.isfinite().all()), f"{name} of {dtype}: t is {weight.dtype}, or not filled")
+            t.that(
+                weight.dtype == dtype and bool(weight.isfinite().all()),
+                f"{name} of {dtype}: t is {weight.dtype}, or not filled",
+            )
         parameter = nn.Parameter(torch.zeros(6, 5))
         fill(a, name, parameter)
         t.that(
@@ -209,7 +263,10 @@ def in_place(a: Any, t: Trial) -> None:
         large = torch.full((12, 7), math.nan)
         view = large.T[1:6, ::2]  # [5, 6], not contiguous
         fill(a, name, view, generator=generator(t))
-        t.that(bool(view.isfinite().all()), f"{name} of a tensor that is not contiguous: not all elements were written")
+        t.that(
+            bool(view.isfinite().all()),
+            f"{name} of a tensor that is not contiguous: not all elements were written",
+        )
         t.that(int(large.isfinite().sum()) == view.numel(), f"{name} of a view wrote outside it")
         for shape in ((0, 5), (5, 0), (0, 0)):
             empty = torch.zeros(shape)
@@ -222,7 +279,8 @@ def in_place(a: Any, t: Trial) -> None:
 def seeds(a: Any, t: Trial) -> None:
     for name in ALL_SIX:
         drawn = [
-            fill(a, name, torch.zeros(8, 6), generator=torch.Generator().manual_seed(seed)).clone() for seed in (1, 1, 2)
+            fill(a, name, torch.zeros(8, 6), generator=torch.Generator().manual_seed(seed)).clone()
+            for seed in (1, 1, 2)
         ]
         t.that(bool(torch.equal(drawn[0], drawn[1])), f"{name}: the same seed gave two different tensors")
         t.that(not torch.equal(drawn[0], drawn[2]), f"{name}: two seeds gave the same tensor")

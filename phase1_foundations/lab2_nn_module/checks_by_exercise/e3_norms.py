@@ -6,7 +6,12 @@ import torch
 from torch import Tensor, nn
 
 from courseware.check import Exercise, Trial, forbid
-from phase1_foundations.lab2_nn_module.checks_by_exercise.e3_mistakes import probe
+from phase1_foundations.lab2_nn_module.checks_by_exercise import (
+    e3_mistakes,
+    e3_mistakes_axes,
+    e3_mistakes_folding,
+    e3_mistakes_memory,
+)
 from phase1_foundations.lab2_nn_module.checks_by_exercise.e3_oracle import (
     compare_with_torch,
     folding_cases,
@@ -18,7 +23,14 @@ from phase1_foundations.lab2_nn_module.checks_by_exercise.e3_oracle import (
 from phase1_foundations.lab2_nn_module.checks_by_exercise.pictures import cubes
 
 NORMS = (
-    *("batch_norm", "native_batch_norm", "layer_norm", "native_layer_norm", "group_norm", "native_group_norm"),
+    *(
+        "batch_norm",
+        "native_batch_norm",
+        "layer_norm",
+        "native_layer_norm",
+        "group_norm",
+        "native_group_norm",
+    ),
     *("instance_norm", "rms_norm", "local_response_norm", "cudnn_batch_norm", "_native_batch_norm_legit"),
 )
 
@@ -35,23 +47,36 @@ e3 = Exercise(
     },
     forbids=forbid(*NORMS, why="it is the answer itself. Build the norms from mean and variance"),
     hints=(
-        "Write `normalize` first. After that only the axes differ: which numbers share a mean? BatchNorm besides "
+        "Write `normalize` first. After that only the axes differ: which numbers share a mean? "
+        "BatchNorm besides "
         "remembers what it saw.",
-        "Batch: axes (0, 2, 3, …); layer: the last ones; group: reshape to [N, groups, rest] and take the last axis; instance: (2, 3, …). "
-        "Running statistics under no_grad: r ← (1 − m) r + m s with the variance times n/(n − 1). Fold: scale = γ / √(var + ε), "
+        "Batch: axes (0, 2, 3, …); layer: the last ones; group: reshape to [N, groups, rest] and "
+        "take the last axis; instance: (2, 3, …). "
+        "Running statistics under no_grad: r ← (1 − m) r + m s with the variance times n/(n − 1). "
+        "Fold: scale = γ / √(var + ε), "
         "w' = scale · w along the outputs, b' = (b − mean) · scale + β.",
-        "`centred = x - x.mean(dims, keepdim=True)`; `centred * torch.rsqrt(centred.square().mean(dims, keepdim=True) + eps)`. γ as "
-        "`weight.reshape(1, -1, *[1] * (x.dim() - 2))`. AdaLN: one `nn.Linear(cond_dim, 3 * dim)` with weight and bias zeroed, "
-        "`.chunk(3, dim=-1)`, each `[:, None, :]`. Fold: `copy.deepcopy(layer)`, then `folded.weight.mul_(scale.reshape(-1, 1, 1, 1))`.",
+        "`centred = x - x.mean(dims, keepdim=True)`; `centred * "
+        "torch.rsqrt(centred.square().mean(dims, keepdim=True) + eps)`. γ as "
+        "`weight.reshape(1, -1, *[1] * (x.dim() - 2))`. AdaLN: one `nn.Linear(cond_dim, 3 * dim)` "
+        "with weight and bias zeroed, "
+        "`.chunk(3, dim=-1)`, each `[:, None, :]`. Fold: `copy.deepcopy(layer)`, then "
+        "`folded.weight.mul_(scale.reshape(-1, 1, 1, 1))`.",
     ),
 )
-probe.add_to(e3)
+for mistakes in (e3_mistakes, e3_mistakes_memory, e3_mistakes_axes, e3_mistakes_folding):
+    mistakes.probe.add_to(e3)
 
 
 @e3.property("normalize", points=3)
 def normalises(a: Any, t: Trial) -> None:
     cases = [
-        ((4,), (0,)), ((1, 3), (-1,)), ((3, 4), (0,)), ((2, 3, 4), (1, 2)), ((2, 3, 4), (0, -1)), ((2, 3, 4, 2), (0, 2, 3)), ((1, 1), (0, 1)),
+        ((4,), (0,)),
+        ((1, 3), (-1,)),
+        ((3, 4), (0,)),
+        ((2, 3, 4), (1, 2)),
+        ((2, 3, 4), (0, -1)),
+        ((2, 3, 4, 2), (0, 2, 3)),
+        ((1, 1), (0, 1)),
     ]
     for shape, dims in cases:
         for eps in (1e-5, 0.3):
@@ -61,7 +86,9 @@ def normalises(a: Any, t: Trial) -> None:
         x = (3 + t.randn(8, 33)).to(dtype)
         t.equal(a.normalize(x, (1,), 1e-5), formula(x, (1,), 1e-5).to(dtype), rtol=close, atol=close)
     far = (1e4 + t.randn(3, 200)).float()
-    t.equal(a.normalize(far, (1,), 1e-5), formula(far, (1,), 1e-5).float(), "around 10,000", rtol=0, atol=2e-2)
+    t.equal(
+        a.normalize(far, (1,), 1e-5), formula(far, (1,), 1e-5).float(), "around 10,000", rtol=0, atol=2e-2
+    )
     t.equal(a.normalize(torch.full((2, 5), 7.0), (1,), 1e-5), torch.zeros(2, 5), "a constant row")
     x = t.randn(3, 4, 5).transpose(0, 2)
     t.equal(a.normalize(x, (0, 1), 1e-5), formula(x, (0, 1), 1e-5), "a transposed tensor")
@@ -98,13 +125,18 @@ def batch_norm(a: Any, t: Trial) -> None:
             if len(shape) == 2:
                 compare_with_torch(t, mine, twin, t.randn(1, 3), "a single example in evaluation")
             t.equal(dict(mine.state_dict()), before, "the state after an evaluation")
-            t.that(not any(buffer.requires_grad for buffer in mine.buffers()), "a running statistic requires a gradient")
+            t.that(
+                not any(buffer.requires_grad for buffer in mine.buffers()),
+                "a running statistic requires a gradient",
+            )
 
 
 @e3.property("BatchNorm: edges", points=2)
 def batch_norm_edges(a: Any, t: Trial) -> None:
     for shape in ((1, 3), (1, 3, 1), (1, 3, 1, 1)):
-        t.raises(ValueError, lambda shape=shape: a.BatchNorm(3)(torch.randn(shape)), f"training with {list(shape)}")
+        t.raises(
+            ValueError, lambda shape=shape: a.BatchNorm(3)(torch.randn(shape)), f"training with {list(shape)}"
+        )
     bn = a.BatchNorm(2).double()
     y = bn(torch.stack([torch.full((5,), 3.0), torch.arange(5.0)], dim=1).double())
     t.given("BatchNorm(2), the first channel constant")
@@ -120,7 +152,9 @@ def batch_norm_edges(a: Any, t: Trial) -> None:
     half = (20 + t.randn(512, 3)).to(torch.bfloat16)
     bn = a.BatchNorm(3, momentum=1.0)
     t.given("BatchNorm(3) in float32, a bfloat16 input")
-    t.equal(bn(half).detach(), formula(half, (0,), 1e-5).to(torch.bfloat16), "the result", rtol=2e-2, atol=2e-2)
+    t.equal(
+        bn(half).detach(), formula(half, (0,), 1e-5).to(torch.bfloat16), "the result", rtol=2e-2, atol=2e-2
+    )
     t.equal(bn.running_mean, half.double().mean(0).float(), "running_mean", rtol=1e-4)
     t.equal(bn.running_var, half.double().var(0).float(), "running_var", rtol=1e-3)
 
@@ -150,7 +184,10 @@ def the_others(a: Any, t: Trial) -> None:
             mine, twin = make(*arguments, **how).double(), torch_twin(t, kind, *arguments, **how)
             names = sorted(dict(twin.named_parameters()))
             t.equal(sorted(mine.state_dict()), names, "the names in its state_dict")
-            t.that(names != [] or (mine.weight is None and mine.bias is None), "without affine, weight and bias are not None")
+            t.that(
+                names != [] or (mine.weight is None and mine.bias is None),
+                "without affine, weight and bias are not None",
+            )
             for name, value in twin.state_dict().items():
                 t.equal(mine.state_dict()[name], value, f"{name} at the start")
             randomise(t, mine)
@@ -159,22 +196,37 @@ def the_others(a: Any, t: Trial) -> None:
             mine.eval(), twin.eval()
             compare_with_torch(t, mine, twin, t.randn(*shape).flip(0), "in evaluation")
     for groups, channels in ((4, 6), (5, 3), (3, 4)):
-        t.raises(ValueError, lambda g=groups, c=channels: a.GroupNorm(g, c), f"GroupNorm({groups}, {channels})")
+        t.raises(
+            ValueError, lambda g=groups, c=channels: a.GroupNorm(g, c), f"GroupNorm({groups}, {channels})"
+        )
     x = t.randn(3, 4)
     x[1, 2] = torch.nan
     y = a.LayerNorm(4).double()(x).detach()
     t.given("LayerNorm(4) of three examples, one of them with a nan")
-    t.that(bool(y[1].isnan().all()) and bool(y[[0, 2]].isfinite().all()), f"a nan in example 1: the examples are now {y.tolist()}")
+    t.that(
+        bool(y[1].isnan().all()) and bool(y[[0, 2]].isfinite().all()),
+        f"a nan in example 1: the examples are now {y.tolist()}",
+    )
     image = t.randn(2, 4, 3, 3).to(memory_format=torch.channels_last)
     for kind, mine in (("GroupNorm", a.GroupNorm(2, 4)), ("InstanceNorm", a.InstanceNorm(4))):
         t.given(f"{kind} of an image in channels_last memory")
         twin = torch_twin(t, kind, 2, 4) if kind == "GroupNorm" else torch_twin(t, kind, 4)
         compare_with_torch(t, mine.double(), twin, image, "the result")
-    for kind, mine in (("LayerNorm", a.LayerNorm((4, 3))), ("GroupNorm", a.GroupNorm(1, 4)), ("InstanceNorm", a.InstanceNorm(4))):
+    for kind, mine in (
+        ("LayerNorm", a.LayerNorm((4, 3))),
+        ("GroupNorm", a.GroupNorm(1, 4)),
+        ("InstanceNorm", a.InstanceNorm(4)),
+    ):
         half = (5 + t.randn(2, 4, 3)).to(torch.bfloat16)
         dims = (2,) if kind == "InstanceNorm" else (1, 2)
         t.given(f"{kind} in float32, a bfloat16 input")
-        t.equal(mine(half).detach(), formula(half, dims, 1e-5).to(torch.bfloat16), "the result", rtol=2e-2, atol=2e-2)
+        t.equal(
+            mine(half).detach(),
+            formula(half, dims, 1e-5).to(torch.bfloat16),
+            "the result",
+            rtol=2e-2,
+            atol=2e-2,
+        )
 
 
 @e3.property("AdaLayerNorm", points=3)
@@ -191,7 +243,9 @@ def adaptive(a: Any, t: Trial) -> None:
             if gated:
                 t.equal(gate.detach(), torch.zeros(2, 1, dim).double(), "the gate at the start")
             trained = [y.sum() + (y * t.randn(2, 3, dim)).sum(), *([gate.sum()] if gated else [])]
-            grads = torch.autograd.grad(sum(trained), list(module.parameters()), materialize_grads=True, allow_unused=True)
+            grads = torch.autograd.grad(
+                sum(trained), list(module.parameters()), materialize_grads=True, allow_unused=True
+            )
             t.that(any(bool(g.any()) for g in grads), "no parameter gets a gradient at the start")
             randomise(t, module)
             modulated(t, module, dim, cond, gated)
@@ -210,14 +264,21 @@ def modulated(t: Trial, module: nn.Module, dim: int, cond: int, gated: bool) -> 
     for index, what in ((0, "modulated"), (1, "the gate")):
         if index == 0 or gated:
             both, one, other, none = (result[index].detach() for result in results)
-            t.equal(both - one - other + none, torch.zeros_like(both), f"{what} is not affine in c", atol=1e-8)
+            t.equal(
+                both - one - other + none, torch.zeros_like(both), f"{what} is not affine in c", atol=1e-8
+            )
             t.that(bool((one - none).abs().max() > 1e-9), f"{what} does not depend on c")
     y = results[1][0].detach()
     if dim > 1:
         for feature in range(dim):
             columns = torch.stack([plain[0, :, feature], torch.ones(6).double()], dim=1)
             solution = torch.linalg.lstsq(columns, y[0, :, feature, None]).solution
-            t.equal(columns @ solution, y[0, :, feature, None], f"feature {feature}: scale and shift of LN(x), the same for all tokens", atol=1e-7)
+            t.equal(
+                columns @ solution,
+                y[0, :, feature, None],
+                f"feature {feature}: scale and shift of LN(x), the same for all tokens",
+                atol=1e-7,
+            )
             t.that(abs(float(solution[0])) > 1e-9, f"feature {feature} does not depend on x")
     batch_x, batch_c = torch.cat([x, x.flip(1)]), torch.cat([c, d])
     together = module(batch_x, batch_c)
@@ -237,8 +298,14 @@ def folds(a: Any, t: Trial) -> None:
             t.given(f"fold_batchnorm({layer}, BatchNorm({channels}, affine={affine}))")
             folded = a.fold_batchnorm(layer, bn)
             kind = nn.Conv2d if isinstance(layer, nn.Conv2d) else nn.Linear
-            t.that(isinstance(folded, kind) and folded is not layer, f"the result is a {type(folded).__name__}, expected a new {kind.__name__}")
-            t.that(isinstance(folded.bias, nn.Parameter) and isinstance(folded.weight, nn.Parameter), "weight or bias is no Parameter")
+            t.that(
+                isinstance(folded, kind) and folded is not layer,
+                f"the result is a {type(folded).__name__}, expected a new {kind.__name__}",
+            )
+            t.that(
+                isinstance(folded.bias, nn.Parameter) and isinstance(folded.weight, nn.Parameter),
+                "weight or bias is no Parameter",
+            )
             x = t.randn(*shape)
             t.equal(folded(x).detach(), bn(layer(x)).detach(), "folded and unfolded", rtol=1e-10, atol=1e-11)
             t.equal(dict(layer.state_dict()), layer_before, "the layer after folding")

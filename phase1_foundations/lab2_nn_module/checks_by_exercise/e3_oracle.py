@@ -8,6 +8,13 @@ from torch import Tensor, nn
 
 from courseware.check import Trial
 
+BATCH = torch.tensor([[1.0], [2.0], [2.5], [3.0], [4.0]], dtype=torch.float64)
+"""Five numbers with mean 2.5, biased variance 1.0 and unbiased variance 1.25."""
+
+
+def column(y: Tensor) -> Tensor:
+    return y.detach().reshape(-1)
+
 
 def formula(x: Tensor, dims: tuple[int, ...], eps: float) -> Tensor:
     """(x − mean) / √(biased variance + eps) in float64."""
@@ -47,12 +54,16 @@ def randomise(t: Trial, module: nn.Module) -> None:
             parameter.copy_(t.randn(*parameter.shape).to(parameter.dtype))
 
 
-def output_and_gradients(t: Trial, module: nn.Module, x: Tensor, weights: Tensor) -> tuple[Tensor, list[Tensor]]:
-    """module(x), and the gradients of Σ weights · module(x) for x and the parameters in the order of their names."""
+def output_and_gradients(
+    t: Trial, module: nn.Module, x: Tensor, weights: Tensor
+) -> tuple[Tensor, list[Tensor]]:
+    """module(x), and the gradients of Σ weights · module(x): for x, then the parameters by name."""
     leaf = x.detach().clone(memory_format=torch.preserve_format).requires_grad_()
     y = module(leaf)
     leaves = [leaf, *(p for _, p in sorted(module.named_parameters()))]
-    return y.detach(), list(torch.autograd.grad((y * weights).sum(), leaves, materialize_grads=True, allow_unused=True))
+    return y.detach(), list(
+        torch.autograd.grad((y * weights).sum(), leaves, materialize_grads=True, allow_unused=True)
+    )
 
 
 def compare_with_torch(t: Trial, mine: nn.Module, twin: nn.Module, x: Tensor, what: str) -> None:

@@ -9,13 +9,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from courseware.check import Exercise, Trial
-from phase1_foundations.lab2_nn_module.checks_by_exercise.e4_mistakes import Reversed, identity_layer, probe
+from phase1_foundations.lab2_nn_module.checks_by_exercise import e4_mistakes, e4_mistakes_lsuv
 from phase1_foundations.lab2_nn_module.checks_by_exercise.e4_watch import (
     FIELDS,
+    Reversed,
     Two,
     both,
     deviations,
     hooks_of,
+    identity_layer,
     kept_memory,
     mlp,
 )
@@ -25,22 +27,30 @@ e4 = Exercise(
     "E4",
     takes={"ActivationProbe": None, "lsuv_init_": dict},
     hints=(
-        "`register_forward_hook` returns a handle; collect the handles when the `with` begins and remove them at its end. The hook turns a tensor into a few "
+        "`register_forward_hook` returns a handle; collect the handles when the `with` begins and "
+        "remove them at its end. The hook turns a tensor into a few "
         "numbers at once, and forgets the tensor.",
-        "Merging nₐ, meanₐ, M2ₐ with a new batch (Chan): δ = mean_b − meanₐ, n = nₐ + n_b, mean = meanₐ + δ·n_b/n, M2 = M2ₐ + M2_b + δ²·nₐ·n_b/n; std = √(M2/n). "
+        "Merging nₐ, meanₐ, M2ₐ with a new batch (Chan): δ = mean_b − meanₐ, n = nₐ + n_b, mean = "
+        "meanₐ + δ·n_b/n, M2 = M2ₐ + M2_b + δ²·nₐ·n_b/n; std = √(M2/n). "
         "LSUV: for each layer in execution order, forward, divide the weight by the measured std, again.",
-        "In the hook: `v = output.detach(); v = v[v.isfinite()].double()`, count, mean, `((v - mean) ** 2).sum()`, merge. `if output.requires_grad: "
-        "output.register_hook(g)` where g adds `float(grad.double().square().sum())` while the probe is open. LSUV: one forward pass with hooks gives the order; then "
-        "`for layer in order: for _ in range(max_iter): std = measure(layer); if abs(std / target_std - 1) <= tol: break; layer.weight.mul_(target_std / std)`.",
+        "In the hook: `v = output.detach(); v = v[v.isfinite()].double()`, count, mean, `((v - "
+        "mean) ** 2).sum()`, merge. `if output.requires_grad: "
+        "output.register_hook(g)` where g adds `float(grad.double().square().sum())` while the "
+        "probe is open. LSUV: one forward pass with hooks gives the order; then "
+        "`for layer in order: for _ in range(max_iter): std = measure(layer); if abs(std / "
+        "target_std - 1) <= tol: break; layer.weight.mul_(target_std / std)`.",
     ),
 )
-probe.add_to(e4)
+e4_mistakes.probe.add_to(e4)
+e4_mistakes_lsuv.probe.add_to(e4)
 
 
 def digits_model(t: Trial) -> nn.Sequential:
     """A small convolutional net; `t` seeds its weights."""
     torch.manual_seed(t.random.getrandbits(31))
-    return nn.Sequential(nn.Conv2d(1, 3, 3), nn.ReLU(), nn.Flatten(), nn.Linear(108, 5), nn.Dropout(0.5), nn.Linear(5, 2))
+    return nn.Sequential(
+        nn.Conv2d(1, 3, 3), nn.ReLU(), nn.Flatten(), nn.Linear(108, 5), nn.Dropout(0.5), nn.Linear(5, 2)
+    )
 
 
 @e4.property("statistics of many batches, forward and backward", points=5)
@@ -98,7 +108,10 @@ def kinds(a: Any, t: Trial) -> None:
         both(a, t, model, lambda: model(x))
     model.eval()
     with a.ActivationProbe(model) as found:
-        t.that(not any(module.training for module in model.modules()), "the probe has switched the model to training mode")
+        t.that(
+            not any(module.training for module in model.modules()),
+            "the probe has switched the model to training mode",
+        )
     t.equal(dict(found.stats), {}, "the statistics of a model that never ran")
 
 
@@ -122,7 +135,11 @@ def hooks(a: Any, t: Trial) -> None:
     t.equal(y.detach(), plain, "the output under the probe")
     t.equal([p.grad for p in model.parameters()], gradients, "the gradients under the probe")
     t.equal(hooks_of(model), 1, "hooks on the model afterwards")
-    t.equal((outer.stats["0"].n, inner.stats["1"].n), (60, 20), "n of the outer probe (3 forwards) and of the inner one (1)")
+    t.equal(
+        (outer.stats["0"].n, inner.stats["1"].n),
+        (60, 20),
+        "n of the outer probe (3 forwards) and of the inner one (1)",
+    )
     before = {name: [getattr(s, field) for field in FIELDS] for name, s in outer.stats.items()}
     model(x).sum().backward()
     y_open = None
@@ -130,7 +147,11 @@ def hooks(a: Any, t: Trial) -> None:
         y_open = model(x)
     y_open.sum().backward()
     t.equal(late.stats["0"].grad_norm, 0.0, "grad_norm after a backward that came after the end")
-    t.equal({name: [getattr(s, field) for field in FIELDS] for name, s in outer.stats.items()}, before, "the statistics after the end")
+    t.equal(
+        {name: [getattr(s, field) for field in FIELDS] for name, s in outer.stats.items()},
+        before,
+        "the statistics after the end",
+    )
 
     class Wrong(Exception):
         pass
@@ -161,7 +182,10 @@ def memory(a: Any, t: Trial) -> None:
 
             elements, grown = kept_memory(more)
         limit = 100 * 4096 // 20
-        t.that(elements < limit, f"four more passes left {elements:,} elements of tensors alive; a pass makes 409,600 activations")
+        t.that(
+            elements < limit,
+            f"four more passes left {elements:,} elements of tensors alive; a pass makes 409,600 activations",
+        )
         t.that(grown < 400_000, f"four more passes left {grown:,} bytes of Python objects or arrays behind")
         loss = F.mse_loss(model(x), x)
         loss.backward()
@@ -182,16 +206,28 @@ def lsuv_holds(t: Trial, a: Any, model: nn.Module, x: Tensor, what: str, **how: 
             abs(std / wanted - 1) <= tolerance + 1e-3,
             f"layer {name}: std {std:.4f}, expected {wanted:g} to within {tolerance:.0%}",
         )
-        t.that(isinstance(result[name], float), f"the result for {name} is a {type(result[name]).__name__}, expected a float")
+        t.that(
+            isinstance(result[name], float),
+            f"the result for {name} is a {type(result[name]).__name__}, expected a float",
+        )
         t.equal(result[name], std, f"the result for {name}", rtol=1e-3)
         weight = model.get_submodule(name).weight.detach().flatten(1).double()
         gram = weight @ weight.T if len(weight) <= weight.shape[1] else weight.T @ weight
-        t.equal(gram / gram.diagonal().mean(), torch.eye(len(gram)).double(), f"layer {name}: W Wᵀ, divided by its diagonal", atol=1e-4, rtol=0)
+        t.equal(
+            gram / gram.diagonal().mean(),
+            torch.eye(len(gram)).double(),
+            f"layer {name}: W Wᵀ, divided by its diagonal",
+            atol=1e-4,
+            rtol=0,
+        )
     for name, bias in biases.items():
         t.equal(model.get_parameter(name).detach(), bias, f"{name} afterwards")
     t.equal([m.training for m in model.modules()], modes, "the modes of the modules afterwards")
     t.equal(hooks_of(model), hooked, "hooks on the model afterwards")
-    t.that(all(p.grad is None and p.requires_grad and p.is_leaf for p in model.parameters()), "a parameter has a gradient or a history")
+    t.that(
+        all(p.grad is None and p.requires_grad and p.is_leaf for p in model.parameters()),
+        "a parameter has a gradient or a history",
+    )
     t.equal(x, copy, "x afterwards")
 
 
@@ -200,9 +236,24 @@ def lsuv(a: Any, t: Trial) -> None:
     torch.manual_seed(t.seed % 1000)
     lsuv_holds(t, a, nn.Linear(4, 6), t.randn(32, 4).float(), "one linear layer")
     lsuv_holds(t, a, mlp(5, 16), t.randn(64, 16).float() * 3, "five linear layers with relu")
-    lsuv_holds(t, a, mlp(3, 16), t.randn(64, 16).float(), "target_std 0.3, tol 0.001", target_std=0.3, tol=0.001, max_iter=30)
+    lsuv_holds(
+        t,
+        a,
+        mlp(3, 16),
+        t.randn(64, 16).float(),
+        "target_std 0.3, tol 0.001",
+        target_std=0.3,
+        tol=0.001,
+        max_iter=30,
+    )
     lsuv_holds(t, a, digits_model(t), t.randn(16, 1, 8, 8).float(), "convolutions, linear layers, dropout")
-    lsuv_holds(t, a, Reversed(), t.randn(64, 8).float(), "a model that registers its layers in another order than it runs them")
+    lsuv_holds(
+        t,
+        a,
+        Reversed(),
+        t.randn(64, 8).float(),
+        "a model that registers its layers in another order than it runs them",
+    )
     lsuv_holds(t, a, mlp(40, 16), t.randn(64, 16).float(), "forty layers")
     frozen = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.Linear(4, 4))
     frozen[2].eval()

@@ -44,6 +44,26 @@ class Two(nn.Module):
         return y
 
 
+class Reversed(nn.Module):
+    """Registered in the opposite order of execution."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last, self.middle, self.first = nn.Linear(16, 16), nn.Linear(16, 16), nn.Linear(8, 16)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.last(torch.relu(self.middle(torch.relu(self.first(x)))))
+        return y
+
+
+def identity_layer() -> nn.Linear:
+    """A layer that passes a single number on, so that its statistics are those of its input."""
+    layer = nn.Linear(1, 1, bias=False)
+    with torch.no_grad():
+        layer.weight.fill_(1.0)
+    return layer
+
+
 class Recording:
     """All outputs of one layer, and all gradients that arrived at them."""
 
@@ -109,14 +129,18 @@ def compare(t: Trial, stats: Any, expected: dict[str, Recording]) -> None:
         for field, value in recording.expected().items():
             observed = getattr(stats[name], field)
             t.that(
-                isinstance(observed, int if field == "n" else float) or (field == "frac_zero" and observed in (0, 1)),
-                f"{field} of {name!r} is a {type(observed).__name__}, expected {'an int' if field == 'n' else 'a float'}",
+                isinstance(observed, int if field == "n" else float)
+                or (field == "frac_zero" and observed in (0, 1)),
+                f"{field} of {name!r} is a {type(observed).__name__}, expected "
+                f"{'an int' if field == 'n' else 'a float'}",
             )
             scale = abs(recording.expected()["std"]) if field == "mean" else 0.0
             t.equal(observed, value, f"{field} of layer {name!r}", rtol=1e-4, atol=1e-7 + 1e-4 * scale)
 
 
-def both(a: Any, t: Trial, model: nn.Module, run: Callable[[], Any], types: Any = (nn.Linear, nn.Conv2d)) -> Any:
+def both(
+    a: Any, t: Trial, model: nn.Module, run: Callable[[], Any], types: Any = (nn.Linear, nn.Conv2d)
+) -> Any:
     """Run twice, once under the check's recording and once under the learner's probe, and compare."""
     expected = record(model, run, types)
     with a.ActivationProbe(model, types) as probe:
@@ -126,7 +150,7 @@ def both(a: Any, t: Trial, model: nn.Module, run: Callable[[], Any], types: Any 
 
 
 def kept_memory(work: Callable[[], Any]) -> tuple[int, int]:
-    """Elements of the tensors, and bytes of Python and NumPy memory, that are alive after `work` and were not before."""
+    """What is alive after `work` and was not before: elements of tensors, bytes of other memory."""
     gc.collect()
     before = {id(thing) for thing in gc.get_objects() if isinstance(thing, Tensor)}
     tracemalloc.start()
@@ -149,4 +173,3 @@ def deviations(model: nn.Module, x: Tensor) -> dict[str, float]:
     for module, mode in modes.items():
         module.training = mode
     return {name: recording.expected()["std"] for name, recording in found.items()}
-

@@ -31,11 +31,15 @@ def python_list(a: Any, t: Trial) -> str | None:
     blocks = getattr(model, "blocks", None)
     if isinstance(blocks, list | tuple):
         return (
-            f"`model.blocks` is a plain {type(blocks).__name__}: 0 of {len(blocks)} blocks have parameters registered, none of them would be trained. Use nn.ModuleList or "
+            f"`model.blocks` is a plain {type(blocks).__name__}: 0 of {len(blocks)} blocks have "
+            "parameters registered, none of them would be trained. Use nn.ModuleList or "
             "nn.Sequential"
         )
     if blocks is None:
-        return "the network has no attribute `blocks`: keep its blocks there, in an nn.ModuleList or nn.Sequential"
+        return (
+            "the network has no attribute `blocks`: keep its blocks there, in an nn.ModuleList or "
+            "nn.Sequential"
+        )
     return None
 
 
@@ -44,7 +48,10 @@ def one_block(a: Any, t: Trial) -> str | None:
     model = small(a, t)
     different = len({id(block) for block in model.blocks})
     if different < len(model.blocks):
-        return f"the {len(model.blocks)} blocks are {different} object(s): `[block] * depth` repeats the same one. Make a new block for each"
+        return (
+            f"the {len(model.blocks)} blocks are {different} object(s): `[block] * depth` repeats the "
+            "same one. Make a new block for each"
+        )
     owned = [p for block in model.blocks for p in block.parameters()]
     if len({id(p) for p in owned}) < len(owned):
         return "two blocks share a parameter: each needs its own"
@@ -66,7 +73,10 @@ def not_used(a: Any, t: Trial) -> str | None:
     X, _ = few_digits(t, 8)
     seen = [i for i, _, _ in passes(model, X)]
     if seen != list(range(6)):
-        return f"in a forward pass the blocks run as {seen}, expected each once: {list(range(6))}. Call the block itself, `block(x)`, not `block.forward(x)`"
+        return (
+            f"in a forward pass the blocks run as {seen}, expected each once: {list(range(6))}. Call the "
+            "block itself, `block(x)`, not `block.forward(x)`"
+        )
     return None
 
 
@@ -77,7 +87,8 @@ def dead_branch(a: Any, t: Trial) -> str | None:
     norms = gradient_norms(model, X, y)
     if min(norms) == 0.0:
         return (
-            f"with zero_init=True no parameter of block {norms.index(0.0)} gets a gradient: two factors of its branch are zero, and the derivative by each is the other. Zero only "
+            f"with zero_init=True no parameter of block {norms.index(0.0)} gets a gradient: two "
+            "factors of its branch are zero, and the derivative by each is the other. Zero only "
             "the last one"
         )
     return None
@@ -90,10 +101,19 @@ def not_identity(a: Any, t: Trial) -> str | None:
     for i, x, y in passes(model, X):
         if x.shape == y.shape and not torch.equal(x, y):
             if bool((y == x.clamp(min=0)).all()):
-                return "with zero_init=True a block gives relu(x), not x: a nonlinearity after the addition damages the path. Put it inside the branch: x + f(x)"
+                return (
+                    "with zero_init=True a block gives relu(x), not x: a nonlinearity after the "
+                    "addition damages the path. Put it inside the branch: x + f(x)"
+                )
             if not bool(y.any()):
-                return "with zero_init=True a block gives 0, not x: there is no residual path, y = f(x) instead of x + f(x)"
-            return f"with zero_init=True block {i} is not exactly the identity: it changes x by up to {float((y - x).abs().max()):.2g}. Zero the last weight *and* bias of its branch"
+                return (
+                    "with zero_init=True a block gives 0, not x: there is no residual path, y = f(x) "
+                    "instead of x + f(x)"
+                )
+            return (
+                f"with zero_init=True block {i} is not exactly the identity: it changes x by up to "
+                f"{float((y - x).abs().max()):.2g}. Zero the last weight *and* bias of its branch"
+            )
     return None
 
 
@@ -101,11 +121,17 @@ def not_identity(a: Any, t: Trial) -> str | None:
 def some_layers(a: Any, t: Trial) -> str | None:
     model = built(a, t.seed % 1000, depth=12, width=32)
     X, _ = few_digits(t, 64)
-    kept = [float(torch.nn.functional.cosine_similarity(x.flatten(), y.flatten(), dim=0)) for _, x, y in passes(model, X)]
+    kept = [
+        float(torch.nn.functional.cosine_similarity(x.flatten(), y.flatten(), dim=0))
+        for _, x, y in passes(model, X)
+    ]
     plain = [i for i, value in enumerate(kept) if value < 0.35]
     residual = [i for i, value in enumerate(kept) if value > 0.5]
     if plain and residual and len(plain) >= 3:
-        return f"blocks {', '.join(map(str, plain[:5]))} … forget their input (the others add to it): the residual path must run through *every* block, x + f(x)"
+        return (
+            f"blocks {', '.join(map(str, plain[:5]))} … forget their input (the others add to it): the "
+            "residual path must run through *every* block, x + f(x)"
+        )
     return None
 
 
@@ -118,11 +144,16 @@ def grows(a: Any, t: Trial) -> str | None:
     if not last <= 100 * first:
         ten = (last / first) ** (10 / len(seen))
         return (
-            f"at the start the std of the activations grows from {first:.2g} to {last:.2g}, {ten:.2g}× in ten blocks: x + f(x) with f as large as x doubles the variance each time. "
+            f"at the start the std of the activations grows from {first:.2g} to {last:.2g}, "
+            f"{ten:.2g}× in ten blocks: x + f(x) with f as large as x doubles the variance each "
+            "time. "
             "Scale the branch by 1/√depth, or normalise its input"
         )
     if not last >= 0.01 * first:
-        return f"the std of the activations falls from {first:.2g} to {last:.2g} on the way: each block shrinks its input. The identity path must not be scaled down"
+        return (
+            f"the std of the activations falls from {first:.2g} to {last:.2g} on the way: each block "
+            "shrinks its input. The identity path must not be scaled down"
+        )
     return None
 
 
@@ -133,7 +164,8 @@ def not_arriving(a: Any, t: Trial) -> str | None:
     ratio = norms[0] / norms[-1] if norms[-1] else float("inf")
     if not 0.1 <= ratio <= 10:
         return (
-            f"at the start the gradient of the first block is {ratio:.2g} times that of the last, allowed is 0.1 to 10: on its way through the blocks it is multiplied again and "
+            f"at the start the gradient of the first block is {ratio:.2g} times that of the last, "
+            "allowed is 0.1 to 10: on its way through the blocks it is multiplied again and "
             "again. Let x pass unchanged, x + f(x), with f normalised"
         )
     return None
@@ -145,7 +177,9 @@ def another_model(a: Any, t: Trial) -> str | None:
     X, y = few_digits(t, 64)
     result = trained(a, model, X, y, epochs=1)
     if result is not model:
-        return "train_deep returned another model than the one that it was given: train that one, and return it"
+        return (
+            "train_deep returned another model than the one that it was given: train that one, and return it"
+        )
     return None
 
 
@@ -157,12 +191,16 @@ def not_eval(a: Any, t: Trial) -> str | None:
     if any(module.training for module in model.modules()):
         depends = not torch.allclose(alone, together, rtol=1e-3, atol=1e-4)
         return "train_deep returns the model in training mode" + (
-            ": its norms use the statistics of the test batch, so accuracy depends on the batch's composition. Call `model.eval()`"
+            ": its norms use the statistics of the test batch, so accuracy depends on the batch's "
+            "composition. Call `model.eval()`"
             if depends
             else ": a dropout or batch norm in it would behave differently. Call `model.eval()`"
         )
     if not torch.allclose(alone, together, rtol=1e-3, atol=1e-4):
-        return "in evaluation mode a digit's scores depend on the other digits in the call: a norm runs over the batch. Use running statistics, or a norm of each example"
+        return (
+            "in evaluation mode a digit's scores depend on the other digits in the call: a norm runs "
+            "over the batch. Use running statistics, or a norm of each example"
+        )
     return None
 
 
@@ -173,8 +211,13 @@ def learns_nothing(a: Any, t: Trial) -> str | None:
     before = [p.detach().clone() for p in model.parameters()]
     trained(a, model, X, y, epochs=1)
     if all(torch.equal(p, q) for p, q in zip(model.parameters(), before, strict=True)):
-        return "after train_deep every parameter is as before: is `optimizer.step()` called, on the parameters of this model?"
-    still = [i for i, block in enumerate(model.blocks) if all(_equal(p, before, model) for p in block.parameters())]
+        return (
+            "after train_deep every parameter is as before: is `optimizer.step()` called, on the "
+            "parameters of this model?"
+        )
+    still = [
+        i for i, block in enumerate(model.blocks) if all(_equal(p, before, model) for p in block.parameters())
+    ]
     if len(still) == len(model.blocks):
         return "training changed the head, but no block: are their parameters in the optimizer?"
     return None
@@ -194,7 +237,10 @@ def seed_ignored(a: Any, t: Trial) -> str | None:
         torch.manual_seed(stir)
         results.append(scores(trained(a, model, X, y, epochs=2, seed=5), X))
     if not torch.equal(*results):
-        return "the same model and the same seed gave two different results: draw the order of the rows from a generator with that seed"
+        return (
+            "the same model and the same seed gave two different results: draw the order of the rows "
+            "from a generator with that seed"
+        )
     return None
 
 
@@ -213,7 +259,8 @@ def pile_up(a: Any, t: Trial) -> str | None:
     pairs = list(zip(norms, raw, strict=False))
     if len(pairs) >= 3 and all(abs(whole - new) > 1e-3 * new for whole, new in pairs[1:]):
         return (
-            f"in the third step the batch's gradient has norm {pairs[2][1]:.3g}, but .grad holds {pairs[2][0]:.3g}: the gradients of earlier batches are still in it. Call "
+            f"in the third step the batch's gradient has norm {pairs[2][1]:.3g}, but .grad holds "
+            f"{pairs[2][0]:.3g}: the gradients of earlier batches are still in it. Call "
             "`optimizer.zero_grad()` in every step"
         )
     return None
@@ -225,5 +272,8 @@ def leak(a: Any, t: Trial) -> str | None:
     model = trained(a, small(a, t, depth=2), X[:400], (y[:400] + 1) % 10, epochs=8)
     right = accuracy(model, X_test, y_test)
     if right > 0.5:
-        return f"trained on labels that are all wrong (y + 1), the network gets {right:.2f} of the test digits right: it learns from other data than the X and y that it is given"
+        return (
+            f"trained on labels that are all wrong (y + 1), the network gets {right:.2f} of the test "
+            "digits right: it learns from other data than the X and y that it is given"
+        )
     return None

@@ -36,12 +36,17 @@ e5 = Exercise(
         why="use your own initialisers from E2 and your own norms from E3",
     ),
     hints=(
-        "What would thirty layers have to do in order not to harm? Nothing: pass x on. So let each block begin as the identity plus a small change, and let training "
+        "What would thirty layers have to do in order not to harm? Nothing: pass x on. So let each "
+        "block begin as the identity plus a small change, and let training "
         "decide what to make of the change.",
-        "Pre-norm: x ← x + α · W relu(LN(x)), α = 1/√depth, W by Kaiming. The path of the x alone carries the gradient from the last block to the first. zero_init: W and its "
+        "Pre-norm: x ← x + α · W relu(LN(x)), α = 1/√depth, W by Kaiming. The path of the x alone "
+        "carries the gradient from the last block to the first. zero_init: W and its "
         "bias start at 0.",
-        "`class Block(nn.Module)`: `forward = x + self.scale * self.linear(torch.relu(self.norm(x)))`. The net: `stem = nn.Linear(64, width)`, `self.blocks = "
-        "nn.Sequential(*[Block(...) for _ in range(depth)])`, a norm, `head = nn.Linear(width, n_classes)`. Training: AdamW with lr 2e-3 falling linearly, batches of 64, "
+        "`class Block(nn.Module)`: `forward = x + self.scale * "
+        "self.linear(torch.relu(self.norm(x)))`. The net: `stem = nn.Linear(64, width)`, "
+        "`self.blocks = "
+        "nn.Sequential(*[Block(...) for _ in range(depth)])`, a norm, `head = nn.Linear(width, "
+        "n_classes)`. Training: AdamW with lr 2e-3 falling linearly, batches of 64, "
         "`return model.eval()`.",
     ),
 )
@@ -62,7 +67,10 @@ def sound(a: Any, t: Trial) -> None:
     t.equal(tuple(scores(model, digits()[2][:3]).shape), (3, 10), "the shape of the scores for 3 digits")
     X, y = few_digits(t, 128)
     ratio = _ratio(gradient_norms(model, X, y))
-    t.that(0.1 <= ratio <= 10, f"the gradient of the first block is {ratio:.3g} times that of the last, expected 0.1 to 10")
+    t.that(
+        0.1 <= ratio <= 10,
+        f"the gradient of the first block is {ratio:.3g} times that of the last, expected 0.1 to 10",
+    )
 
 
 def _ratio(norms: list[float]) -> float:
@@ -74,14 +82,18 @@ def reaches_the_metric(a: Any, t: Trial) -> None:
     sound(a, t)
     _, _, X_test, y_test = digits()
     seed = t.seed % 1000
-    t.given(f"torch.manual_seed({seed}); train_deep(build_deep(), X, y, seed={seed}) with 1,437 digits, tested on 360 others")
+    t.given(
+        f"torch.manual_seed({seed}); train_deep(build_deep(), X, y, seed={seed}) with 1,437 digits, "
+        "tested on 360 others"
+    )
     model = fully_trained(a, seed)
     right = accuracy(model, X_test, y_test)
     if right < ACCURACY:
         other = accuracy(fully_trained(a, seed + 1), X_test, y_test)
         t.that(
             other >= ACCURACY,
-            f"{right:.3f} of the test digits are right, and {other:.3f} with another seed; expected at least {ACCURACY}. (Plain layers get 0.1 to 0.9, residual blocks 0.95)",
+            f"{right:.3f} of the test digits are right, and {other:.3f} with another seed; expected "
+            f"at least {ACCURACY}. (Plain layers get 0.1 to 0.9, residual blocks 0.95)",
         )
 
 
@@ -99,7 +111,8 @@ def blocks_do_the_work(a: Any, t: Trial) -> None:
         bare = accuracy(model, X_test, y_test)
     t.that(
         with_blocks - bare >= COST_WITHOUT_BLOCKS,
-        f"with all blocks exchanged for the identity the network still gets {bare:.3f} ({with_blocks:.3f} with them): what stands around them does the work",
+        f"with all blocks exchanged for the identity the network still gets {bare:.3f} "
+        f"({with_blocks:.3f} with them): what stands around them does the work",
     )
 
 
@@ -118,16 +131,29 @@ def form_of_blocks(a: Any, t: Trial) -> None:
         for i, block in enumerate(model.blocks):
             own = [p for p in block.parameters() if id(p) not in used]
             used |= {id(p) for p in own}
-            t.that(all(id(p) in registered for p in own), f"a parameter of block {i} is not among the model's")
+            t.that(
+                all(id(p) in registered for p in own), f"a parameter of block {i} is not among the model's"
+            )
             count = sum(p.numel() for p in own)
-            t.that(count >= width * width, f"block {i} has {count} parameters of its own, expected at least {width * width}")
+            t.that(
+                count >= width * width,
+                f"block {i} has {count} parameters of its own, expected at least {width * width}",
+            )
             _, x, y = seen[i]
             t.equal(tuple(y.shape), (16, width), f"the shape of what block {i} gives")
-            t.equal(x, seen[i - 1][2] if i else x, f"the input of block {i}, beside the output of the one before", rtol=1e-6)
+            t.equal(
+                x,
+                seen[i - 1][2] if i else x,
+                f"the input of block {i}, beside the output of the one before",
+                rtol=1e-6,
+            )
             with torch.no_grad():
                 middle = block((x[:8] + x[8:]) / 2)
                 chord = (block(x[:8]) + block(x[8:])) / 2
-            t.that(not torch.allclose(middle, chord, rtol=1e-4, atol=1e-6), f"block {i} is linear: two of them in a row are worth one")
+            t.that(
+                not torch.allclose(middle, chord, rtol=1e-4, atol=1e-6),
+                f"block {i} is linear: two of them in a row are worth one",
+            )
 
 
 @e5.property("gradients reach the first block; sixty blocks stay finite", points=3)
@@ -139,14 +165,26 @@ def gradients(a: Any, t: Trial) -> None:
         output = model(X)
         t.that(bool(output.isfinite().all()), "the scores are not all finite")
         norms = gradient_norms(model, X, y)
-        t.that(all(0 < norm < float("inf") for norm in norms), f"the gradient of block {norms.index(min(norms))} has norm {min(norms):.3g}")
+        t.that(
+            all(0 < norm < float("inf") for norm in norms),
+            f"the gradient of block {norms.index(min(norms))} has norm {min(norms):.3g}",
+        )
         if depth == 30:
             seen = passes(model, X)
             growth = float(seen[-1][2].std() / seen[0][1].std())
-            t.that(0.01 <= growth <= 100, f"the std of the activations is {growth:.3g} times as large after the last block as before the first")
-            t.that(0.1 <= _ratio(norms) <= 10, f"the first block's gradient is {_ratio(norms):.3g} times the last one's")
+            t.that(
+                0.01 <= growth <= 100,
+                f"the std of the activations is {growth:.3g} times as large after the last block as "
+                "before the first",
+            )
+            t.that(
+                0.1 <= _ratio(norms) <= 10,
+                f"the first block's gradient is {_ratio(norms):.3g} times the last one's",
+            )
     first, again = built(a, 7, depth=3), built(a, 7, depth=3)
-    t.equal(dict(first.state_dict()), dict(again.state_dict()), "the weights after the same torch.manual_seed")
+    t.equal(
+        dict(first.state_dict()), dict(again.state_dict()), "the weights after the same torch.manual_seed"
+    )
 
 
 @e5.property("zero_init: the identity, and alive", points=2)
@@ -156,7 +194,10 @@ def zero_init(a: Any, t: Trial) -> None:
         model = built(a, depth, depth, width, zero_init=True)
         t.given(f"build_deep({depth}, {width}, zero_init=True)")
         for i, x, out in passes(model, X):
-            t.that(bool(torch.equal(x, out)), f"block {i} changes its input by up to {float((out - x).abs().max()):.2g}")
+            t.that(
+                bool(torch.equal(x, out)),
+                f"block {i} changes its input by up to {float((out - x).abs().max()):.2g}",
+            )
         norms = gradient_norms(model, X, y)
         t.that(min(norms) > 0, f"no gradient reaches block {norms.index(min(norms))}")
     trained(a, model, X, y, epochs=4)
@@ -177,7 +218,10 @@ def saving(a: Any, t: Trial) -> None:
     t.equal(scores(model, X[3:4]), first[3:4], "a digit alone and among others", rtol=1e-3, atol=1e-4)
     twin = built(a, 2, depth=5, width=24)
     twin.load_state_dict(model.state_dict())
-    t.that(bool(torch.equal(scores(twin.eval(), X), first)), "a second network that loads the state_dict gives other scores: something is not saved")
+    t.that(
+        bool(torch.equal(scores(twin.eval(), X), first)),
+        "a second network that loads the state_dict gives other scores: something is not saved",
+    )
     again = trained(a, built(a, 1, depth=5, width=24), X, y, epochs=2, seed=3)
     t.that(bool(torch.equal(scores(again, X), first)), "the same model and the same seed gave other scores")
 
@@ -191,7 +235,8 @@ def permuted_labels(a: Any, t: Trial) -> None:
     right = accuracy(model, X_test, y_test)
     t.that(
         right <= CHANCE,
-        f"trained on labels in random order, the network still gets {right:.2f} of the test digits right: the true labels reach it by another way",
+        f"trained on labels in random order, the network still gets {right:.2f} of the test digits "
+        "right: the true labels reach it by another way",
     )
 
 

@@ -1,4 +1,4 @@
-"""What the check of E5 needs: digits, a trained network that several properties share, and what its blocks do."""
+"""What the check of E5 needs: digits, a trained network for several properties, what its blocks do."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -103,6 +103,7 @@ def passes(model: nn.Module, X: Tensor) -> list[tuple[int, Tensor, Tensor]]:
     seen: list[tuple[int, Tensor, Tensor]] = []
     handles = []
     for i, block in enumerate(model.blocks):
+
         def hook(_block: Any, inputs: Any, output: Any, i: int = i) -> None:
             seen.append((i, inputs[0].detach().clone(), output.detach().clone()))
 
@@ -119,7 +120,9 @@ def passes(model: nn.Module, X: Tensor) -> list[tuple[int, Tensor, Tensor]]:
 @contextmanager
 def without_blocks(model: nn.Module) -> Iterator[None]:
     """Every block passes its input on as long as the body runs."""
-    handles = [block.register_forward_hook(lambda _block, inputs, _output: inputs[0]) for block in model.blocks]
+    handles = [
+        block.register_forward_hook(lambda _block, inputs, _output: inputs[0]) for block in model.blocks
+    ]
     try:
         yield
     finally:

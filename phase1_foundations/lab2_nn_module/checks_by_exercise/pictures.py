@@ -37,28 +37,36 @@ def standardized_digits(a: Any) -> None:
     show(
         fig,
         caption=(
-            "What your module carries along, and what it does: pixels that are dark in every digit lose their weight, the unusual strokes stand out. "
+            "What your module carries along, and what it does: pixels that are dark in every digit "
+            "lose their weight, the unusual strokes stand out. "
             f"After it, the pixels of all digits have a mean of {float(module(X).mean()):.3f}."
         ),
-        alt="Six small images: the mean digit, the deviation of each pixel, and two digits before and after standardizing.",
+        alt="Six small images: the mean digit, the deviation of each pixel, and two digits before and "
+        "after standardizing.",
     )
 
 
 def parameters_by_depth(a: Any) -> None:
     counts = {
-        f"Stack(16, {depth})": sum(p.numel() for p in a.Stack(16, depth).parameters()) for depth in (0, 1, 2, 4, 8)
+        f"Stack(16, {depth})": sum(p.numel() for p in a.Stack(16, depth).parameters())
+        for depth in (0, 1, 2, 4, 8)
     }
     fig, ax = panels(height=2.2)
     bars(ax, counts, fmt=lambda x: f"{x:,.0f}", xlabel="parameters that an optimizer would find")
     show(
         fig,
-        caption="Each layer brings 16·16 weights and 16 biases, 272 parameters, and your Stack shows all of them. A plain list would show 0.",
-        alt="Five bars that grow with depth: " + ", ".join(f"{name} {count}" for name, count in counts.items()) + ".",
+        caption="Each layer brings 16·16 weights and 16 biases, 272 parameters, and your Stack shows all of "
+        "them. A plain list would show 0.",
+        alt="Five bars that grow with depth: "
+        + ", ".join(f"{name} {count}" for name, count in counts.items())
+        + ".",
     )
 
 
 def names_of_a_network(a: Any) -> None:
-    network = nn.Sequential(nn.Linear(2, 3), nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3)), nn.Linear(3, 1))
+    network = nn.Sequential(
+        nn.Linear(2, 3), nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3)), nn.Linear(3, 1)
+    )
 
     def tree(module: nn.Module) -> dict[str, Any]:
         own = {name: tuple(p.shape) for name, p in module.named_parameters(recurse=False)}
@@ -68,7 +76,10 @@ def names_of_a_network(a: Any) -> None:
     yours = a.dotted(tree(network))
     for name, shape in yours.items():
         print(f"{name:26} {shape}")
-    print("the names in torch's own state_dict:", "the same" if list(yours) == list(network.state_dict()) else "others")
+    print(
+        "the names in torch's own state_dict:",
+        "the same" if list(yours) == list(network.state_dict()) else "others",
+    )
 
 
 def what_torch_hears(a: Any) -> None:
@@ -118,7 +129,9 @@ def six_curves(a: Any) -> None:
         "kaiming_uniform_": a.kaiming_uniform_,
         "kaiming_normal_": a.kaiming_normal_,
         "orthogonal_": a.orthogonal_,
-        "sparse_, half zeros, std 0.25": lambda w, generator: a.sparse_(w, 0.5, std=0.25, generator=generator),
+        "sparse_, half zeros, std 0.25": lambda w, generator: a.sparse_(
+            w, 0.5, std=0.25, generator=generator
+        ),
     }
     styles = ("--", "-", "--", "-", "-", "-")
     colours = ("sky", "blue", "orange", "red", "green", "purple")
@@ -136,7 +149,8 @@ def six_curves(a: Any) -> None:
     show(
         fig,
         caption=(
-            "Thirty layers with relu, their weights drawn by you. **Look at the slope**: Kaiming's factor 2 makes good for what relu throws away, and the curve stays level; "
+            "Thirty layers with relu, their weights drawn by you. **Look at the slope**: Kaiming's "
+            "factor 2 makes good for what relu throws away, and the curve stays level; "
             "without it each layer loses a factor √2, orthogonal or not."
         ),
         alt="Deviation against depth on a logarithmic axis. After thirty layers: "
@@ -165,10 +179,14 @@ def cubes(a: Any) -> None:
         counts[title] = int(shared.sum())
         ax = fig.add_subplot(1, 4, i + 1, projection="3d")
         cube = shared.permute(1, 0, 2).flip(2)  # channels to the right, examples to the back, pixels upwards
-        faces = [[[COLOURS["orange"] if v else "#E8E6E0" for v in row] for row in plane] for plane in cube.tolist()]
+        faces = [
+            [[COLOURS["orange"] if v else "#E8E6E0" for v in row] for row in plane] for plane in cube.tolist()
+        ]
         import numpy as np
 
-        ax.voxels(np.ones(cube.shape, dtype=bool), facecolors=np.array(faces), edgecolor="#6B7280", linewidth=0.4)
+        ax.voxels(
+            np.ones(cube.shape, dtype=bool), facecolors=np.array(faces), edgecolor="#6B7280", linewidth=0.4
+        )
         ax.set(xlabel="C", ylabel="N", xticks=[], yticks=[], zticks=[])
         ax.set_zlabel("pixels", labelpad=-14)
         ax.xaxis.labelpad = ax.yaxis.labelpad = -14
@@ -178,7 +196,8 @@ def cubes(a: Any) -> None:
     show(
         fig,
         caption=(
-            "Orange: the elements on which the first output depends, as the **gradient of your own norms** tells. One mean, one variance for all of them; "
+            "Orange: the elements on which the first output depends, as the **gradient of your own "
+            "norms** tells. One mean, one variance for all of them; "
             "only the set differs."
         ),
         alt="Four cubes of 3 examples, 4 channels and 5 pixels. "

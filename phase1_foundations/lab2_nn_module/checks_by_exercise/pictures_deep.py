@@ -52,11 +52,13 @@ def heat_map(a: Any) -> None:
         fig,
         caption=(
             "Histograms of the outputs of thirty linear layers, one row a layer; bright means many. "
-            f"Your probe: std {ends[0][0]:.2g} in the first layer and {ends[0][1]:.2g} in the last before, {ends[1][0]:.2f} and {ends[1][1]:.2f} after. "
+            f"Your probe: std {ends[0][0]:.2g} in the first layer and {ends[0][1]:.2g} in the last "
+            f"before, {ends[1][0]:.2f} and {ends[1][1]:.2f} after. "
             "**On the left the digits have disappeared** below layer ten: every input gives the same output."
         ),
         alt=(
-            "Two heat maps. Left, with default weights, the outputs shrink to one narrow bright line from layer five on. Right, after LSUV, every row is spread over the whole range."
+            "Two heat maps. Left, with default weights, the outputs shrink to one narrow bright "
+            "line from layer five on. Right, after LSUV, every row is spread over the whole range."
         ),
     )
 
@@ -75,7 +77,11 @@ class Plain(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = self.stem(x)
         for i, layer in enumerate(self.layers):
-            x = x + DEPTH**-0.5 * layer(torch.relu(self.norms[i](x))) if self.residual else torch.relu(layer(x))
+            x = (
+                x + DEPTH**-0.5 * layer(torch.relu(self.norms[i](x)))
+                if self.residual
+                else torch.relu(layer(x))
+            )
         result: Tensor = self.head(x)
         return result
 
@@ -88,7 +94,10 @@ def matrix_of_networks(a: Any) -> None:
         torch.manual_seed(0)
         return accuracy(trained(a, make(), X, y, epochs=ROUNDS), X_test, y_test)
 
-    grid = [[reached(lambda law=law, residual=residual: Plain(law, residual)) for law in LAWS] for residual in (False, True)]
+    grid = [
+        [reached(lambda law=law, residual=residual: Plain(law, residual)) for law in LAWS]
+        for residual in (False, True)
+    ]
     own = reached(lambda: built(a, 0, DEPTH, WIDTH))
     table = torch.full((3, 6), torch.nan)
     table[:2] = torch.tensor(grid)
@@ -107,8 +116,10 @@ def matrix_of_networks(a: Any) -> None:
     show(
         fig,
         caption=(
-            f"Share of test digits right after {ROUNDS} epochs, thirty layers of width {WIDTH}, all trained by your `train_deep`. The framed cell is your own network. "
-            "**Compare the rows, then the columns**: the residual path matters more than the law of the weights."
+            f"Share of test digits right after {ROUNDS} epochs, thirty layers of width {WIDTH}, all "
+            "trained by your `train_deep`. The framed cell is your own network. "
+            "**Compare the rows, then the columns**: the residual path matters more than the law of "
+            "the weights."
         ),
         alt="Accuracies for six initialisers. Plain layers: "
         + ", ".join(f"{law} {value:.2f}" for law, value in zip(LAWS, grid[0], strict=True))

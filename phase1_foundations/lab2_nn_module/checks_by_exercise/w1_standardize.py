@@ -51,7 +51,8 @@ def statistics_are_trained(a: Any, t: Trial) -> str | None:
     trained = [name for name, _ in made(a).named_parameters() if name in ("mean", "std")]
     if trained:
         return (
-            f"{' and '.join(trained)} would be trained: {'they are parameters' if trained[1:] else 'it is a parameter'} "
+            f"{' and '.join(trained)} would be trained: "
+            f"{'they are parameters' if trained[1:] else 'it is a parameter'} "
             "in your module. Facts about the data are buffers: `self.register_buffer(name, tensor)`"
         )
     return None
@@ -60,7 +61,11 @@ def statistics_are_trained(a: Any, t: Trial) -> str | None:
 @w1.probe("statistics-are-not-saved")
 def not_saved(a: Any, t: Trial) -> str | None:
     module = made(a)
-    lost = [n for n in ("mean", "std") if n not in module.state_dict() and isinstance(getattr(module, n, 0), Tensor)]
+    lost = [
+        n
+        for n in ("mean", "std")
+        if n not in module.state_dict() and isinstance(getattr(module, n, 0), Tensor)
+    ]
     if lost:
         return (
             f"`{lost[0]}` is missing from the module's state_dict, so a saved model has lost it: a plain "

@@ -76,7 +76,9 @@ def itself(a: Any, t: Trial) -> str | None:
         return f"the diary lists its own `names`: {list(diary.names)}, expected ['x']"
     extra = [name for name in list(diary.names) if name != "x"]
     if extra:
-        return f"after `diary.x = 1` the list is {list(diary.names)}: {extra[0]!r} is the diary's own business"
+        return (
+            f"after `diary.x = 1` the list is {list(diary.names)}: {extra[0]!r} is the diary's own business"
+        )
     return None
 
 

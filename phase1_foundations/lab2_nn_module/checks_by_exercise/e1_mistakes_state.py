@@ -1,0 +1,220 @@
+"""The known mistakes of E1, third part: what is saved, loaded and converted."""
+
+from typing import Any
+
+import torch
+
+from courseware.check import Trial
+from courseware.check.observe import same_storage
+from phase1_foundations.lab2_nn_module.checks_by_exercise.e1_trees import parameter, small_net
+from phase1_foundations.lab2_nn_module.checks_by_exercise.tools import Probes, numbers, same
+
+probe = Probes()
+
+
+@probe("not-persistent-is-saved")
+def not_persistent(a: Any, t: Trial) -> str | None:
+    module = a.MiniModule()
+    module.register_buffer("cache", torch.ones(2), persistent=False)
+    if "cache" in module.state_dict():
+        return "`cache` was registered with persistent=False and stands in state_dict all the same"
+    return None
+
+
+@probe("buffers-are-not-saved")
+def buffers_unsaved(a: Any, t: Trial) -> str | None:
+    state = small_net(a, t).state_dict()
+    if "scale" in state and "mean" not in state:
+        return (
+            "the buffer `mean` is missing from state_dict: a saved model would have forgotten its statistics"
+        )
+    return None
+
+
+@probe("tied-name-is-not-saved")
+def tied_unsaved(a: Any, t: Trial) -> str | None:
+    module = a.MiniModule()
+    module.a = parameter(t)
+    module.b = module.a
+    if list(module.state_dict()) == ["a"]:
+        return (
+            "a tied parameter stands in state_dict under its first name only; asked for are both: a "
+            "model without the "
+            "tie must be able to load it"
+        )
+    shared, module = a.MiniModule(), a.MiniModule()
+    shared.weight = parameter(t)
+    module.left, module.right = shared, shared
+    if list(module.state_dict()) == ["left.weight"]:
+        return "one child in two places: state_dict must hold left.weight and right.weight"
+    return None
+
+
+@probe("state-requires-a-gradient")
+def state_requires(a: Any, t: Trial) -> str | None:
+    state = small_net(a, t).state_dict()
+    if state["scale"].requires_grad:
+        return "the tensors in state_dict require a gradient: save `p.detach()`, plain values without history"
+    return None
+
+
+@probe("state-is-a-copy")
+def state_copy(a: Any, t: Trial) -> str | None:
+    net = small_net(a, t)
+    state = net.state_dict()
+    if not same_storage(state["scale"], net.scale):
+        return (
+            "state_dict copies: asked for are tensors that share the parameters' memory (`p.detach()` does)"
+        )
+    return None
+
+
+@probe("load-in-place-forbidden-by-autograd")
+def leaf_in_place(a: Any, t: Trial) -> str | None:
+    net = small_net(a, t)
+    attempt = t.attempt(lambda: net.load_state_dict({k: v.clone() + 1 for k, v in net.state_dict().items()}))
+    if attempt.raised(RuntimeError) and "leaf" in str(attempt.error):
+        return f"load_state_dict raised “{attempt.error}”: copy inside `with torch.no_grad():`"
+    return None
+
+
+@probe("load-rebinds")
+def load_rebinds(a: Any, t: Trial) -> str | None:
+    net = small_net(a, t)
+    held = net.fc.weight
+    state = {name: torch.full_like(v, 5.0) for name, v in net.state_dict().items()}
+    memory = net.state_dict()["fc.weight"]
+    net.load_state_dict(state)
+    if net.fc.weight is not held or not (same(held, state["fc.weight"]) and same(memory, state["fc.weight"])):
+        if same(net.fc.weight, state["fc.weight"]):
+            return (
+                "after load_state_dict an optimizer still holds the old tensor, with the old "
+                "values: you put a new tensor "
+                "in its place. Copy into the one that is there: `p.copy_(value)` under no_grad"
+            )
+        return f"after loading, fc.weight is {numbers(net.fc.weight)}, expected all 5"
+    if same_storage(net.fc.weight, state["fc.weight"]):
+        return "after loading, the parameter shares its memory with the dict that was loaded: copy the values"
+    return None
+
+
+@probe("silent-on-missing-keys")
+def silent(a: Any, t: Trial) -> str | None:
+    net = small_net(a, t)
+    state = {k: v.clone() for k, v in net.state_dict().items()}
+    del state["fc.bias"]
+    attempt = t.attempt(lambda: net.load_state_dict(state))
+    if attempt.error is None:
+        return (
+            f"a state without fc.bias was loaded without an error and gave {attempt.value!r}: a "
+            "strict load must "
+            "report missing ['fc.bias'] by a RuntimeError"
+        )
+    if attempt.raised(KeyError):
+        return (
+            "a missing key raised KeyError: collect all that is missing first, then raise RuntimeError "
+            "naming it"
+        )
+    if attempt.raised(RuntimeError) and "fc.bias" not in str(attempt.error):
+        return f"a strict load without fc.bias says “{attempt.error}”: the message must name what is missing"
+    return None
+
+
+@probe("silent-on-unexpected-keys")
+def silent_unexpected(a: Any, t: Trial) -> str | None:
+    net = small_net(a, t)
+    state = {k: v.clone() for k, v in net.state_dict().items()} | {"head.weight": torch.zeros(1)}
+    attempt = t.attempt(lambda: net.load_state_dict(state))
+    if attempt.error is None:
+        return (
+            "a state with head.weight, which the module does not have, was loaded without an error: "
+            "a strict load "
+            "must report unexpected ['head.weight'] by a RuntimeError"
+        )
+    if attempt.raised(RuntimeError) and "head.weight" not in str(attempt.error):
+        return (
+            f"a strict load with head.weight says “{attempt.error}”: the message must name what is unexpected"
+        )
+    return None
+
+
+@probe("not-strict-raises")
+def not_strict(a: Any, t: Trial) -> str | None:
+    net = small_net(a, t)
+    attempt = t.attempt(
+        lambda: net.load_state_dict({"scale": torch.zeros(2), "extra": torch.zeros(1)}, strict=False)
+    )
+    if attempt.error is not None:
+        return (
+            f"load_state_dict(…, strict=False) raised {type(attempt.error).__name__}: "
+            f"{attempt.error}. Not strict means: "
+            "load what fits and return (missing, unexpected)"
+        )
+    if same(attempt.value, (["extra"], ["last", "mean", "fc.weight", "fc.bias"])) or attempt.value[0] == [
+        "extra"
+    ]:
+        return "the two lists are exchanged: first what `sd` lacks, then what nobody has"
+    if not same(net.scale, torch.zeros(2)):
+        return "with strict=False the keys that do fit were not loaded"
+    return None
+
+
+@probe("shape-mismatch-broadcasts")
+def mismatch(a: Any, t: Trial) -> str | None:
+    net = small_net(a, t)
+    state = {k: v.clone() for k, v in net.state_dict().items()}
+    state["fc.bias"] = torch.tensor([7.0])
+    for strict in (True, False):
+        if t.attempt(lambda strict=strict: net.load_state_dict(state, strict=strict)).error is None:
+            return (
+                "a value of shape (1,) was loaded into fc.bias of shape (2,), which is now "
+                f"{numbers(net.fc.bias)}: "
+                "`copy_` broadcasts. Compare the shapes and raise RuntimeError"
+                + ("" if strict else ", also with strict=False")
+            )
+    return None
+
+
+# ---- to -------------------------------------------------------------------------------------------------
+
+
+@probe("to-rebinds")
+def to_rebinds(a: Any, t: Trial) -> str | None:
+    net = small_net(a, t)
+    held = net.fc.weight
+    net.to(torch.float64)
+    if net.fc.weight is not held and net.fc.weight.dtype == torch.float64:
+        return (
+            "after to(float64) fc.weight is a new object, so an optimizer made before holds the old "
+            "one, and ties "
+            "are cut. Convert in place: `p.data = p.data.to(dtype)`"
+        )
+    return None
+
+
+@probe("to-converts-integers")
+def to_integers(a: Any, t: Trial) -> str | None:
+    module = a.MiniModule()
+    module.register_buffer("count", torch.tensor(3))
+    module.to(torch.float64)
+    if module.count.dtype != torch.int64:
+        return (
+            f"after to(float64) an int64 buffer is {module.count.dtype}: convert floating point tensors only"
+        )
+    return None
+
+
+@probe("to-forgets-something")
+def to_forgets(a: Any, t: Trial) -> str | None:
+    net = small_net(a, t)
+    result = net.to(torch.float64)
+    dtypes = {name: tensor.dtype for name, tensor in net.state_dict().items()}
+    left = [name for name, dtype in dtypes.items() if dtype != torch.float64]
+    if left:
+        return (
+            f"after to(float64), {left[0]} is still {dtypes[left[0]]}: convert parameters and buffers, "
+            "in the children too"
+        )
+    if result is not net:
+        return f"to() returned {result!r}: return self"
+    return None

@@ -1,0 +1,165 @@
+"""The known mistakes of E2, second part: orthogonal, sparse, and where the numbers come from."""
+
+from typing import Any
+
+import torch
+
+from courseware.check import Trial
+from phase1_foundations.lab2_nn_module.checks_by_exercise.e2_tools import DENSE, fill, generator, spread
+from phase1_foundations.lab2_nn_module.checks_by_exercise.tools import Probes, numbers
+
+probe = Probes()
+
+
+# ---- orthogonal -----------------------------------------------------------------------------------------
+
+
+@probe("wide-matrices-fail")
+def wide(a: Any, t: Trial) -> str | None:
+    tall = a.orthogonal_(torch.zeros(6, 4))
+    if not torch.allclose(tall.T @ tall, torch.eye(4), atol=1e-5):
+        return None
+    attempt = t.attempt(lambda: a.orthogonal_(torch.zeros(4, 6)))
+    right = attempt.error is None and torch.allclose(attempt.value @ attempt.value.T, torch.eye(4), atol=1e-5)
+    if not right and not attempt.raised(NotImplementedError):
+        said = f"raised {attempt.error}" if attempt.error else "gave rows that are not orthonormal"
+        return (
+            f"a tall matrix is right, but a wide one [4, 6] {said}: decompose a tall Gaussian matrix [6, "
+            "4] and transpose Q"
+        )
+    return None
+
+
+@probe("not-haar")
+def not_haar(a: Any, t: Trial) -> str | None:
+    g, total, draws = generator(t), 0.0, 300
+    for _ in range(draws):
+        total += float(a.orthogonal_(torch.zeros(4, 4), generator=g).trace())
+    mean = total / draws
+    if abs(mean) > 0.4:
+        return (
+            f"not Haar: over {draws} draws of 4×4 the mean trace is {mean:.2f}, expected 0: QR as "
+            "computed prefers certain signs. "
+            "Multiply the columns of Q by the signs of R's diagonal"
+        )
+    return None
+
+
+@probe("kernels-orthogonalised-one-by-one")
+def kernels(a: Any, t: Trial) -> str | None:
+    attempt = t.attempt(lambda: a.orthogonal_(torch.zeros(6, 4, 3, 3)))
+    if attempt.raised(RuntimeError, ValueError):
+        return (
+            f"`orthogonal_` of a convolution [6, 4, 3, 3] raised {attempt.error}: look at it as a matrix "
+            "[6, 36]"
+        )
+    rows = attempt.value.reshape(6, 36)
+    if not torch.allclose(rows @ rows.T, torch.eye(6), atol=1e-5):
+        return "`orthogonal_` of [6, 4, 3, 3]: seen as a matrix [6, 36] the rows are not orthonormal"
+    return None
+
+
+# ---- sparse ---------------------------------------------------------------------------------------------
+
+
+@probe("zeros-by-chance")
+def by_chance(a: Any, t: Trial) -> str | None:
+    weight = a.sparse_(torch.ones(100, 50), 0.3, generator=generator(t))
+    columns, rows = (weight == 0).sum(0), (weight == 0).sum(1)
+    share = float(columns.double().mean()) / 100
+    if int(columns.min()) != int(columns.max()):
+        if int(rows.min()) == int(rows.max()):
+            return (
+                f"every *row* has {int(rows[0])} zeros; asked for are exactly 30 in every column, that "
+                "is in t[:, j]"
+            )
+        if 0.2 < share < 0.4:
+            return (
+                f"columns have {int(columns.min())} to {int(columns.max())} zeros; exactly 30 are "
+                "required in each. Draw a "
+                "permutation for each column instead of a coin for each element"
+            )
+    return None
+
+
+@probe("sparsity-is-the-share-kept")
+def share_kept(a: Any, t: Trial) -> str | None:
+    columns = (a.sparse_(torch.ones(100, 50), 0.3) == 0).sum(0)
+    if bool((columns == 70).all()):
+        return "70 of 100 elements in a column are zero; sparsity 0.3 means that 30 are"
+    if bool((columns == 0).all()):
+        return "there are no zeros at all: write them into t after the normal numbers"
+    return None
+
+
+@probe("rounded-down")
+def rounded_down(a: Any, t: Trial) -> str | None:
+    columns = (a.sparse_(torch.ones(10, 6), 0.25) == 0).sum(0)
+    if bool((columns == 2).all()):
+        return "10 rows with sparsity 0.25 have 2 zeros in each column, expected ceil(2.5) = 3"
+    return None
+
+
+@probe("same-rows-in-every-column")
+def same_rows(a: Any, t: Trial) -> str | None:
+    zeros = a.sparse_(torch.ones(100, 50), 0.3, generator=generator(t)) == 0
+    if bool((zeros == zeros[:, :1]).all()) and bool(zeros.any()):
+        return (
+            "the zeros stand in the same rows in every column: these outputs get no input at all. "
+            "Draw the places for each "
+            "column anew"
+        )
+    return None
+
+
+# ---- randomness -----------------------------------------------------------------------------------------
+
+
+@probe("generator-ignored")
+def generator_ignored(a: Any, t: Trial) -> str | None:
+    for name in (*DENSE, "orthogonal_", "sparse_"):
+        first, again = (
+            fill(a, name, torch.zeros(7, 6), generator=torch.Generator().manual_seed(5)).clone()
+            for _ in range(2)
+        )
+        if not torch.equal(first, again):
+            what = (
+                "the zeros' places"
+                if name == "sparse_" and not torch.equal(first == 0, again == 0)
+                else "the numbers"
+            )
+            return (
+                f"`{name}` gave two different tensors for two generators with the same seed: {what} "
+                "come from somewhere "
+                "else. Pass `generator=generator` to everything random"
+            )
+        state = torch.get_rng_state()
+        fill(a, name, torch.zeros(7, 6), generator=torch.Generator().manual_seed(5))
+        if not torch.equal(state, torch.get_rng_state()):
+            return f"`{name}` with a generator of its own has also drawn from torch's global one"
+    return None
+
+
+@probe("float64-becomes-float32")
+def narrow(a: Any, t: Trial) -> str | None:
+    weight = a.orthogonal_(torch.zeros(5, 5, dtype=torch.float64))
+    error = float((weight @ weight.T - torch.eye(5, dtype=torch.float64)).abs().max())
+    if 1e-9 < error < 1e-4:
+        return (
+            f"a float64 matrix is orthogonal to {error:.0e} only: it was drawn and decomposed in "
+            "float32. Say `dtype=t.dtype`"
+        )
+    return None
+
+
+@probe("columns-off-by-a-factor")
+def anything_else(a: Any, t: Trial) -> str | None:
+    for name in DENSE:
+        mean = float(fill(a, name, torch.zeros(300, 200), generator=generator(t)).mean())
+        deviation = spread(a, t, name, 300, 200)
+        if abs(mean) > 0.3 * deviation:
+            return (
+                f"`{name}` has mean {numbers(torch.tensor(mean))}: both laws are centred at 0, U(−b, b) "
+                "and N(0, std²)"
+            )
+    return None
