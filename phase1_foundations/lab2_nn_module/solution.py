@@ -157,7 +157,8 @@ if __name__ == "__main__":
 #
 # **Write `dotted(tree)`** for a tree of plain Python dicts: a dict's values are dicts (branches) or anything
 # else (leaves). Return one flat dict from dotted name to leaf, in the order in which the leaves stand in the
-# tree. Keys are strings. An empty branch contributes nothing. The tree may be nested to any depth up to 100.
+# tree. Keys are strings. An empty branch contributes nothing. The tree may be nested to any depth up to 100,
+# and stays as it is.
 #
 # ```python
 # dotted({"scale": 1, "fc": {"weight": 2, "bias": 3}})
@@ -200,8 +201,8 @@ if __name__ == "__main__":
 # the value, it hands on to the original: `object.__setattr__(self, name, value)`.
 #
 # **Write the class `Diary`:** an ordinary object in all respects, except that `diary.names` is a list of the
-# names that were ever assigned, each once, in the order of their first assignment. The name `names` itself
-# is not in the list. Every diary has a list of its own.
+# names that were ever assigned, each once, in the order of their first assignment. A name stays in the list
+# when the attribute is deleted. The name `names` itself is not in it. Every diary has a list of its own.
 #
 # ```python
 # diary = Diary()

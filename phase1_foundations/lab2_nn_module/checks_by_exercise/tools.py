@@ -29,6 +29,13 @@ class Probes:
             exercise.probe(diagnosis)(run)
 
 
+def nothing_returned(module: Any, *inputs: Any) -> str | None:
+    """The words for a `forward` without `return`."""
+    if module(*inputs) is None:
+        return f"`{type(module).__name__}` gives None: did the `return` in `forward` go missing?"
+    return None
+
+
 def same(observed: Any, expected: Any, **how: Any) -> bool:
     """Equal to the tolerance of the dtype; shapes count, dtypes do not unless `dtype=True`."""
     return difference(observed, expected, **{"dtype": False, **how}) is None

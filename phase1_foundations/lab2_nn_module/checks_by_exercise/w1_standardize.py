@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from courseware.check import Exercise, Trial
 from phase1_foundations.lab2_nn_module.checks_by_exercise.pictures import standardized_digits
-from phase1_foundations.lab2_nn_module.checks_by_exercise.tools import numbers, same
+from phase1_foundations.lab2_nn_module.checks_by_exercise.tools import nothing_returned, numbers, same
 
 w1 = Exercise(
     "W1",
@@ -77,7 +77,10 @@ def not_saved(a: Any, t: Trial) -> str | None:
 @w1.probe("scale-is-not-trained")
 def scale_not_trained(a: Any, t: Trial) -> str | None:
     module = made(a)
-    if "scale" not in dict(module.named_parameters()) and hasattr(module, "scale"):
+    scale = dict(module.named_parameters()).get("scale")
+    if scale is not None and not scale.requires_grad:
+        return "`scale` does not require a gradient, so it would never change: leave `requires_grad` alone"
+    if scale is None and hasattr(module, "scale"):
         return (
             "`scale` is not among the module's parameters, so no optimizer will ever change it: wrap the "
             "tensor in `nn.Parameter`"
@@ -95,6 +98,21 @@ def scale_starts(a: Any, t: Trial) -> str | None:
             "mean's shape, here [1, 1]"
         )
     return None
+
+
+@w1.probe("changes-its-input")
+def changes_input(a: Any, t: Trial) -> str | None:
+    x, mean, std = t.randn(3, 2).float(), MEAN.clone(), STD.clone()
+    before = x.clone()
+    a.Standardize(mean, std)(x)
+    if not (torch.equal(x, before) and torch.equal(mean, MEAN) and torch.equal(std, STD)):
+        return "forward changes a tensor that it was given (`-=`, `/=` write in place): make a new one"
+    return None
+
+
+@w1.probe("returns-nothing")
+def returns_nothing(a: Any, t: Trial) -> str | None:
+    return nothing_returned(made(a), torch.ones(3, 2))
 
 
 @w1.probe("scale-is-not-used")
@@ -120,12 +138,38 @@ def of_the_batch(a: Any, t: Trial) -> str | None:
     return None
 
 
+MIXED_UP = {
+    "scale * x - mean / std: the brackets are missing": lambda x, m, s: x - m / s,
+    "(x + mean) / std: the mean is subtracted": lambda x, m, s: (x + m) / s,
+    "(mean − x) / std: the sign is turned round": lambda x, m, s: (m - x) / s,
+    "(x − mean) · std: divide by std": lambda x, m, s: (x - m) * s,
+    "(x − std) / mean: the two are exchanged": lambda x, m, s: (x - s) / m,
+    "(x − mean) / std²: std is the deviation already": lambda x, m, s: (x - m) / s**2,
+    "(x − mean) / √std: std is the deviation already": lambda x, m, s: (x - m) / s.sqrt(),
+    "x / std: the mean is not subtracted": lambda x, m, s: x / s,
+    "x − mean: std is not used": lambda x, m, s: x - m,
+    "x alone": lambda x, m, s: x,
+}
+
+
+@w1.probe("another-formula")
+def another_formula(a: Any, t: Trial) -> str | None:
+    x = torch.tensor([[3.0, 11.0], [-2.0, 5.0]])
+    y = made(a)(x)
+    if same(y, (x - MEAN) / STD, atol=1e-4):
+        return None
+    for words, formula in MIXED_UP.items():
+        if same(y, formula(x, MEAN, STD), atol=1e-4):
+            return f"what you compute is {words}. Asked for is scale · (x − mean) / std"
+    return None
+
+
 @w1.property("scale is trained, mean and std are only saved")
 def kinds(a: Any, t: Trial) -> None:
     module = made(a)
     t.given("Standardize(mean=[1, 2], std=[1, 4])")
     t.that(isinstance(module, nn.Module), "it is no nn.Module")
-    t.equal([name for name, _ in module.named_parameters()], ["scale"], "its parameters")
+    t.equal([name for name, p in module.named_parameters() if p.requires_grad], ["scale"], "its parameters")
     t.equal(sorted(module.state_dict()), ["mean", "scale", "std"], "the names in its state_dict")
     t.equal(sorted(name for name, _ in module.named_buffers()), ["mean", "std"], "its buffers")
 

@@ -7,6 +7,7 @@ from torch import nn
 
 from courseware.check import Exercise, Trial
 from phase1_foundations.lab2_nn_module.checks_by_exercise.pictures import parameters_by_depth
+from phase1_foundations.lab2_nn_module.checks_by_exercise.tools import nothing_returned
 
 w2 = Exercise(
     "W2",
@@ -43,6 +44,18 @@ def runs_of_linear(module: nn.Module, width: int) -> int:
     return count
 
 
+def in_order(module: nn.Module, x: torch.Tensor) -> list[nn.Linear]:
+    """The linear layers as they run; as they are registered where a forward pass does not call them."""
+    called: list[nn.Linear] = []
+    handles = [m.register_forward_hook(lambda m, i, o: called.append(m)) for m in linears(module)]
+    try:
+        module(x)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return called or linears(module)
+
+
 @w2.probe("no-super-init")
 def no_super_init(a: Any, t: Trial) -> str | None:
     attempt = t.attempt(lambda: a.Stack(2, 1))
@@ -73,6 +86,11 @@ def hidden(a: Any, t: Trial) -> str | None:
     return None
 
 
+@w2.probe("returns-nothing")
+def returns_nothing(a: Any, t: Trial) -> str | None:
+    return nothing_returned(a.Stack(3, 2), torch.ones(4, 3))
+
+
 @w2.probe("all-layers-share-their-weights")
 def shared(a: Any, t: Trial) -> str | None:
     module = a.Stack(3, 4)
@@ -98,20 +116,85 @@ def no_relu(a: Any, t: Trial) -> str | None:
     return None
 
 
-@w2.probe("last-relu-missing")
-def last_missing(a: Any, t: Trial) -> str | None:
+@w2.probe("relu-somewhere-else")
+def relu_elsewhere(a: Any, t: Trial) -> str | None:
     module, x = a.Stack(3, 2), t.randn(16, 3, dtype=torch.float32)
-    layers = linears(module)
-    if len(layers) == 2 and torch.allclose(module(x), layers[1](torch.relu(layers[0](x))), atol=1e-6):
+    layers = in_order(module, x)
+    if len(layers) != 2:
+        return None
+    first, second, relu = *layers, torch.relu
+    y = module(x)
+    if torch.allclose(y, second(relu(first(x))), atol=1e-6):
         return "the last layer has no relu: asked for is one after each layer, also the last"
+    if torch.allclose(y, relu(second(first(x))), atol=1e-6):
+        return "there is one relu, at the very end: two linear layers without one in between are one"
+    if torch.allclose(y, second(relu(first(relu(x)))), atol=1e-6):
+        return "the relu stands before each layer, asked for is one after each"
+    if torch.allclose(y, relu(second(relu(first(relu(x))))), atol=1e-6):
+        return "there is a relu before the first layer too: asked for are `depth`, one after each layer"
+    return None
+
+
+@w2.probe("layers-left-out")
+def left_out(a: Any, t: Trial) -> str | None:
+    module = a.Stack(3, 4)
+    made, runs = len(linears(module)), runs_of_linear(module, 3)
+    if made == 4 and runs != 4:
+        return (
+            f"Stack(3, 4) has 4 linear layers, and forward runs {runs}: each runs once, one after the other"
+        )
+    return None
+
+
+@w2.probe("layers-without-bias")
+def without_bias(a: Any, t: Trial) -> str | None:
+    if any(layer.bias is None for layer in linears(a.Stack(3, 2))):
+        return "the linear layers have no bias; asked for are `nn.Linear(width, width)` as they are"
+    return None
+
+
+@w2.probe("something-is-added")
+def added(a: Any, t: Trial) -> str | None:
+    module, x = a.Stack(3, 1), t.randn(16, 3, dtype=torch.float32)
+    layers = in_order(module, x)
+    if len(layers) == 1 and torch.allclose(module(x), x + torch.relu(layers[0](x)), atol=1e-6):
+        return "you add the layer's input to its output; asked for is relu(layer(x)) alone"
     return None
 
 
 @w2.probe("one-layer-off")
 def one_off(a: Any, t: Trial) -> str | None:
     count = len(linears(a.Stack(3, 4)))
-    if count in (3, 5):
-        return f"Stack(3, depth=4) has {count} linear layers, asked for are 4"
+    if count not in (0, 4):
+        return f"Stack(3, depth=4) has {count} linear layer{'s' * (count != 1)}, asked for are 4"
+    return None
+
+
+@w2.probe("layers-in-another-place")
+def another_place(a: Any, t: Trial) -> str | None:
+    module, x = a.Stack(3, 2), t.randn(16, 3, dtype=torch.float32)
+    layers = in_order(module, x)
+    if len(layers) != 2:
+        return None
+    first, second = layers
+    y = module(x)
+    if torch.allclose(y, torch.relu(second(x)), atol=1e-6):
+        return "the second layer gets x again, not what the first one gave: `x = torch.relu(layer(x))`"
+    for name in ("tanh", "sigmoid", "gelu", "leaky_relu", "softplus", "elu", "silu"):
+        f = getattr(nn.functional, name)
+        if torch.allclose(y, f(second(f(first(x)))), atol=1e-6):
+            return f"after each layer stands a {name}; asked for is `torch.relu`"
+    return None
+
+
+@w2.probe("depth-zero")
+def depth_zero(a: Any, t: Trial) -> str | None:
+    x = t.randn(4, 3, dtype=torch.float32)
+    attempt = t.attempt(lambda: a.Stack(3, 0)(x))
+    if attempt.error is not None and not attempt.raised(NotImplementedError):
+        return f"Stack(3, 0) raised {attempt.error}: without a layer it returns its input"
+    if isinstance(attempt.value, torch.Tensor) and not torch.equal(attempt.value, x):
+        return "Stack(3, depth=0) changes its input: without a layer there is nothing to do, not even a relu"
     return None
 
 
@@ -133,10 +216,11 @@ def values(a: Any, t: Trial) -> None:
         width = t.random.randint(2, 5)
         module, x = a.Stack(width, depth).double(), t.randn(3, width)
         t.given(f"Stack({width}, {depth})")
-        expected = x
         for layer in linears(module):
             with torch.no_grad():
                 layer.bias.add_(0.5)  # otherwise deep stacks are all zeros
+        expected = x.clone()
+        for layer in in_order(module, x.clone()):
             expected = torch.relu(expected @ layer.weight.T + layer.bias)
         t.equal(module(x), expected, "the result")
 

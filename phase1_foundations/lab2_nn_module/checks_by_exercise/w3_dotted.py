@@ -1,5 +1,6 @@
 """W3: a nested dict as a flat one with dotted names."""
 
+import copy
 from typing import Any
 
 from courseware.check import Exercise, Trial
@@ -17,14 +18,30 @@ w3 = Exercise(
         'dotted(value).items(): flat[f"{name}.{rest}"] = leaf`; else `flat[name] = value`.',
     ),
 )
-SMALL = {"scale": 1, "fc": {"weight": 2, "bias": 3}}
-DEEP = {"a": {"b": {"c": 1}}, "d": 2}
+
+
+def small() -> dict[str, Any]:
+    return {"scale": 1, "fc": {"weight": 2, "bias": 3}}
+
+
+def deep() -> dict[str, Any]:
+    return {"a": {"b": {"c": 1}}, "d": 2}
+
+
+@w3.probe("changes-its-input")
+def changes_input(a: Any, t: Trial) -> str | None:
+    tree = {"scale": 1, "fc": {"weight": {"w": 2}, "bias": 3}, "empty": {}}
+    before = copy.deepcopy(tree)
+    a.dotted(tree)
+    if tree != before:
+        return f"afterwards the tree is {tree}: it was {before}, and must stay as it is"
+    return None
 
 
 @w3.probe("branches-are-left-as-they-are")
 def left(a: Any, t: Trial) -> str | None:
-    flat = a.dotted(DEEP)
-    if flat == DEEP:
+    flat = a.dotted(deep())
+    if list(flat) == ["a", "d"] and isinstance(flat["a"], dict):
         return "you return the tree as it came: a value that is a dict has to be taken apart"
     nested = [name for name, value in flat.items() if isinstance(value, dict)]
     if nested:
@@ -37,22 +54,36 @@ def left(a: Any, t: Trial) -> str | None:
 
 @w3.probe("path-is-lost")
 def path_lost(a: Any, t: Trial) -> str | None:
-    if list(a.dotted(SMALL)) == ["scale", "weight", "bias"]:
+    if list(a.dotted(small())) == ["scale", "weight", "bias"]:
         return (
             "you return `weight` where `fc.weight` is asked for: the names on the way to a leaf belong "
             "to its name. With two layers both weights would be called `weight`, and one would be lost"
         )
-    if list(a.dotted(DEEP)) in (["b.c", "d"], ["c", "d"], ["a.c", "d"]):
+    if list(a.dotted(deep())) in (["b.c", "d"], ["c", "d"], ["a.c", "d"]):
         return (
-            f"{DEEP} gave {list(a.dotted(DEEP))}, expected ['a.b.c', 'd']: each level adds its name, the "
+            f"{deep()} gave {list(a.dotted(deep()))}, expected ['a.b.c', 'd']: each level adds its name, the "
             "prefix grows on the way down"
         )
     return None
 
 
+@w3.probe("stops-at-the-first-leaf")
+def first_leaf(a: Any, t: Trial) -> str | None:
+    if a.dotted(small()) == {"scale": 1} or list(a.dotted({"a": {"x": 1, "y": 2}, "b": 3})) == ["a.x"]:
+        return "only the first leaf comes back: the `return` stands inside the loop; put it after the loop"
+    return None
+
+
+@w3.probe("empty-branches-are-kept")
+def empty_kept(a: Any, t: Trial) -> str | None:
+    if a.dotted({"a": {}, "b": 1}) in ({"a": {}, "b": 1}, {"a": None, "b": 1}, {"a.": {}, "b": 1}):
+        return "an empty branch is in the result: it has no leaves, so it contributes nothing"
+    return None
+
+
 @w3.probe("dot-at-an-end")
 def dot_at_end(a: Any, t: Trial) -> str | None:
-    wrong = [name for name in a.dotted(SMALL) if name.startswith(".") or name.endswith(".") or ".." in name]
+    wrong = [name for name in a.dotted(small()) if name.startswith(".") or name.endswith(".") or ".." in name]
     if wrong:
         return (
             f"you return the name {wrong[0]!r}: a dot stands *between* two names. With an empty "
@@ -64,8 +95,30 @@ def dot_at_end(a: Any, t: Trial) -> str | None:
 
 @w3.probe("no-dot")
 def no_dot(a: Any, t: Trial) -> str | None:
-    if "fcweight" in a.dotted(SMALL):
+    if "fcweight" in a.dotted(small()):
         return "you return `fcweight`, expected `fc.weight`: the dot between the names is missing"
+    return None
+
+
+@w3.probe("joined-otherwise")
+def joined_otherwise(a: Any, t: Trial) -> str | None:
+    names = list(a.dotted(deep()))
+    if names and "c.b.a" in names:
+        return f"{deep()} gave {names}: the path is turned round, the outermost name comes first: a.b.c"
+    for sign in "_/:- ,":
+        if f"a{sign}b{sign}c" in names:
+            return f"the names are joined by {sign!r}: {names}; asked for is a dot, a.b.c"
+    if any(not isinstance(name, str) for name in names):
+        return f"the names are {names}; asked for are strings, such as 'a.b.c'"
+    return None
+
+
+@w3.probe("other-order")
+def other_order(a: Any, t: Trial) -> str | None:
+    tree = {"z": 1, "a": {"y": 2, "b": 3}, "c": 4}
+    names = list(a.dotted(tree))
+    if names != (right := ["z", "a.y", "a.b", "c"]) and sorted(names) == sorted(right):
+        return f"the names come as {names}; asked for is the order of the leaves in the tree, {right}"
     return None
 
 

@@ -44,6 +44,18 @@ def not_there(a: Any, t: Trial) -> str | None:
     return None
 
 
+@w4.probe("names-is-no-list")
+def no_list(a: Any, t: Trial) -> str | None:
+    diary = a.Diary()
+    diary.x = 1
+    attempt = t.attempt(lambda: diary.names)
+    if attempt.raised(AttributeError):
+        return "`diary.names` cannot be read: the list has to be there under this name"
+    if attempt.error is None and not isinstance(attempt.value, list):
+        return f"`diary.names` is a {type(attempt.value).__name__}; asked for is a list, here ['x']"
+    return None
+
+
 @w4.probe("value-is-not-stored")
 def not_stored(a: Any, t: Trial) -> str | None:
     diary = a.Diary()
@@ -53,6 +65,18 @@ def not_stored(a: Any, t: Trial) -> str | None:
             "the name was written down, but `diary.x` is not there: `__setattr__` replaces the assignment, "
             "so it has to store the value too"
         )
+    if list(diary.names) == ["x"] and diary.x != 1:
+        return f"`diary.x = 1` stored {diary.x!r}: store the value as it is"
+    return None
+
+
+@w4.probe("only-the-first-value-counts")
+def first_value(a: Any, t: Trial) -> str | None:
+    diary = a.Diary()
+    diary.x = 1
+    diary.x = 3
+    if hasattr(diary, "x") and diary.x == 1:
+        return "`diary.x = 1`, then `diary.x = 3`, and `diary.x` is still 1: store the value every time"
     return None
 
 
@@ -65,6 +89,49 @@ def one_list(a: Any, t: Trial) -> str | None:
             "a second diary knows what was assigned to the first: a list in the class body (or as a "
             "default argument) is one list for all. Make it in `__init__`"
         )
+    return None
+
+
+@w4.probe("values-instead-of-names")
+def values_listed(a: Any, t: Trial) -> str | None:
+    diary = a.Diary()
+    diary.x = 17
+    if list(diary.names) in ([17], [("x", 17)], ["17"]):
+        return f"names is {list(diary.names)}; asked for are the names alone, ['x']"
+    return None
+
+
+@w4.probe("nothing-is-written-down")
+def nothing_written(a: Any, t: Trial) -> str | None:
+    diary = a.Diary()
+    diary.x = 1
+    diary.y = 2
+    if list(diary.names) == []:
+        return "after `diary.x = 1` the list is still empty: `__setattr__` appends the name"
+    if list(diary.names) in (["x"], ["y"]):
+        return f"after `diary.x = 1` and `diary.y = 2` the list is {diary.names}, expected ['x', 'y']"
+    diary._hidden = 3
+    if list(diary.names) == ["x", "y"]:
+        return "after `diary._hidden = 3` the name `_hidden` is not in the list: all names count"
+    return None
+
+
+@w4.probe("unknown-names-can-be-read")
+def unknown(a: Any, t: Trial) -> str | None:
+    if hasattr(a.Diary(), "never_assigned"):
+        return "an attribute that was never assigned can be read: a diary is otherwise an ordinary object"
+    return None
+
+
+@w4.probe("deleted-names-disappear")
+def deleted(a: Any, t: Trial) -> str | None:
+    diary = a.Diary()
+    diary.x = 1
+    attempt = t.attempt(lambda: delattr(diary, "x"))
+    if attempt.error is not None:
+        return f"`del diary.x` raised {type(attempt.error).__name__}: {attempt.error}"
+    if "x" not in list(diary.names):
+        return f"after `del diary.x` the list is {list(diary.names)}: it holds all names *ever* assigned"
     return None
 
 
@@ -90,15 +157,6 @@ def twice(a: Any, t: Trial) -> str | None:
         return "x was assigned twice and stands in the list twice; asked for is each name once"
     if list(diary.names) == ["y", "x"]:
         return "the list is ['y', 'x']: asked for is the order of the *first* assignment, ['x', 'y']"
-    return None
-
-
-@w4.probe("values-instead-of-names")
-def values_listed(a: Any, t: Trial) -> str | None:
-    diary = a.Diary()
-    diary.x = 17
-    if list(diary.names) in ([17], [("x", 17)]):
-        return f"names is {list(diary.names)}; asked for are the names alone, ['x']"
     return None
 
 
@@ -130,6 +188,9 @@ def ordinary(a: Any, t: Trial) -> None:
     t.equal(other.names, [], "the names of another diary")
     t.that(not hasattr(other, "x"), "another diary has the attribute x as well")
     t.raises(AttributeError, lambda: diary.never, "reading an attribute that was never assigned")
+    del diary.x
+    t.that(not hasattr(diary, "x"), "after `del diary.x` it can still be read")
+    t.equal(diary.names, ["x", "y", "length", "_hidden"], "names after a deletion")
 
 
 w4.reward(what_torch_hears)
