@@ -1,6 +1,9 @@
 """The known mistakes of E1, first part: what happens when an attribute is set, read or deleted."""
 
 import copy
+import sys
+from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 import torch
@@ -13,25 +16,51 @@ from phase1_foundations.lab2_nn_module.checks_by_exercise.tools import Probes, s
 probe = Probes()
 
 
-def held_modules(value: Any, depth: int = 3) -> bool:
-    """Is there a torch module somewhere inside?"""
-    if isinstance(value, nn.Module):
-        return True
-    inner = (
-        list(value.values()) if isinstance(value, dict) else value if isinstance(value, list | tuple) else []
-    )
-    if not inner and hasattr(value, "__dict__") and not isinstance(value, type):
-        inner = list(vars(value).values())
-    return depth > 0 and any(held_modules(item, depth - 1) for item in inner)
+def borrowed_from_torch(work: Callable[[], Any]) -> list[str]:
+    """The functions of torch's own `nn.Module` that run while `work` does."""
+    source, found = nn.Module.named_parameters.__code__.co_filename, []
+
+    def look(frame: FrameType, event: str, _argument: Any) -> None:
+        if event == "call" and frame.f_code.co_filename == source:
+            found.append(frame.f_code.co_name)
+
+    before = sys.getprofile()
+    sys.setprofile(look)
+    try:
+        work()
+    finally:
+        sys.setprofile(before)
+    return found
 
 
 @probe("torch-does-the-work")
 def torch_does_it(a: Any, t: Trial) -> str | None:
     if issubclass(a.MiniModule, nn.Module):
         return "MiniModule inherits from `nn.Module`, which is the answer itself: start from a plain class"
-    if held_modules(vars(a.MiniModule())):
+
+    def use() -> None:
+        module, weight = a.MiniModule(), parameter(t)
+        for step in (
+            lambda: setattr(module, "weight", weight),
+            lambda: module.weight,
+            lambda: setattr(module, "child", a.MiniModule()),
+            lambda: module.register_buffer("mean", torch.ones(2)),
+            lambda: list(module.named_parameters()),
+            lambda: list(module.named_buffers()),
+            lambda: list(module.named_modules()),
+            lambda: module.load_state_dict(module.state_dict()),
+            lambda: module.train(False),
+            lambda: module.to(torch.float64),
+            lambda: delattr(module, "weight"),
+        ):
+            t.attempt(step)
+
+    borrowed = borrowed_from_torch(lambda: t.attempt(use))
+    if borrowed:
         return (
-            "inside your MiniModule there is an `nn.Module` that does the work: build the registries yourself"
+            f"inside your MiniModule torch's own `nn.Module` does the work (`{borrowed[0]}` of it "
+            "ran): build the "
+            "registries yourself"
         )
     return None
 
@@ -100,15 +129,27 @@ def unknown_name(a: Any, t: Trial) -> str | None:
 
 @probe("registered-things-cannot-be-read")
 def cannot_be_read(a: Any, t: Trial) -> str | None:
-    module, weight = a.MiniModule(), parameter(t)
-    module.weight = weight
-    attempt = t.attempt(lambda: module.weight)
+    module = a.MiniModule()
+    module.weight = parameter(t)
+    module.child = a.MiniModule()
+    module.register_buffer("mean", torch.ones(2))
+    for name, what in (("weight", "parameter"), ("child", "child"), ("mean", "buffer")):
+        if t.attempt(lambda name=name: getattr(module, name)).raised(AttributeError):
+            return (
+                f"the {what} `{name}` was registered, but `module.{name}` cannot be read: "
+                "`__getattr__` has to "
+                "look into the registries, into all three of them"
+            )
+    return None
+
+
+@probe("training-is-not-true-at-first")
+def training_at_first(a: Any, t: Trial) -> str | None:
+    attempt = t.attempt(lambda: a.MiniModule().training)
     if attempt.raised(AttributeError):
-        return (
-            "`module.weight = nn.Parameter(…)` was accepted, but `module.weight` cannot be read: "
-            "`__getattr__` "
-            "has to look into the registries"
-        )
+        return "a new module has no attribute `training`; asked for is True, set in `__init__`"
+    if attempt.error is None and attempt.value is not True:
+        return f"`training` of a new module is {attempt.value!r}, expected True"
     return None
 
 
@@ -144,13 +185,14 @@ def any_tensor(a: Any, t: Trial) -> str | None:
 def list_registered(a: Any, t: Trial) -> str | None:
     module, inner = a.MiniModule(), a.MiniModule()
     inner.weight = parameter(t)
-    module.layers = [inner]
-    module.table = {"x": inner}
+    module.layers, module.table, module.pair = [inner], {"x": inner}, (inner, inner)
     if outline(module.named_parameters()) or len(outline(module.named_modules())) > 1:
         return (
-            f"`module.layers = [child]` registered {outline(module.named_modules())[1:]}: a plain "
-            "list or dict "
-            "hides its modules, here as in torch (that is what nn.ModuleList is for)"
+            "after `module.layers = [child]`, `module.table = {'x': child}` and `module.pair = "
+            "(child, child)` the "
+            f"modules are {outline(module.named_modules())[1:]}: a plain list, dict or tuple hides "
+            "its modules, "
+            "here as in torch (that is what nn.ModuleList is for)"
         )
     return None
 
@@ -182,6 +224,8 @@ def child_replaced(a: Any, t: Trial) -> str | None:
 def buffer_lost(a: Any, t: Trial) -> str | None:
     module, new = a.MiniModule(), torch.full((2,), 7.0)
     module.register_buffer("mean", torch.ones(2))
+    if "mean" not in dict(module.named_buffers()):
+        return None
     module.mean = new
     listed = dict(module.named_buffers())
     if "mean" not in listed:
@@ -216,6 +260,8 @@ def none_refused(a: Any, t: Trial) -> str | None:
 def place_lost(a: Any, t: Trial) -> str | None:
     module = a.MiniModule()
     module.weight, module.bias = parameter(t), parameter(t)
+    if outline(module.named_parameters()) != ["weight", "bias"]:
+        return None
     module.weight = None
     module.weight = parameter(t)
     if outline(module.named_parameters()) == ["bias", "weight"]:

@@ -12,6 +12,22 @@ from phase1_foundations.lab2_nn_module.checks_by_exercise.tools import Probes
 probe = Probes()
 
 
+@probe("no-pairs-of-name-and-object")
+def no_pairs(a: Any, t: Trial) -> str | None:
+    net = small_net(a, t)
+    for method in ("named_parameters", "named_buffers", "named_modules"):
+        attempt = t.attempt(lambda method=method: list(getattr(net, method)()))
+        if attempt.raised(TypeError):
+            return f"`{method}()` cannot be walked: {attempt.error}. Yield pairs, or return a list of them"
+        if attempt.error is None and not all(
+            isinstance(each, tuple) and len(each) == 2 for each in attempt.value
+        ):
+            return (
+                f"`{method}()` gives {type(attempt.value[0]).__name__}s; asked for are pairs (name, object)"
+            )
+    return None
+
+
 @probe("nothing-is-registered")
 def nothing(a: Any, t: Trial) -> str | None:
     module = a.MiniModule()
@@ -34,6 +50,41 @@ def buffers_as_parameters(a: Any, t: Trial) -> str | None:
             "`running_mean` would be trained: buffers are state, not parameters; keep them in a dict of "
             "their own"
         )
+    return None
+
+
+@probe("another-object-is-listed")
+def another_object(a: Any, t: Trial) -> str | None:
+    module, weight, mean = a.MiniModule(), parameter(t), torch.ones(2)
+    module.weight = weight
+    module.register_buffer("mean", mean)
+    for method, own in (("named_parameters", weight), ("named_buffers", mean)):
+        pairs = list(getattr(module, method)())
+        if len(pairs) == 1 and pairs[0][1] is not own:
+            return (
+                f"`{method}` lists another tensor than the one that was registered, a copy or a "
+                "view: an optimizer "
+                "would change that one"
+            )
+    return None
+
+
+@probe("buffers-are-left-out")
+def buffers_left_out(a: Any, t: Trial) -> str | None:
+    module = a.MiniModule()
+    module.register_buffer("mean", torch.ones(2))
+    module.register_buffer("cache", torch.ones(2), persistent=False)
+    if outline(module.named_buffers()) == ["mean"]:
+        return "a buffer with persistent=False is missing from named_buffers: only state_dict leaves it out"
+    top = a.MiniModule()
+    top.body = module
+    if outline(module.named_buffers()) and not outline(top.named_buffers()):
+        return "the buffers of a child are missing from named_buffers: walk down the tree"
+    shared = torch.ones(2)
+    top.register_buffer("one", shared)
+    top.register_buffer("two", shared)
+    if outline(top.named_buffers())[:2] == ["one", "two"]:
+        return "a buffer under two names is listed twice by named_buffers; asked for is each once"
     return None
 
 
@@ -96,6 +147,17 @@ def order(a: Any, t: Trial) -> str | None:
         return (
             f"the order is {names}, expected ['scale', 'last', 'fc.weight', 'fc.bias']: first a module's own "
             "parameters, as they were registered, then its children's"
+        )
+    top = a.MiniModule()
+    top.left, top.right = a.MiniModule(), a.MiniModule()
+    top.left.inner, top.right.weight = a.MiniModule(), parameter(t)
+    top.left.inner.weight = parameter(t)
+    names = outline(top.named_parameters())
+    if names == ["right.weight", "left.inner.weight"]:
+        return (
+            f"the order is {names}, expected left.inner.weight first: all that is below the first "
+            "child comes "
+            "before the second child (depth first)"
         )
     return None
 

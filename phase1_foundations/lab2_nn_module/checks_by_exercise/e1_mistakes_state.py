@@ -31,6 +31,18 @@ def buffers_unsaved(a: Any, t: Trial) -> str | None:
     return None
 
 
+@probe("saved-in-another-order")
+def saved_order(a: Any, t: Trial) -> str | None:
+    names, right = list(small_net(a, t).state_dict()), ["scale", "last", "mean", "fc.weight", "fc.bias"]
+    if names != right and sorted(names) == sorted(right):
+        return (
+            f"the names in state_dict are {names}, expected {right}: a module's parameters, then its "
+            "buffers, then "
+            "its children one after the other"
+        )
+    return None
+
+
 @probe("tied-name-is-not-saved")
 def tied_unsaved(a: Any, t: Trial) -> str | None:
     module = a.MiniModule()
@@ -115,6 +127,8 @@ def silent(a: Any, t: Trial) -> str | None:
             "a missing key raised KeyError: collect all that is missing first, then raise RuntimeError "
             "naming it"
         )
+    if not attempt.raised(RuntimeError, NotImplementedError):
+        return f"a state without fc.bias raised {type(attempt.error).__name__}; asked for is RuntimeError"
     if attempt.raised(RuntimeError) and "fc.bias" not in str(attempt.error):
         return f"a strict load without fc.bias says “{attempt.error}”: the message must name what is missing"
     return None
@@ -131,9 +145,41 @@ def silent_unexpected(a: Any, t: Trial) -> str | None:
             "a strict load "
             "must report unexpected ['head.weight'] by a RuntimeError"
         )
+    if not attempt.raised(RuntimeError, NotImplementedError):
+        return f"a state with head.weight raised {type(attempt.error).__name__}; asked for is RuntimeError"
     if attempt.raised(RuntimeError) and "head.weight" not in str(attempt.error):
         return (
             f"a strict load with head.weight says “{attempt.error}”: the message must name what is unexpected"
+        )
+    return None
+
+
+@probe("load-returns-something-else")
+def load_result(a: Any, t: Trial) -> str | None:
+    net = small_net(a, t)
+    attempt = t.attempt(lambda: net.load_state_dict({k: v.clone() for k, v in net.state_dict().items()}))
+    value = attempt.value
+    if attempt.error is None and not (
+        isinstance(value, tuple | list) and len(value) == 2 and all(isinstance(part, list) for part in value)
+    ):
+        return (
+            f"load_state_dict returned {value!r}; asked for are two lists, (missing, unexpected), here "
+            "([], [])"
+        )
+    return None
+
+
+@probe("load-forgets-something")
+def load_forgets(a: Any, t: Trial) -> str | None:
+    net = small_net(a, t)
+    state = {name: torch.full_like(value, 5.0) for name, value in net.state_dict().items()}
+    if t.attempt(lambda: net.load_state_dict(state)).error is not None:
+        return None
+    left = [name for name, value in net.state_dict().items() if not same(value, state[name])]
+    if left and len(left) < 5:
+        return (
+            f"after loading, {left[0]} still has its old value: parameters and buffers are loaded, in "
+            "the children too"
         )
     return None
 
@@ -172,6 +218,12 @@ def mismatch(a: Any, t: Trial) -> str | None:
                 "`copy_` broadcasts. Compare the shapes and raise RuntimeError"
                 + ("" if strict else ", also with strict=False")
             )
+    state["fc.bias"], state["fc.weight"] = torch.zeros(2), torch.zeros(4)
+    if t.attempt(lambda: net.load_state_dict(state)).error is None:
+        return (
+            "a value of shape (4,) was loaded into fc.weight of shape (2, 2): any other shape raises "
+            "RuntimeError"
+        )
     return None
 
 
