@@ -12,6 +12,7 @@ from phase1_foundations.lab2_nn_module.checks_by_exercise.e2_tools import (
     KAIMING,
     TAKES_GAIN,
     fill,
+    generator,
     near,
     spread,
 )
@@ -109,6 +110,74 @@ def vector(a: Any, t: Trial) -> str | None:
 
 
 # ---- how large ------------------------------------------------------------------------------------------
+
+
+@probe("not-centred")
+def not_centred(a: Any, t: Trial) -> str | None:
+    for name in DENSE:
+        weight = torch.full((300, 200), math.nan)
+        fill(a, name, weight, generator=generator(t))
+        mean, deviation = float(weight.mean()), float(weight.std())
+        if abs(mean) > 0.3 * deviation:
+            return (
+                f"`{name}` of [300, 200] has mean {mean:.3g} and lies between {float(weight.min()):.3g} and "
+                f"{float(weight.max()):.3g}: both laws are centred at 0, U(−b, b) and N(0, std²)"
+            )
+    return None
+
+
+@probe("another-law")
+def another_law(a: Any, t: Trial) -> str | None:
+    for name in DENSE:
+        weight = torch.full((300, 200), math.nan)
+        fill(a, name, weight, generator=generator(t))
+        scaled = weight.double() / weight.double().std()
+        fourth, uniform = (
+            float((scaled**4).mean()),
+            "uniform" in name,
+        )  # 1.8 for a uniform law, 3 for a normal
+        if uniform and abs(fourth - 3) < 0.15:
+            return (
+                f"`{name}` gives normal numbers; asked for is a uniform law on (−b, b) with the same "
+                "deviation"
+            )
+        if not uniform and abs(fourth - 1.8) < 0.1:
+            return f"`{name}` gives uniform numbers; asked for is a normal law"
+        if not uniform and float(scaled.abs().max()) < 3.2:
+            return (
+                f"`{name}` never goes beyond {float(scaled.abs().max()):.1f} deviations: the law is cut off"
+            )
+    return None
+
+
+@probe("only-part-is-written")
+def part(a: Any, t: Trial) -> str | None:
+    for name in (*DENSE, "orthogonal_", "sparse_"):
+        view = torch.full((7, 6), math.nan).T
+        attempt = t.attempt(lambda name=name, view=view: fill(a, name, view))
+        if attempt.raised(RuntimeError) and "view" in str(attempt.error):
+            return f"`{name}` of a transposed tensor raised “{attempt.error}”: `view` needs contiguous memory"
+        if attempt.error is None and bool(view.isnan().any()):
+            return (
+                f"`{name}` of a transposed tensor leaves {int(view.isnan().sum())} of 42 elements as "
+                "they were: "
+                "`flatten` and `reshape` copy where memory is not contiguous. Write into t itself"
+            )
+    return None
+
+
+@probe("empty-tensors-fail")
+def empty(a: Any, t: Trial) -> str | None:
+    for name in (*DENSE, "orthogonal_", "sparse_"):
+        for shape in ((0, 5), (5, 0), (0, 0)):
+            attempt = t.attempt(lambda name=name, shape=shape: fill(a, name, torch.zeros(shape)))
+            if attempt.error is not None and not attempt.raised(NotImplementedError):
+                return (
+                    f"`{name}` of shape {shape} raised {type(attempt.error).__name__}: "
+                    f"{attempt.error}. A tensor "
+                    "without elements comes back as it is"
+                )
+    return None
 
 
 @probe("bound-is-the-deviation")
@@ -241,6 +310,24 @@ def slope_ignored(a: Any, t: Trial) -> str | None:
         relu = spread(a, t, name, 300, 200, a=2.0, nonlinearity="relu")
         if near(relu, expected):
             return f"`{name}` with nonlinearity='relu' depends on a: the slope matters for leaky_relu alone"
+    return None
+
+
+@probe("gain-of-another-nonlinearity")
+def other_gain(a: Any, t: Trial) -> str | None:
+    for name in KAIMING:
+        for word, gain in (("tanh", 5 / 3), ("linear", 1.0), ("relu", math.sqrt(2))):
+            attempt = t.attempt(
+                lambda name=name, word=word: spread(a, t, name, 300, 200, nonlinearity=word, generator=None)
+            )
+            if attempt.raised(ValueError, KeyError):
+                return f"`{name}` does not know the nonlinearity {word!r}: its gain is {gain:.4g}"
+            if attempt.error is None and not near(attempt.value, gain / math.sqrt(200)):
+                return (
+                    f"`{name}` of [300, 200] with nonlinearity={word!r} has deviation "
+                    f"{attempt.value:.4f}, expected "
+                    f"{gain:.4g} / √200 = {gain / math.sqrt(200):.4f}"
+                )
     return None
 
 

@@ -1,11 +1,12 @@
 """The known mistakes of E2, second part: orthogonal, sparse, and where the numbers come from."""
 
+import math
 from typing import Any
 
 import torch
 
 from courseware.check import Trial
-from phase1_foundations.lab2_nn_module.checks_by_exercise.e2_tools import DENSE, fill, generator, spread
+from phase1_foundations.lab2_nn_module.checks_by_exercise.e2_tools import DENSE, fill, generator, near
 from phase1_foundations.lab2_nn_module.checks_by_exercise.tools import Probes, numbers
 
 probe = Probes()
@@ -27,6 +28,26 @@ def wide(a: Any, t: Trial) -> str | None:
             f"a tall matrix is right, but a wide one [4, 6] {said}: decompose a tall Gaussian matrix [6, "
             "4] and transpose Q"
         )
+    return None
+
+
+@probe("rows-of-another-length")
+def lengths(a: Any, t: Trial) -> str | None:
+    for shape, axis, what in (((3, 7), 1, "row"), ((7, 3), 0, "column")):
+        found = a.orthogonal_(torch.zeros(shape), gain=1.0).detach().norm(dim=axis)
+        if not torch.allclose(found, torch.ones(3), atol=1e-4):
+            return (
+                f"`orthogonal_` of {list(shape)}: each {what} has length {numbers(found)}, expected 1, "
+                "the gain"
+            )
+        weight = a.orthogonal_(torch.zeros(shape), gain=1.0).detach()
+        square = weight @ weight.T if axis else weight.T @ weight
+        if not torch.allclose(square, torch.eye(3), atol=1e-4):
+            return (
+                f"`orthogonal_` of {list(shape)}: each {what} has length 1, but two of them are not "
+                "perpendicular, "
+                f"their product is {float(square[0, 1]):.2g}: dividing by the lengths is not enough"
+            )
     return None
 
 
@@ -60,6 +81,22 @@ def kernels(a: Any, t: Trial) -> str | None:
 
 
 # ---- sparse ---------------------------------------------------------------------------------------------
+
+
+@probe("rest-has-another-deviation")
+def rest(a: Any, t: Trial) -> str | None:
+    weight = torch.zeros(200, 100)
+    a.sparse_(weight, 0.5, std=0.2, generator=generator(t))
+    kept = weight[weight != 0]
+    if kept.numel() < 5000:
+        return None
+    found = float(kept.std())
+    if not near(found, 0.2, 0.05):
+        hint = " (the default 0.01: `std` is not used)" if near(found, 0.01, 0.05) else ""
+        return f"`sparse_` with std=0.2: the elements that are not 0 have deviation {found:.3g}{hint}"
+    if near(float(a.sparse_(torch.zeros(200, 100), 0.5).std()) * math.sqrt(2), 0.01, 0.05):
+        return None
+    return "`sparse_` without std: the elements that are not 0 have another deviation than the default, 0.01"
 
 
 @probe("zeros-by-chance")
@@ -137,6 +174,20 @@ def generator_ignored(a: Any, t: Trial) -> str | None:
         fill(a, name, torch.zeros(7, 6), generator=torch.Generator().manual_seed(5))
         if not torch.equal(state, torch.get_rng_state()):
             return f"`{name}` with a generator of its own has also drawn from torch's global one"
+        other = fill(a, name, torch.zeros(7, 6), generator=torch.Generator().manual_seed(6))
+        if torch.equal(first, other):
+            return f"`{name}` gave the same tensor for two seeds: something in it is fixed"
+        torch.manual_seed(5)
+        first = fill(a, name, torch.zeros(7, 6)).clone()
+        following = fill(a, name, torch.zeros(7, 6)).clone()
+        torch.manual_seed(5)
+        if not torch.equal(first, fill(a, name, torch.zeros(7, 6))):
+            return (
+                f"`{name}` without a generator does not follow `torch.manual_seed`: draw from torch's "
+                "own generator"
+            )
+        if torch.equal(first, following):
+            return f"`{name}` without a generator gives the same tensor each time: it sets the seed itself"
     return None
 
 
@@ -149,17 +200,4 @@ def narrow(a: Any, t: Trial) -> str | None:
             f"a float64 matrix is orthogonal to {error:.0e} only: it was drawn and decomposed in "
             "float32. Say `dtype=t.dtype`"
         )
-    return None
-
-
-@probe("columns-off-by-a-factor")
-def anything_else(a: Any, t: Trial) -> str | None:
-    for name in DENSE:
-        mean = float(fill(a, name, torch.zeros(300, 200), generator=generator(t)).mean())
-        deviation = spread(a, t, name, 300, 200)
-        if abs(mean) > 0.3 * deviation:
-            return (
-                f"`{name}` has mean {numbers(torch.tensor(mean))}: both laws are centred at 0, U(−b, b) "
-                "and N(0, std²)"
-            )
     return None
