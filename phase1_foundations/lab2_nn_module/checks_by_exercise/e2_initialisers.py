@@ -8,7 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from courseware.check import Exercise, Trial, forbid
-from phase1_foundations.lab2_nn_module.checks_by_exercise import e2_mistakes, e2_mistakes_places
+from phase1_foundations.lab2_nn_module.checks_by_exercise import (
+    e2_mistakes,
+    e2_mistakes_places,
+    e2_mistakes_sizes,
+)
 from phase1_foundations.lab2_nn_module.checks_by_exercise.e2_tools import DENSE, fill, generator
 from phase1_foundations.lab2_nn_module.checks_by_exercise.pictures import six_curves
 
@@ -48,8 +52,8 @@ e2 = Exercise(
         "generator=generator)[:zeros], j] = 0`.",
     ),
 )
-e2_mistakes.probe.add_to(e2)
-e2_mistakes_places.probe.add_to(e2)
+for mistakes in (e2_mistakes, e2_mistakes_sizes, e2_mistakes_places):
+    mistakes.probe.add_to(e2)
 
 SMALLEST_P = 1e-6
 """A right answer falls below it once in a million draws; of 65,536 elements a wrong law is far below."""
