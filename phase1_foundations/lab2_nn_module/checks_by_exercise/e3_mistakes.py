@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from courseware.check import Trial
@@ -14,6 +15,65 @@ from phase1_foundations.lab2_nn_module.checks_by_exercise.e3_oracle import (
 from phase1_foundations.lab2_nn_module.checks_by_exercise.tools import Probes, numbers, same
 
 probe = Probes()
+
+
+@probe("changes-its-input")
+def changes_input(a: Any, t: Trial) -> str | None:
+    places = {
+        "BatchNorm": lambda x: a.BatchNorm(4).double()(x),
+        "BatchNorm in evaluation": lambda x: a.BatchNorm(4).double().eval()(x),
+        "LayerNorm": lambda x: a.LayerNorm(3).double()(x),
+        "GroupNorm": lambda x: a.GroupNorm(2, 4).double()(x),
+        "InstanceNorm": lambda x: a.InstanceNorm(4).double()(x),
+        "AdaLayerNorm": lambda x: a.AdaLayerNorm(3, 2).double()(x, torch.ones(5, 2).double()),
+    }
+    for name, run in places.items():
+        x = t.randn(5, 4, 3)
+        before = x.clone()
+        t.attempt(lambda run=run, x=x: run(x))
+        if not torch.equal(x, before):
+            return f"`{name}` changed its input in place (`-=`, `/=`, `sub_`): make a new tensor instead"
+    return None
+
+
+@probe("returns-nothing")
+def returns_nothing(a: Any, t: Trial) -> str | None:
+    x = t.randn(5, 4, 3)
+    places = {
+        "BatchNorm": lambda: a.BatchNorm(4).double()(x),
+        "LayerNorm": lambda: a.LayerNorm(3).double()(x),
+        "GroupNorm": lambda: a.GroupNorm(2, 4).double()(x),
+        "InstanceNorm": lambda: a.InstanceNorm(4).double()(x),
+        "AdaLayerNorm": lambda: a.AdaLayerNorm(3, 2).double()(x, torch.ones(5, 2).double()),
+    }
+    for name, run in places.items():
+        attempt = t.attempt(run)
+        if attempt.error is None and attempt.value is None:
+            return f"`{name}` gives None: did the `return` in `forward` go missing?"
+    return None
+
+
+@probe("means-do-not-line-up")
+def keepdim(a: Any, t: Trial) -> str | None:
+    x = t.randn(5, 3, 4)
+    attempt = t.attempt(lambda: a.normalize(x, (1,), 1e-5))
+    if attempt.raised(RuntimeError) and "size of tensor" in str(attempt.error):
+        return (
+            f"`normalize` of [5, 3, 4] over (1,) raised “{attempt.error}”: the mean has lost its axis; take "
+            "`x.mean(dims, keepdim=True)`"
+        )
+    if attempt.error is None and attempt.value.shape != x.shape:
+        return (
+            f"`normalize` of [5, 3, 4] over (1,) gives the shape {tuple(attempt.value.shape)}; expected "
+            "is x's"
+        )
+    for dims in ((1,), (1, 2), (0, -1)):
+        attempt = t.attempt(lambda dims=dims: a.normalize(x, dims, 1e-5))
+        for other in ((0, 1, 2), (0,), (1,), (2,), (0, 1), (1, 2), (0, 2)):
+            right = tuple(sorted(d % 3 for d in dims))
+            if attempt.error is None and other != right and same(attempt.value, formula(x, other, 1e-5)):
+                return f"`normalize` of [5, 3, 4] over {dims} takes mean and variance over {other}"
+    return None
 
 
 @probe("normalises-by-the-unbiased-variance")
@@ -72,6 +132,29 @@ def no_root(a: Any, t: Trial) -> str | None:
         return "`normalize` subtracts the mean, but does not divide by the deviation"
     if same(y, BATCH):
         return "`normalize` divides by the deviation, but does not subtract the mean"
+    if same(y, (BATCH * 2 - 5) / 2**0.5):
+        return "`normalize` takes one root too many: divide by √σ², which is 2 for these numbers"
+    if same(y, (BATCH * 2 - 5) * 2):
+        return "`normalize` multiplies by the deviation where it has to divide"
+    return None
+
+
+@probe("constant-channel-is-nan")
+def constant(a: Any, t: Trial) -> str | None:
+    x = torch.full((2, 4, 3), 7.0)
+    places = {
+        "normalize": lambda: a.normalize(x, (1,), 1e-5),
+        "BatchNorm": lambda: a.BatchNorm(4)(x),
+        "LayerNorm": lambda: a.LayerNorm(3)(x),
+        "GroupNorm": lambda: a.GroupNorm(2, 4)(x),
+        "InstanceNorm": lambda: a.InstanceNorm(4)(x),
+    }
+    for name, run in places.items():
+        attempt = t.attempt(run)
+        if attempt.error is None and isinstance(attempt.value, Tensor) and bool(attempt.value.isnan().any()):
+            return (
+                f"`{name}` of numbers that are all 7 gives nan, 0/0: ε under the root is there to prevent it"
+            )
     return None
 
 

@@ -40,6 +40,25 @@ def axes(a: Any, t: Trial) -> str | None:
     return None
 
 
+@probe("two-axes-are-different")
+def matrices(a: Any, t: Trial) -> str | None:
+    x = t.randn(5, 4)
+    for name, run, dims in (
+        ("BatchNorm", lambda: a.BatchNorm(4).double()(x), (0,)),
+        ("LayerNorm", lambda: a.LayerNorm(4).double()(x), (1,)),
+    ):
+        attempt = t.attempt(run)
+        if attempt.raised(RuntimeError, IndexError, ValueError):
+            return f"`{name}` of shape [5, 4] raised “{attempt.error}”: it takes [N, C] too"
+        for other in ((0,), (1,), (0, 1)):
+            if attempt.error is None and other != dims and same(attempt.value, formula(x, other, 1e-5)):
+                return f"`{name}` of [5, 4] normalises over the axes {other}; asked for are {dims}"
+    attempt = t.attempt(lambda: a.GroupNorm(2, 4).double()(x))
+    if attempt.raised(RuntimeError, IndexError, ValueError):
+        return f"`GroupNorm` of shape [5, 4] raised “{attempt.error}”: it takes [N, C] too"
+    return None
+
+
 @probe("groups-are-interleaved")
 def interleaved(a: Any, t: Trial) -> str | None:
     x = t.randn(2, 6, 3)
@@ -111,7 +130,7 @@ def contiguous(a: Any, t: Trial) -> str | None:
 
 @probe("half-precision-statistics")
 def half(a: Any, t: Trial) -> str | None:
-    x = (100 + 2 * t.randn(4096, 1)).to(torch.bfloat16)
+    x = (100.25 + 2 * t.randn(4096, 1)).to(torch.bfloat16)
     places = {
         "normalize": lambda: a.normalize(x, (0,), 1e-5),
         "BatchNorm": lambda: a.BatchNorm(1)(x),
@@ -201,4 +220,47 @@ def dead(a: Any, t: Trial) -> str | None:
             "for ever: two zero layers in a row, or a "
             "`detach`. Zero one linear layer only"
         )
+    return None
+
+
+@probe("more-than-three-linear-layers")
+def parameters(a: Any, t: Trial) -> str | None:
+    module = a.AdaLayerNorm(4, 3)
+    shapes = [tuple(p.shape) for p in module.parameters()]
+    if sum(p.numel() for p in module.parameters()) not in (2 * 16, 3 * 16):
+        return (
+            f"AdaLayerNorm(4, 3) has parameters of the shapes {shapes}; asked for are three linear "
+            "layers of c, with a "
+            "weight [4, 3] and a bias [4] each (or one layer for all), and LN without γ and β"
+        )
+    return None
+
+
+@probe("another-modulation")
+def another_modulation(a: Any, t: Trial) -> str | None:
+    module, x, c = a.AdaLayerNorm(2, 1).double(), t.randn(1, 6, 2), torch.ones(1, 1).double()
+    with torch.no_grad():
+        for p in module.parameters():
+            p.copy_(t.rand(*p.shape, low=0.5, high=1.5))
+    pairs = [module(x, scale * c) for scale in (0.0, 1.0, 2.0)]
+    outputs = [pair[0].detach() for pair in pairs]
+    if not same(outputs[0] + outputs[2], 2 * outputs[1], atol=1e-8):
+        return (
+            "modulated is not linear in c: twice the step in c is not twice the change. s and b are "
+            "linear layers of c, "
+            "with nothing like a SiLU, tanh or exp before or after them"
+        )
+    gates = [pair[1].detach() for pair in pairs]
+    if not same(gates[0] + gates[2], 2 * gates[1], atol=1e-8):
+        return "the gate is not linear in c: asked for is a linear layer, with no sigmoid or tanh around it"
+    if same(outputs[0], outputs[1]) and same(outputs[1], outputs[2]):
+        return "modulated is the same for every c: s(c) and b(c) are not used"
+    if same(gates[0], gates[1]):
+        return "the gate is the same for every c: asked for is a linear layer of c"
+    for index, what in ((0, "s(c), the scale"), (1, "b(c), the shift")):
+        plain = formula(x, (2,), 1e-5)
+        change = (outputs[2] - outputs[0])[0]
+        table = torch.stack([plain[0, :, 0], torch.ones(6).double()], dim=1)
+        if abs(float(torch.linalg.lstsq(table, change[:, :1]).solution[index])) < 1e-9:
+            return f"{what}, has no effect: modulated = (1 + s(c)) · LN(x) + b(c)"
     return None

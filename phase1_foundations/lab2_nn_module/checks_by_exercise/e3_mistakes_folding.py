@@ -40,6 +40,8 @@ def fold_constant(a: Any, t: Trial) -> str | None:
                     "bias as 0"
                 )
             continue
+        if attempt.value[0].shape != attempt.value[1].shape:
+            continue
         difference = (attempt.value[0] - attempt.value[1]).detach().transpose(0, 1).flatten(1)  # [C, …]
         if (
             float(difference.abs().max()) > 1e-9
@@ -78,17 +80,57 @@ def fold_settings(a: Any, t: Trial) -> str | None:
 
 @probe("fold-along-the-wrong-axis")
 def fold_axis(a: Any, t: Trial) -> str | None:
-    layer, bn = nn.Linear(3, 3).double(), worn_in(t, a.BatchNorm(3), 3)
+    layer, bn = nn.Linear(3, 3).double(), worn_in(t, a.BatchNorm(3, eps=0.5), 3)
     found = a.fold_batchnorm(layer, bn).weight.detach()
-    scale = bn.weight.detach() * (bn.running_var + bn.eps).rsqrt()
+    scale = bn.weight.detach() * (bn.running_var + 0.5).rsqrt()
     if same(found, layer.weight.detach() * scale, atol=1e-9):
         return (
             "the scale went along the weight's columns (its inputs): it belongs to the outputs, "
             "`scale[:, None] * weight`"
         )
-    variance = bn.weight.detach() / (bn.running_var + bn.eps)
-    if same(found, layer.weight.detach() * variance[:, None], atol=1e-9):
-        return "the weight is scaled by γ / (var + ε): the root is missing, γ / √(var + ε)"
+    return None
+
+
+@probe("fold-is-off-by-a-factor")
+def fold_factor(a: Any, t: Trial) -> str | None:
+    layer = nn.Linear(3, 3, bias=False).double()
+    bn = worn_in(t, a.BatchNorm(3, eps=0.5), 3)
+    found = a.fold_batchnorm(layer, bn).weight.detach()
+    gamma, variance, weight = bn.weight.detach(), bn.running_var, layer.weight.detach()
+    wrong = {
+        "ε is missing under the root": gamma / variance.sqrt(),
+        "ε is 1e-5, not the norm's own": gamma / (variance + 1e-5).sqrt(),
+        "γ is missing": 1 / (variance + 0.5).sqrt(),
+        "you multiply by the deviation where you have to divide": gamma * (variance + 0.5).sqrt(),
+        "ε stands outside the root": gamma / (variance.sqrt() + 0.5),
+        "the root is missing": gamma / (variance + 0.5),
+        "the weight is not scaled at all": torch.ones(3).double(),
+    }
+    for words, scale in wrong.items():
+        if same(found, weight * scale[:, None], atol=1e-9):
+            return f"the folded weight: {words}. It is weight · γ / √(running_var + ε), along the outputs"
+    return None
+
+
+@probe("fold-fails-without-affine")
+def fold_affine(a: Any, t: Trial) -> str | None:
+    layer, bn = nn.Linear(3, 4).double(), worn_in(t, a.BatchNorm(4, affine=False), 4)
+    attempt = t.attempt(lambda: a.fold_batchnorm(layer, bn))
+    if attempt.raised(TypeError, AttributeError):
+        return f"a norm with affine=False raised “{attempt.error}”: its γ is 1 and its β is 0 then"
+    return None
+
+
+@probe("fold-changes-the-dtype")
+def fold_dtype(a: Any, t: Trial) -> str | None:
+    for dtype in (torch.float64, torch.float32):
+        layer, bn = nn.Linear(3, 4).to(dtype), a.BatchNorm(4).to(dtype).eval()
+        folded = a.fold_batchnorm(layer, bn)
+        found = {folded.weight.dtype, *([] if folded.bias is None else [folded.bias.dtype])}
+        if found != {dtype}:
+            return f"a layer in {dtype} became one in {', '.join(map(str, found))}: the dtype is the layer's"
+        if folded.bias is None:
+            return "the folded layer has no bias: the norm's shift needs one"
     return None
 
 

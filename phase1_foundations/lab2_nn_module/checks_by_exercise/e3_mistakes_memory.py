@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from courseware.check import Trial
 from phase1_foundations.lab2_nn_module.checks_by_exercise.e3_oracle import (
@@ -51,6 +52,20 @@ def affine(a: Any, t: Trial) -> str | None:
                     f"`{name}` with {how or 'its defaults'} has the parameters {found}, expected "
                     f"{['bias', 'weight'] if wanted else 'none'}"
                 )
+            for key, values in make(**how).named_parameters():
+                start = torch.full((4,), float(key == "weight"))
+                if not same(values, start):
+                    return (
+                        f"the {key} of `{name}` starts as {numbers(values)}, shape "
+                        f"{tuple(values.shape)}; expected is "
+                        f"{numbers(start)}, one a channel"
+                    )
+    found = tuple(a.LayerNorm((3, 4)).weight.shape)
+    if found != (3, 4):
+        return (
+            f"the weight of LayerNorm((3, 4)) has shape {found}, expected (3, 4): one for each of its "
+            "elements"
+        )
     return None
 
 
@@ -66,6 +81,73 @@ def updated_in_eval(a: Any, t: Trial) -> str | None:
             "depends on the others in its batch: "
             "use running_mean and running_var"
         )
+    return None
+
+
+@probe("evaluation-by-another-formula")
+def evaluation(a: Any, t: Trial) -> str | None:
+    bn = a.BatchNorm(1, eps=0.25, momentum=0.5).double()
+    bn(BATCH)
+    with torch.no_grad():
+        bn.running_mean.fill_(1.0)
+        bn.running_var.fill_(2.0)
+        bn.weight.fill_(3.0)
+        bn.bias.fill_(-1.0)
+    y = bn.eval()(BATCH).detach()
+    plain = (BATCH - 1) / 1.5
+    if same(y, plain * 3 - 1):
+        return None
+    wrong = {
+        "γ and β are missing": plain,
+        "ε is missing": (BATCH - 1) / math.sqrt(2) * 3 - 1,
+        "the root is missing, you divide by the variance": (BATCH - 1) / 2.25 * 3 - 1,
+        "running_var is taken for a deviation": (BATCH - 1) / 2 * 3 - 1,
+        "ε stands outside the root": (BATCH - 1) / (math.sqrt(2) + 0.25) * 3 - 1,
+        "the mean is not subtracted": BATCH / 1.5 * 3 - 1,
+        "the input comes back as it is": BATCH,
+        "only γ and β are applied": BATCH * 3 - 1,
+        "ε is 1e-5, not the one that was given": (BATCH - 1) / math.sqrt(2 + 1e-5) * 3 - 1,
+        "the batch's own statistics are used": formula(BATCH, (0,), 0.25) * 3 - 1,
+    }
+    for words, value in wrong.items():
+        if same(y, value, atol=1e-7):
+            return (
+                f"BatchNorm in evaluation mode: {words}. Asked for is γ (x − running_mean) / "
+                "√(running_var + ε) + β"
+            )
+    return None
+
+
+@probe("training-by-running-statistics")
+def training(a: Any, t: Trial) -> str | None:
+    bn = a.BatchNorm(1).double()
+    y = bn(BATCH).detach()
+    updated = (BATCH - bn.running_mean) / torch.sqrt(bn.running_var + 1e-5)
+    if same(y, BATCH / math.sqrt(1 + 1e-5)) or (same(y, updated) and not same(y, formula(BATCH, (0,), 1e-5))):
+        return (
+            "in training mode BatchNorm normalises with the running statistics; it takes the batch's "
+            "own there"
+        )
+    return None
+
+
+@probe("batches-are-not-counted")
+def not_counted(a: Any, t: Trial) -> str | None:
+    bn = a.BatchNorm(1).double()
+    counts = []
+    for _ in range(3):
+        bn(BATCH)
+        counts.append(bn.num_batches_tracked)
+    found = [float(count) for count in counts[-1:]]
+    if found != [3.0]:
+        return f"after three batches in training mode num_batches_tracked is {found[0]:g}, expected 3"
+    if isinstance(counts[-1], Tensor) and (counts[-1].dtype != torch.int64 or counts[-1].dim()):
+        return (
+            f"num_batches_tracked is {counts[-1].dtype} of shape {tuple(counts[-1].shape)}; asked for is "
+            "int64, 0-d"
+        )
+    if "num_batches_tracked" not in bn.state_dict():
+        return "num_batches_tracked is no buffer any more after a batch: change it in place, `+= 1`"
     return None
 
 

@@ -85,6 +85,8 @@ def normalises(a: Any, t: Trial) -> None:
     for dtype, close in ((torch.float32, 2e-5), (torch.bfloat16, 2e-2), (torch.float16, 3e-3)):
         x = (3 + t.randn(8, 33)).to(dtype)
         t.equal(a.normalize(x, (1,), 1e-5), formula(x, (1,), 1e-5).to(dtype), rtol=close, atol=close)
+    odd = (100.25 + 2 * t.randn(2, 500)).to(torch.bfloat16)
+    t.equal(a.normalize(odd, (1,), 1e-5), formula(odd, (1,), 1e-5).to(odd.dtype), rtol=2e-2, atol=2e-2)
     far = (1e4 + t.randn(3, 200)).float()
     t.equal(
         a.normalize(far, (1,), 1e-5), formula(far, (1,), 1e-5).float(), "around 10,000", rtol=0, atol=2e-2
