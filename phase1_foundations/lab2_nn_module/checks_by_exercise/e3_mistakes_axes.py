@@ -53,6 +53,14 @@ def matrices(a: Any, t: Trial) -> str | None:
         for other in ((0,), (1,), (0, 1)):
             if attempt.error is None and other != dims and same(attempt.value, formula(x, other, 1e-5)):
                 return f"`{name}` of [5, 4] normalises over the axes {other}; asked for are {dims}"
+    tokens = t.randn(2, 3, 4)
+    attempt = t.attempt(lambda: a.LayerNorm(4).double()(tokens))
+    for other in ((1, 2), (0, 1, 2), (1,), (0,)):
+        if attempt.error is None and same(attempt.value, formula(tokens, other, 1e-5)):
+            return (
+                f"`LayerNorm(4)` of [2, 3, 4] normalises over the axes {other}; asked for is the last "
+                "one alone"
+            )
     attempt = t.attempt(lambda: a.GroupNorm(2, 4).double()(x))
     if attempt.raised(RuntimeError, IndexError, ValueError):
         return f"`GroupNorm` of shape [5, 4] raised “{attempt.error}”: it takes [N, C] too"
@@ -81,6 +89,10 @@ def interleaved(a: Any, t: Trial) -> str | None:
             "GroupNorm normalises each pixel for itself: a group's statistics run over its channels "
             "*and* all pixels"
         )
+    if same(y, formula(x.reshape(2, 2, 9), (0, 2), 1e-5).reshape(2, 6, 3)):
+        return "GroupNorm takes one mean for all examples: a group's statistics are of one example alone"
+    if same(y, formula(x, (1, 2), 1e-5)):
+        return "GroupNorm(2, 6) takes one mean for all 6 channels: that is one group, asked for are two"
     return None
 
 
@@ -99,17 +111,54 @@ def affine_axis(a: Any, t: Trial) -> str | None:
     x = t.randn(2, 3, 3, 3)
     for name, make in {"BatchNorm": lambda: a.BatchNorm(3), "GroupNorm": lambda: a.GroupNorm(1, 3)}.items():
         module = make().double()
-        plain = module(x).detach()
+        plain = module(x.clone()).detach()
         with torch.no_grad():
             module.weight.copy_(torch.tensor([1.0, 2.0, 3.0]))
-        if same(module(x), plain * torch.tensor([1.0, 2.0, 3.0]).double(), atol=1e-6):
+        if same(module(x.clone()), plain * torch.tensor([1.0, 2.0, 3.0]).double(), atol=1e-6):
             return (
                 f"`{name}` multiplies the last axis by γ: a vector [C] lines up with the last axis, "
-                "the columns of the image. Reshape it to "
-                "[1, C, 1, 1]"
+                "the columns of the "
+                "image. Reshape it to [1, C, 1, 1]"
             )
-        if same(module(x), plain):
-            return f"`{name}` does not use its `weight`"
+    return None
+
+
+@probe("affine-is-not-applied")
+def not_applied(a: Any, t: Trial) -> str | None:
+    x = t.randn(2, 4, 3, 3)
+    made = {
+        "BatchNorm": lambda: a.BatchNorm(4),
+        "LayerNorm": lambda: a.LayerNorm((4, 3, 3)),
+        "GroupNorm": lambda: a.GroupNorm(2, 4),
+        "InstanceNorm": lambda: a.InstanceNorm(4, affine=True),
+    }
+    for name, make in made.items():
+        module = make().double()
+        plain = module(x.clone()).detach()
+        with torch.no_grad():
+            module.weight.fill_(2.0)
+            module.bias.fill_(-1.0)
+        y = module(x.clone()).detach()
+        wrong = {
+            "does not use its `weight`, γ": plain - 1,
+            "does not use its `bias`, β": plain * 2,
+            "uses neither its `weight` nor its `bias`": plain,
+            "adds β before it multiplies by γ": (plain - 1) * 2,
+        }
+        for words, value in wrong.items():
+            if same(y, value, atol=1e-3):
+                return f"`{name}` {words}: y = γ · (x − mean) / √(variance + ε) + β"
+        if same(y, plain * 2 - 1, atol=1e-3):
+            continue
+        with torch.no_grad():
+            module.weight.copy_(t.rand(*module.weight.shape, low=0.5, high=2.0))
+        if name == "LayerNorm" and same(
+            module(x.clone()), formula((module.weight * x - 1).detach(), (1, 2, 3), 1e-5)
+        ):
+            return (
+                "`LayerNorm` applies γ and β first and normalises then: they come last, y = γ · "
+                "normalised + β"
+            )
     return None
 
 

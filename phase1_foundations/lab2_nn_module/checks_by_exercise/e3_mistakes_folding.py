@@ -12,17 +12,51 @@ from phase1_foundations.lab2_nn_module.checks_by_exercise.tools import Probes, n
 probe = Probes()
 
 
+@probe("fold-returns-a-pair")
+def fold_kind(a: Any, t: Trial) -> str | None:
+    layer, bn = nn.Conv2d(2, 3, 1).double(), worn_in(t, a.BatchNorm(3), 3)
+    folded = a.fold_batchnorm(layer, bn)
+    if not isinstance(folded, nn.Conv2d) or isinstance(folded, nn.Sequential):
+        return (
+            f"fold_batchnorm of a Conv2d returned a {type(folded).__name__}: asked for is one nn.Conv2d "
+            "that does the work of both"
+        )
+    if not isinstance(folded.weight, nn.Parameter) or not isinstance(folded.bias, nn.Parameter | None):
+        return (
+            "weight or bias of the folded layer is a plain tensor: make it an nn.Parameter, so that it "
+            "is saved"
+        )
+    return None
+
+
 @probe("fold-changes-the-original")
 def fold_changes(a: Any, t: Trial) -> str | None:
     layer, bn = nn.Linear(2, 3).double(), worn_in(t, a.BatchNorm(3), 3)
     before = [p.detach().clone() for p in (*layer.parameters(), *bn.state_dict().values())]
     folded = a.fold_batchnorm(layer, bn)
     after = [*layer.parameters(), *bn.state_dict().values()]
+    if bn.training:
+        return (
+            "fold_batchnorm leaves the norm in training mode: it was in evaluation mode, and must not change"
+        )
     if folded is layer or any(not torch.equal(x, y) for x, y in zip(before, after, strict=False)):
         return (
             "fold_batchnorm changed the layer (or the norm) that it was given: work on a copy, "
             "`copy.deepcopy(layer)`"
         )
+    return None
+
+
+@probe("fold-changes-the-dtype")
+def fold_dtype(a: Any, t: Trial) -> str | None:
+    for dtype in (torch.float64, torch.float32):
+        layer, bn = nn.Linear(3, 4).to(dtype), a.BatchNorm(4).to(dtype).eval()
+        folded = a.fold_batchnorm(layer, bn)
+        found = {folded.weight.dtype, *([] if folded.bias is None else [folded.bias.dtype])}
+        if found != {dtype}:
+            return f"a layer in {dtype} became one in {', '.join(map(str, found))}: the dtype is the layer's"
+        if folded.bias is None:
+            return "the folded layer has no bias: the norm's shift needs one"
     return None
 
 
@@ -118,29 +152,4 @@ def fold_affine(a: Any, t: Trial) -> str | None:
     attempt = t.attempt(lambda: a.fold_batchnorm(layer, bn))
     if attempt.raised(TypeError, AttributeError):
         return f"a norm with affine=False raised “{attempt.error}”: its γ is 1 and its β is 0 then"
-    return None
-
-
-@probe("fold-changes-the-dtype")
-def fold_dtype(a: Any, t: Trial) -> str | None:
-    for dtype in (torch.float64, torch.float32):
-        layer, bn = nn.Linear(3, 4).to(dtype), a.BatchNorm(4).to(dtype).eval()
-        folded = a.fold_batchnorm(layer, bn)
-        found = {folded.weight.dtype, *([] if folded.bias is None else [folded.bias.dtype])}
-        if found != {dtype}:
-            return f"a layer in {dtype} became one in {', '.join(map(str, found))}: the dtype is the layer's"
-        if folded.bias is None:
-            return "the folded layer has no bias: the norm's shift needs one"
-    return None
-
-
-@probe("fold-returns-a-pair")
-def fold_kind(a: Any, t: Trial) -> str | None:
-    layer, bn = nn.Conv2d(2, 3, 1).double(), worn_in(t, a.BatchNorm(3), 3)
-    folded = a.fold_batchnorm(layer, bn)
-    if not isinstance(folded, nn.Conv2d) or isinstance(folded, nn.Sequential):
-        return (
-            f"fold_batchnorm of a Conv2d returned a {type(folded).__name__}: asked for is one nn.Conv2d "
-            "that does the work of both"
-        )
     return None

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from courseware.check import Trial
 from phase1_foundations.lab2_nn_module.checks_by_exercise.e3_oracle import (
-    BATCH,
+    batch,
     formula,
 )
 from phase1_foundations.lab2_nn_module.checks_by_exercise.tools import Probes, numbers, same
@@ -69,13 +69,24 @@ def affine(a: Any, t: Trial) -> str | None:
     return None
 
 
+@probe("statistics-never-updated")
+def never_updated(a: Any, t: Trial) -> str | None:
+    bn = a.BatchNorm(1).double()
+    bn(batch())
+    if same(bn.running_mean, torch.zeros(1)) and same(bn.running_var, torch.ones(1)):
+        return "after a batch in training mode running_mean and running_var are still 0 and 1"
+    if not same(dict(bn.named_buffers())["running_mean"], bn.running_mean):
+        return "running_mean was replaced by an attribute, the buffer of that name is still the old one"
+    return None
+
+
 @probe("statistics-updated-in-eval")
 def updated_in_eval(a: Any, t: Trial) -> str | None:
     bn = a.BatchNorm(1).double().eval()
-    y = bn(BATCH).detach()
+    y = bn(batch()).detach()
     if not same(bn.running_mean, torch.zeros(1)) or not same(bn.running_var, torch.ones(1)):
         return "running statistics changed in evaluation mode: look at `self.training` before updating them"
-    if same(y, formula(BATCH, (0,), 1e-5)):
+    if same(y, formula(batch(), (0,), 1e-5)):
         return (
             "in evaluation mode the batch's own statistics are used, so that an example's result "
             "depends on the others in its batch: "
@@ -87,27 +98,27 @@ def updated_in_eval(a: Any, t: Trial) -> str | None:
 @probe("evaluation-by-another-formula")
 def evaluation(a: Any, t: Trial) -> str | None:
     bn = a.BatchNorm(1, eps=0.25, momentum=0.5).double()
-    bn(BATCH)
+    bn(batch())
     with torch.no_grad():
         bn.running_mean.fill_(1.0)
         bn.running_var.fill_(2.0)
         bn.weight.fill_(3.0)
         bn.bias.fill_(-1.0)
-    y = bn.eval()(BATCH).detach()
-    plain = (BATCH - 1) / 1.5
+    y = bn.eval()(batch()).detach()
+    plain = (batch() - 1) / 1.5
     if same(y, plain * 3 - 1):
         return None
     wrong = {
         "γ and β are missing": plain,
-        "ε is missing": (BATCH - 1) / math.sqrt(2) * 3 - 1,
-        "the root is missing, you divide by the variance": (BATCH - 1) / 2.25 * 3 - 1,
-        "running_var is taken for a deviation": (BATCH - 1) / 2 * 3 - 1,
-        "ε stands outside the root": (BATCH - 1) / (math.sqrt(2) + 0.25) * 3 - 1,
-        "the mean is not subtracted": BATCH / 1.5 * 3 - 1,
-        "the input comes back as it is": BATCH,
-        "only γ and β are applied": BATCH * 3 - 1,
-        "ε is 1e-5, not the one that was given": (BATCH - 1) / math.sqrt(2 + 1e-5) * 3 - 1,
-        "the batch's own statistics are used": formula(BATCH, (0,), 0.25) * 3 - 1,
+        "ε is missing": (batch() - 1) / math.sqrt(2) * 3 - 1,
+        "the root is missing, you divide by the variance": (batch() - 1) / 2.25 * 3 - 1,
+        "running_var is taken for a deviation": (batch() - 1) / 2 * 3 - 1,
+        "ε stands outside the root": (batch() - 1) / (math.sqrt(2) + 0.25) * 3 - 1,
+        "the mean is not subtracted": batch() / 1.5 * 3 - 1,
+        "the input comes back as it is": batch(),
+        "only γ and β are applied": batch() * 3 - 1,
+        "ε is 1e-5, not the one that was given": (batch() - 1) / math.sqrt(2 + 1e-5) * 3 - 1,
+        "the batch's own statistics are used": formula(batch(), (0,), 0.25) * 3 - 1,
     }
     for words, value in wrong.items():
         if same(y, value, atol=1e-7):
@@ -121,9 +132,11 @@ def evaluation(a: Any, t: Trial) -> str | None:
 @probe("training-by-running-statistics")
 def training(a: Any, t: Trial) -> str | None:
     bn = a.BatchNorm(1).double()
-    y = bn(BATCH).detach()
-    updated = (BATCH - bn.running_mean) / torch.sqrt(bn.running_var + 1e-5)
-    if same(y, BATCH / math.sqrt(1 + 1e-5)) or (same(y, updated) and not same(y, formula(BATCH, (0,), 1e-5))):
+    y = bn(batch()).detach()
+    updated = (batch() - bn.running_mean) / torch.sqrt(bn.running_var + 1e-5)
+    if same(y, batch() / math.sqrt(1 + 1e-5)) or (
+        same(y, updated) and not same(y, formula(batch(), (0,), 1e-5))
+    ):
         return (
             "in training mode BatchNorm normalises with the running statistics; it takes the batch's "
             "own there"
@@ -136,7 +149,7 @@ def not_counted(a: Any, t: Trial) -> str | None:
     bn = a.BatchNorm(1).double()
     counts = []
     for _ in range(3):
-        bn(BATCH)
+        bn(batch())
         counts.append(bn.num_batches_tracked)
     found = [float(count) for count in counts[-1:]]
     if found != [3.0]:
@@ -151,21 +164,10 @@ def not_counted(a: Any, t: Trial) -> str | None:
     return None
 
 
-@probe("statistics-never-updated")
-def never_updated(a: Any, t: Trial) -> str | None:
-    bn = a.BatchNorm(1).double()
-    bn(BATCH)
-    if same(bn.running_mean, torch.zeros(1)) and same(bn.running_var, torch.ones(1)):
-        return "after a batch in training mode running_mean and running_var are still 0 and 1"
-    if not same(dict(bn.named_buffers())["running_mean"], bn.running_mean):
-        return "running_mean was replaced by an attribute, the buffer of that name is still the old one"
-    return None
-
-
 @probe("momentum-reversed")
 def momentum_reversed(a: Any, t: Trial) -> str | None:
     bn = a.BatchNorm(1, momentum=0.1).double()
-    bn(BATCH)
+    bn(batch())
     if same(bn.running_mean, torch.tensor([2.25])):
         return (
             "after one step running_mean is 2.25 = 0.9 · batch: PyTorch's momentum weighs the NEW "
@@ -183,8 +185,7 @@ def momentum_reversed(a: Any, t: Trial) -> str | None:
 @probe("running-variance-is-biased")
 def biased_running(a: Any, t: Trial) -> str | None:
     bn = a.BatchNorm(1).double()
-    bn.momentum = 0.1
-    bn(BATCH)
+    bn(batch())
     found = float(bn.running_var)
     if abs(found - 1.0) < 1e-9:
         return (
@@ -204,13 +205,11 @@ def biased_running(a: Any, t: Trial) -> str | None:
     x = t.randn(2, 1, 3, 3)
     bn(x)
     found, values = float(bn.running_var), x.flatten()
-    if (
-        abs(found - float(((values - values.mean()) ** 2).sum())) < 1e-6
-        and abs(found - float(values.var())) > 1e-6
-    ):
+    if abs(found - 2 * float(values.var(correction=0))) < 1e-6:
         return (
-            f"running_var of [2, 1, 3, 3] is {found:.4f}, expected {float(values.var()):.4f}: n counts 2 "
-            "· 3 · 3 values a channel, not 2"
+            f"running_var of [2, 1, 3, 3] is {found:.4f}, expected {float(values.var()):.4f}: n "
+            "counts 2 · 3 · 3 values a "
+            "channel, not 2"
         )
     return None
 
@@ -218,7 +217,7 @@ def biased_running(a: Any, t: Trial) -> str | None:
 @probe("momentum-none")
 def momentum_none(a: Any, t: Trial) -> str | None:
     bn = a.BatchNorm(1, momentum=None).double()
-    attempt = t.attempt(lambda: [bn(BATCH + shift) for shift in (0, 3, 9)])
+    attempt = t.attempt(lambda: [bn(batch() + shift) for shift in (0, 3, 9)])
     if attempt.raised(TypeError):
         return f"BatchNorm with momentum=None raised “{attempt.error}”: it then weighs the k-th batch by 1/k"
     if attempt.error is None and not same(bn.running_mean, torch.tensor([6.5])):
@@ -230,10 +229,25 @@ def momentum_none(a: Any, t: Trial) -> str | None:
     return None
 
 
+@probe("statistics-by-another-rule")
+def another_rule(a: Any, t: Trial) -> str | None:
+    bn = a.BatchNorm(1, momentum=0.3).double()
+    bn(batch())
+    mean, variance = float(bn.running_mean), float(bn.running_var)
+    if abs(mean - 0.75) > 1e-9 or abs(variance - 1.075) > 1e-9:
+        return (
+            "one batch with mean 2.5 and unbiased variance 1.25, momentum 0.3: running_mean and "
+            "running_var are "
+            f"{mean:.4g} and {variance:.5g}, expected 0.7 · 0 + 0.3 · 2.5 = 0.75 and 0.7 · 1 + 0.3 · "
+            "1.25 = 1.075"
+        )
+    return None
+
+
 @probe("statistics-carry-a-graph")
 def carry_graph(a: Any, t: Trial) -> str | None:
     bn = a.BatchNorm(1).double()
-    x = BATCH.clone().requires_grad_()
+    x = batch().clone().requires_grad_()
     attempt = t.attempt(lambda: [bn(x).sum().backward() for _ in range(2)])
     if bn.running_mean.requires_grad or bn.running_var.requires_grad:
         return (

@@ -32,7 +32,12 @@ def watched(a: Any, *batches: Tensor, backward: bool = False) -> Any:
     return found.stats[""]
 
 
-FIRST, SECOND = torch.tensor([[0.0], [2.0]]), torch.tensor([[10.0], [10.0], [13.0]])
+def first() -> Tensor:
+    return torch.tensor([[0.0], [2.0]])
+
+
+def second() -> Tensor:
+    return torch.tensor([[10.0], [10.0], [13.0]])
 
 
 @probe("enter-returns-nothing")
@@ -144,7 +149,7 @@ def changes_gradient(a: Any, t: Trial) -> str | None:
 def no_grad_crash(a: Any, t: Trial) -> str | None:
     def run() -> None:
         with torch.no_grad():
-            watched(a, FIRST)
+            watched(a, first())
 
     attempt = t.attempt(run)
     if attempt.raised(RuntimeError):
@@ -157,19 +162,19 @@ def no_grad_crash(a: Any, t: Trial) -> str | None:
 
 @probe("sample-deviation")
 def sample(a: Any, t: Trial) -> str | None:
-    if same(watched(a, FIRST).std, 2**0.5, rtol=1e-4):
+    if same(watched(a, first()).std, 2**0.5, rtol=1e-4):
         return (
             "the deviation of [0, 2] came out as 1.414, expected 1: divide by the number of elements, "
             "not by one less (`correction=0`)"
         )
-    if same(watched(a, FIRST * 3).std, 9.0, rtol=1e-4):
+    if same(watched(a, first() * 3).std, 9.0, rtol=1e-4):
         return "the deviation of [0, 6] came out as 9, which is the variance; std is its root, 3"
     return None
 
 
 @probe("last-batch-only")
 def last_only(a: Any, t: Trial) -> str | None:
-    stats = watched(a, FIRST, SECOND)
+    stats = watched(a, first(), second())
     if stats.n == 3 or same(stats.mean, 11.0, rtol=1e-5):
         return (
             "after batches [0, 2] and [10, 10, 13] the numbers are those of the last batch alone: merge "
@@ -187,7 +192,7 @@ def last_only(a: Any, t: Trial) -> str | None:
 
 @probe("averages-the-batches-means")
 def mean_of_means(a: Any, t: Trial) -> str | None:
-    stats = watched(a, FIRST, SECOND)
+    stats = watched(a, first(), second())
     if same(stats.mean, 6.0, rtol=1e-4):
         return (
             "batches [0, 2] and [10, 10, 13]: mean is 6, the mean of the two means 1 and 11; the "
@@ -199,7 +204,7 @@ def mean_of_means(a: Any, t: Trial) -> str | None:
 
 @probe("averages-the-batches-deviations")
 def mean_of_stds(a: Any, t: Trial) -> str | None:
-    stats = watched(a, FIRST, SECOND)
+    stats = watched(a, first(), second())
     averages = (
         1.2071,
         (1.0 * 2 + 1.41421 * 3) / 5,
@@ -249,7 +254,7 @@ def one_nan(a: Any, t: Trial) -> str | None:
 
 @probe("statistics-are-no-numbers")
 def no_numbers(a: Any, t: Trial) -> str | None:
-    stats = watched(a, FIRST, SECOND, backward=True)
+    stats = watched(a, first(), second(), backward=True)
     for field in FIELDS:
         value = getattr(stats, field)
         if isinstance(value, Tensor):

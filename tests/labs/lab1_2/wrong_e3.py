@@ -156,7 +156,6 @@ one("bn_statistics_of_one", BatchNorm=with_buffers(statistics_of_one))
 one(
     "bn_never_refuses", BatchNorm=batch_norm(refuses=lambda x, n: False, unbiased=lambda n: n / max(n - 1, 1))
 )
-one("bn_counts_examples", BatchNorm=batch_norm(unbiased=lambda n: n / (n - 1) if n == 5 else 8 / 7))
 one("bn_never_learns", BatchNorm=batch_norm(learns=lambda self: False))
 one("bn_batch_in_eval", BatchNorm=batch_norm(uses_batch=lambda self: True))
 one("bn_running_in_training", BatchNorm=batch_norm(uses_batch=lambda self: False))
