@@ -992,9 +992,10 @@ if __name__ == "__main__":
 # ```
 #
 # It watches every module of `model` whose class is one of `types` (or inherits from one), the model itself
-# included. `probe.stats` is a dict from the module's name in `model.named_modules()` to an object with
-# these attributes, about **all** outputs of the layer between `with` and its end, as if they had been
-# collected in one big tensor:
+# included. Making the probe does nothing to the model yet: the hooks come with the `with`.
+# `probe.stats` is a dict from the module's name in `model.named_modules()` to an object with these
+# attributes, about **all** outputs of the layer between `with` and its end, as if they had been collected in
+# one big tensor:
 #
 # | attribute | meaning |
 # |---|---|

@@ -1,13 +1,14 @@
-"""The known mistakes of E4, second part: LSUV."""
+"""The known mistakes of E4, third part: LSUV."""
 
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from courseware.check import Trial
 from phase1_foundations.lab2_nn_module.checks_by_exercise.e4_watch import (
     Reversed,
+    Two,
     deviations,
     hooks_of,
     mlp,
@@ -15,6 +16,28 @@ from phase1_foundations.lab2_nn_module.checks_by_exercise.e4_watch import (
 from phase1_foundations.lab2_nn_module.checks_by_exercise.tools import Probes, numbers, same
 
 probe = Probes()
+
+
+@probe("lsuv-returns-something-else")
+def returns(a: Any, t: Trial) -> str | None:
+    model, x = mlp(3, 8, bias=False), t.randn(64, 8).float()
+    result = a.lsuv_init_(model, x)
+    if list(result) in ([model[0], model[2], model[4]], [0, 1, 2]):
+        return (
+            f"the keys of the result are {list(result)[:1]}…; asked for are the layers' names, '0', '2', '4'"
+        )
+    if any(isinstance(value, Tensor) for value in result.values()):
+        return "the values of the result are tensors; asked for are floats"
+    found = deviations(model, x)
+    if sorted(result) == sorted(found) and all(abs(std - 1) < 0.03 for std in found.values()):
+        off = [name for name, std in found.items() if abs(result[name] - std) > 1e-3]
+        if off:
+            return (
+                f"the result says {result[off[0]]:.3f} for layer {off[0]}, its final deviation is "
+                f"{found[off[0]]:.3f}: "
+                "return what was measured last, after the weight was scaled"
+            )
+    return None
 
 
 @probe("lsuv-measures-once-for-all")
@@ -102,6 +125,78 @@ def one_round(a: Any, t: Trial) -> str | None:
             "weight, so one division is not enough. Measure again until it is "
             "within tol, at most max_iter times"
         )
+    return None
+
+
+@probe("lsuv-never-ends")
+def never_ends(a: Any, t: Trial) -> str | None:
+    model, x = mlp(1, 16), t.randn(32, 16).float()
+    with torch.no_grad():
+        model[0].bias.copy_(torch.linspace(-9, 9, 16))
+    passes: list[int] = []
+    model.register_forward_hook(lambda module, inputs, output: passes.append(1))
+    attempt = t.attempt(lambda: a.lsuv_init_(model, x, max_iter=5), seconds=0.5)
+    if attempt.timed_out or len(passes) > 30:
+        return (
+            "a layer whose bias alone has a larger deviation than the target never gets there: stop "
+            "after `max_iter` "
+            f"rounds (5 here; there were {len(passes)} forward passes)"
+        )
+    return None
+
+
+@probe("lsuv-other-deviation")
+def other_deviation(a: Any, t: Trial) -> str | None:
+    torch.manual_seed(3)
+    model, x = mlp(1, 6, bias=False), t.randn(2, 6).float()
+    a.lsuv_init_(model, x, tol=1e-4)
+    with torch.no_grad():
+        y = model[0](x).double()
+    if abs(float(y.std(correction=0)) - 1) < 1e-3:
+        return None
+    if abs(float(y.std()) - 1) < 1e-3:
+        return (
+            "the *sample* deviation of a layer's output is 1 (divided by n − 1); asked for is the "
+            "population's"
+        )
+    if abs(float(y.square().mean().sqrt()) - 1) < 1e-3:
+        return "the root mean square of a layer's output is 1; asked for is the deviation, from the mean"
+    if abs(float(y.std(dim=0, correction=0).mean()) - 1) < 1e-3:
+        return "the mean of the features' deviations is 1; asked for is one deviation over all elements"
+    return None
+
+
+@probe("lsuv-forgets-convolutions")
+def convolutions(a: Any, t: Trial) -> str | None:
+    torch.manual_seed(3)
+    model, x = (
+        nn.Sequential(nn.Conv2d(1, 3, 3), nn.ReLU(), nn.Flatten(), nn.Linear(48, 4)),
+        t.randn(32, 1, 6, 6).float(),
+    )
+    result = a.lsuv_init_(model, x)
+    if "0" not in result:
+        return f"the result has {list(result)}, the nn.Conv2d '0' is missing: convolutions are scaled too"
+    return None
+
+
+@probe("lsuv-touches-unreached-layers")
+def unreached(a: Any, t: Trial) -> str | None:
+    model, x = Two(4), t.randn(16, 4).float()
+    before = model.unused.weight.detach().clone()
+    model.twice = nn.Linear(4, 4)
+    model.forward = lambda x: model.inner(model.twice(x))  # type: ignore[method-assign]
+    attempt = t.attempt(lambda: a.lsuv_init_(model, x))
+    if attempt.raised(KeyError):
+        return (
+            f"a layer that x does not reach raised {type(attempt.error).__name__}: {attempt.error}. "
+            "Leave it out"
+        )
+    if attempt.error is None and "unused" in attempt.value:
+        return (
+            "the layer `unused`, which x does not reach, is in the result: only layers that run are asked for"
+        )
+    if not torch.equal(model.unused.weight, before):
+        return "the weight of the layer `unused`, which x does not reach, was changed: leave it as it is"
     return None
 
 
