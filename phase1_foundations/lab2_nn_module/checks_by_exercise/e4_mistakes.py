@@ -30,7 +30,7 @@ def another_form(a: Any, t: Trial) -> str | None:
         layer(first())
         if found is None:
             return "`with ActivationProbe(model) as probe` makes probe None: `__enter__` must return self"
-        attempt = t.attempt(lambda: dict(found.stats))
+    attempt = t.attempt(lambda: dict(found.stats))
     if attempt.raised(AttributeError, TypeError, ValueError):
         return f"`probe.stats` is no dict ({attempt.error}): {words}"
     if attempt.error is None and list(attempt.value) == []:
@@ -123,6 +123,12 @@ def changes_output(a: Any, t: Trial) -> str | None:
     with a.ActivationProbe(model):
         attempt = t.attempt(lambda: model(x))
         watched_output = attempt.value
+    if attempt.raised(TypeError, AttributeError):
+        return (
+            f"under the probe model(x) raised “{attempt.error}”: what a forward hook returns, unless "
+            "None, replaces the "
+            "layer's output. Return nothing"
+        )
     if attempt.error is not None:
         return None
     if not isinstance(watched_output, Tensor) or not same(watched_output, plain):
@@ -204,7 +210,12 @@ def tuples(a: Any, t: Trial) -> str | None:
             f"an LSTM, whose output is a tuple (output, (h, c)), raised “{attempt.error}”: an output may "
             "be a tuple with tuples in it"
         )
-    if attempt.error is None and "" in attempt.value and attempt.value[""].n == 24:
+    if attempt.error is None and "" not in attempt.value:
+        return (
+            "an LSTM's output is a tuple (output, (h, c)), and it has no entry in stats: look into "
+            "tuples and lists"
+        )
+    if attempt.error is None and attempt.value[""].n == 24:
         return (
             "an LSTM's output is (output, (h, c)): you count its first tensor alone; all floating point "
             "tensors in it count"
@@ -257,7 +268,7 @@ def after_end(a: Any, t: Trial) -> str | None:
     with a.ActivationProbe(layer) as found:
         y = layer(torch.ones(4, 1))
     y.sum().backward()
-    if float(found.stats[""].grad_norm) != 0.0:
+    if float(found.stats[""].grad_norm or 0.0) > 0.0:
         return (
             "a backward pass after the end of the `with` was counted: tensor hooks outlive it. Remember "
             "in `__exit__` that the probe is closed"

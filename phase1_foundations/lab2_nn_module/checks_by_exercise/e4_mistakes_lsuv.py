@@ -18,9 +18,52 @@ from phase1_foundations.lab2_nn_module.checks_by_exercise.tools import Probes, n
 probe = Probes()
 
 
+@probe("lsuv-other-deviation")
+def other_deviation(a: Any, t: Trial) -> str | None:
+    torch.manual_seed(3)
+    model, x = mlp(1, 6, bias=False), t.randn(2, 6).float()
+    a.lsuv_init_(model, x, tol=1e-4)
+    with torch.no_grad():
+        y = model[0](x).double()
+    if abs(float(y.std(correction=0)) - 1) < 1e-3:
+        return None
+    if abs(float(y.std()) - 1) < 1e-3:
+        return (
+            "the *sample* deviation of a layer's output is 1 (divided by n − 1); asked for is the "
+            "population's"
+        )
+    if abs(float(y.square().mean().sqrt()) - 1) < 1e-3:
+        return "the root mean square of a layer's output is 1; asked for is the deviation, from the mean"
+    if abs(float(y.std(dim=0, correction=0).mean()) - 1) < 1e-3:
+        return "the mean of the features' deviations is 1; asked for is one deviation over all elements"
+    return None
+
+
+@probe("lsuv-stops-too-early")
+def too_early(a: Any, t: Trial) -> str | None:
+    for size in (0.7, 1.4):
+        torch.manual_seed(3)
+        model, x = mlp(1, 16, bias=False), size * t.randn(64, 16).float()
+        a.lsuv_init_(model, x)
+        std = deviations(model, x)["0"]
+        if abs(std - 1) > 0.025 and abs(std - size) < 0.1:
+            return (
+                f"a single layer without bias, whose output has deviation {size} with an orthogonal "
+                "weight, ends at "
+                f"{std:.2f}: it has to come within tol of the target, from above and from below"
+            )
+        if abs(std - 1) > 0.025:
+            return (
+                f"a single layer without bias ends at deviation {std:.2f}, expected 1: dividing the "
+                "weight by the "
+                "measured deviation (not the variance) brings it there in one round"
+            )
+    return None
+
+
 @probe("lsuv-returns-something-else")
 def returns(a: Any, t: Trial) -> str | None:
-    model, x = mlp(3, 8, bias=False), t.randn(64, 8).float()
+    model, x = mlp(3, 8), t.randn(64, 8).float()
     result = a.lsuv_init_(model, x)
     if list(result) in ([model[0], model[2], model[4]], [0, 1, 2]):
         return (
@@ -142,27 +185,6 @@ def never_ends(a: Any, t: Trial) -> str | None:
             "after `max_iter` "
             f"rounds (5 here; there were {len(passes)} forward passes)"
         )
-    return None
-
-
-@probe("lsuv-other-deviation")
-def other_deviation(a: Any, t: Trial) -> str | None:
-    torch.manual_seed(3)
-    model, x = mlp(1, 6, bias=False), t.randn(2, 6).float()
-    a.lsuv_init_(model, x, tol=1e-4)
-    with torch.no_grad():
-        y = model[0](x).double()
-    if abs(float(y.std(correction=0)) - 1) < 1e-3:
-        return None
-    if abs(float(y.std()) - 1) < 1e-3:
-        return (
-            "the *sample* deviation of a layer's output is 1 (divided by n − 1); asked for is the "
-            "population's"
-        )
-    if abs(float(y.square().mean().sqrt()) - 1) < 1e-3:
-        return "the root mean square of a layer's output is 1; asked for is the deviation, from the mean"
-    if abs(float(y.std(dim=0, correction=0).mean()) - 1) < 1e-3:
-        return "the mean of the features' deviations is 1; asked for is one deviation over all elements"
     return None
 
 

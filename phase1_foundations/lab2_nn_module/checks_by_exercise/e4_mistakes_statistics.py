@@ -23,6 +23,21 @@ from phase1_foundations.lab2_nn_module.checks_by_exercise.tools import Probes, s
 probe = Probes()
 
 
+@probe("statistics-are-no-numbers")
+def no_numbers(a: Any, t: Trial) -> str | None:
+    stats = watched(a, first(), second(), backward=True)
+    for field in FIELDS:
+        value = getattr(stats, field)
+        if isinstance(value, Tensor):
+            what = (
+                "with a graph that keeps every activation alive"
+                if value.requires_grad
+                else "expected a Python number"
+            )
+            return f"`{field}` is a tensor, {what}: take `.item()` of a detached value"
+    return None
+
+
 @probe("n-and-shares")
 def shares(a: Any, t: Trial) -> str | None:
     stats = watched(a, torch.tensor([[0.0], [0.0], [3.0], [-1.0]]))
@@ -35,6 +50,11 @@ def shares(a: Any, t: Trial) -> str | None:
         )
     if not same(float(stats.frac_zero), 0.5):
         return f"frac_zero of [0, 0, 3, −1] is {float(stats.frac_zero):g}, expected 0.5: 2 of 4"
+    if not same(float(stats.frac_nonfinite), 0.0):
+        return (
+            f"frac_nonfinite of [0, 0, 3, −1] is {float(stats.frac_nonfinite):g}: all of them are "
+            "finite, expected 0"
+        )
     if not same(float(stats.mean), 0.5):
         return f"the mean of [0, 0, 3, −1] is {float(stats.mean):g} in your answer, expected 0.5"
     return None
@@ -160,21 +180,6 @@ def nothing_finite(a: Any, t: Trial) -> str | None:
             f"nothing but nan first, then [0, 2]: mean and std are {float(attempt.value.mean):g} and "
             f"{float(attempt.value.std):g}, expected 1 and 1. Weigh by the number of *finite* elements"
         )
-    return None
-
-
-@probe("statistics-are-no-numbers")
-def no_numbers(a: Any, t: Trial) -> str | None:
-    stats = watched(a, first(), second(), backward=True)
-    for field in FIELDS:
-        value = getattr(stats, field)
-        if isinstance(value, Tensor):
-            what = (
-                "with a graph that keeps every activation alive"
-                if value.requires_grad
-                else "expected a Python number"
-            )
-            return f"`{field}` is a tensor, {what}: take `.item()` of a detached value"
     return None
 
 
