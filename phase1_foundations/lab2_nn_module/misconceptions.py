@@ -4,4 +4,5 @@ from phase1_foundations.lab2_nn_module.misconceptions_by_exercise.e1_registry im
 from phase1_foundations.lab2_nn_module.misconceptions_by_exercise.e2_initialisers import *
 from phase1_foundations.lab2_nn_module.misconceptions_by_exercise.e3_norms import *
 from phase1_foundations.lab2_nn_module.misconceptions_by_exercise.e4_probe import *
+from phase1_foundations.lab2_nn_module.misconceptions_by_exercise.e5_rescue import *
 from phase1_foundations.lab2_nn_module.misconceptions_by_exercise.warmups import *

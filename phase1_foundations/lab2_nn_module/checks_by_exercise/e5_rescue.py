@@ -6,9 +6,9 @@ import torch
 from torch import nn
 
 from courseware.check import Exercise, Trial, forbid
+from phase1_foundations.lab2_nn_module.checks_by_exercise import e5_mistakes, e5_mistakes_training
 from phase1_foundations.lab2_nn_module.checks_by_exercise.e2_initialisers import ALL_SIX
 from phase1_foundations.lab2_nn_module.checks_by_exercise.e3_norms import NORMS
-from phase1_foundations.lab2_nn_module.checks_by_exercise.e5_mistakes import probe
 from phase1_foundations.lab2_nn_module.checks_by_exercise.e5_watch import (
     accuracy,
     built,
@@ -16,8 +16,10 @@ from phase1_foundations.lab2_nn_module.checks_by_exercise.e5_watch import (
     few_digits,
     fully_trained,
     gradient_norms,
+    is_linear,
     passes,
     scores,
+    stirred,
     trained,
     without_blocks,
 )
@@ -50,7 +52,8 @@ e5 = Exercise(
         "`return model.eval()`.",
     ),
 )
-probe.add_to(e5)
+e5_mistakes.probe.add_to(e5)
+e5_mistakes_training.probe.add_to(e5)
 
 
 def sound(a: Any, t: Trial) -> None:
@@ -147,13 +150,12 @@ def form_of_blocks(a: Any, t: Trial) -> None:
                 f"the input of block {i}, beside the output of the one before",
                 rtol=1e-6,
             )
-            with torch.no_grad():
-                middle = block((x[:8] + x[8:]) / 2)
-                chord = (block(x[:8]) + block(x[8:])) / 2
-            t.that(
-                not torch.allclose(middle, chord, rtol=1e-4, atol=1e-6),
-                f"block {i} is linear: two of them in a row are worth one",
-            )
+        with stirred(model.eval(), t):
+            for i, x, _ in passes(model, X):
+                t.that(
+                    not is_linear(model.blocks[i], x),
+                    f"block {i} is linear: two of them in a row are worth one",
+                )
 
 
 @e5.property("gradients reach the first block; sixty blocks stay finite", points=3)

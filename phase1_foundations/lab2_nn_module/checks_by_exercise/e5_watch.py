@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -11,16 +12,19 @@ from torch.nn import functional as F
 
 from courseware.check import Trial
 from courseware.check.rules import suspended
+from shared.data import digits as all_digits
+from shared.data.examples import Split
 
 
 def digits() -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The lab's split: 1,437 to learn from, 360 to be tested on, pixels 0 … 1."""
-    from sklearn.datasets import load_digits
+    """The lab's split: 1,437 to learn from, 360 to be tested on, pixels 0 … 1; new tensors at every call."""
+    both = _digits()
+    return tuple(t.clone() for part in (both.train, both.test) for t in (part.inputs, part.targets))  # type: ignore[return-value]
 
-    pixels, labels = load_digits(return_X_y=True)
-    X, y = torch.tensor(pixels / 16, dtype=torch.float32), torch.tensor(labels)
-    order = torch.randperm(len(X), generator=torch.Generator().manual_seed(0))
-    return X[order[360:]], y[order[360:]], X[order[:360]], y[order[:360]]
+
+@cache
+def _digits() -> Split:
+    return all_digits(flat=True)
 
 
 def few_digits(t: Trial, count: int) -> tuple[Tensor, Tensor]:
@@ -56,6 +60,11 @@ def built(a: Any, seed: int, *args: Any, **how: Any) -> nn.Module:
     with default_weights_allowed():
         model: nn.Module = a.build_deep(*args, **how)
     return model
+
+
+def small(a: Any, t: Trial, **how: Any) -> nn.Module:
+    """A network that costs next to nothing."""
+    return built(a, t.seed % 1000, **{"depth": 6, "width": 16, **how})
 
 
 def trained(a: Any, model: nn.Module, X: Tensor, y: Tensor, **how: Any) -> nn.Module:
@@ -115,6 +124,39 @@ def passes(model: nn.Module, X: Tensor) -> list[tuple[int, Tensor, Tensor]]:
         for handle in handles:
             handle.remove()
     return seen
+
+
+@contextmanager
+def stirred(model: nn.Module, t: Trial) -> Iterator[None]:
+    """Every parameter is moved a little as long as the body runs: a branch that starts at zero wakes up."""
+    before = [p.detach().clone() for p in model.parameters()]
+    with torch.no_grad():
+        for p in model.parameters():
+            p.add_(0.1 * t.randn(*p.shape).to(p.dtype))
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for p, old in zip(model.parameters(), before, strict=True):
+                p.copy_(old)
+
+
+def is_linear(block: nn.Module, x: Tensor) -> bool:
+    """Does the middle of two inputs go to the middle of their outputs?"""
+    half = len(x) // 2
+    with torch.no_grad():
+        middle, ends = block((x[:half] + x[half:]) / 2), block(x)
+    return torch.allclose(middle, (ends[:half] + ends[half:]) / 2, rtol=1e-4, atol=1e-6)
+
+
+@contextmanager
+def silenced(model: nn.Module) -> Iterator[None]:
+    """The last block gives zeros as long as the body runs."""
+    handle = model.blocks[-1].register_forward_hook(lambda _block, _inputs, output: torch.zeros_like(output))
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 @contextmanager
