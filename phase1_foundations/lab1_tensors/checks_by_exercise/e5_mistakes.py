@@ -225,7 +225,7 @@ def steps_too_small(a: Any, t: Trial) -> str | None:
     if len(losses) == 6 and 0.97 * losses[0] < losses[5] <= losses[0]:
         return (
             f"120 steps with lr = 0.1 took the loss only from {losses[0]:.3g} to {losses[5]:.3g}: the steps "
-            "are far too small. Is the learning rate or the gradient divided by something twice (a mean and a "
+            "are far too small. Is the learning rate or the gradient divided by something twice (a mean, a "
             "division by the rows), or another `lr` used than the one given?"
         )
     return None
