@@ -123,7 +123,8 @@ def _dates(inputs: Inputs) -> ExperimentData:
         for part, pairs in (("train", train), ("valid", valid), ("test", test))
     }
     settings = {"vocabulary": len(source), "target_vocabulary": len(target), "padding": PAD}
-    return ExperimentData("dates", {**encoded}, settings, collate=_read_and_write, ignore=IGNORED)
+    collate = partial(pad_pairs, ignore=IGNORED)
+    return ExperimentData("dates", {**encoded}, settings, collate=collate, ignore=IGNORED)
 
 
 def _next_tokens(examples: Sequence[tuple[Tensor]]) -> tuple[Tensor, Tensor]:
@@ -131,13 +132,6 @@ def _next_tokens(examples: Sequence[tuple[Tensor]]) -> tuple[Tensor, Tensor]:
     read, _ = pad([text[:-1] for (text,) in examples])
     say, _ = pad([text[1:] for (text,) in examples], value=IGNORED)
     return read, say
-
-
-def _read_and_write(examples: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor, Tensor]:
-    """Sources, what the decoder reads and what it should say. Padding is told by its id, which is no
-    character's."""
-    sources, _, read, say = pad_pairs(examples, ignore=IGNORED)
-    return sources, read, say
 
 
 DATA: Final[dict[str, DataInfo]] = {
