@@ -40,6 +40,14 @@ class DataInfo:
         return model.inputs in self.inputs and model.outputs == self.outputs
 
 
+def fitting_model(model: str, data: str) -> str:
+    """The catalogue's name: "transformer" stands for the one of the transformers that fits the data."""
+    if model in CATALOGUE or data not in DATA:
+        return model
+    kind = [name for name in CATALOGUE if name.startswith(f"{model}_") and DATA[data].fits(CATALOGUE[name])]
+    return kind[0] if len(kind) == 1 else model
+
+
 def open_data(name: str, model: str) -> ExperimentData:
     """The data set in the form that the model reads; ExperimentError if it does not exist or does not fit."""
     info = model_info(model)
