@@ -89,15 +89,11 @@ def reaches_the_metric(a: Any, t: Trial) -> None:
         f"torch.manual_seed({seed}); train_deep(build_deep(), X, y, seed={seed}) with 1,437 digits, "
         "tested on 360 others"
     )
-    model = fully_trained(a, seed)
-    right = accuracy(model, X_test, y_test)
-    if right < ACCURACY:
-        other = accuracy(fully_trained(a, seed + 1), X_test, y_test)
-        t.that(
-            other >= ACCURACY,
-            f"{right:.3f} of the test digits are right, and {other:.3f} with another seed; expected "
-            f"at least {ACCURACY}. (Plain layers get 0.1 to 0.9, residual blocks 0.95)",
-        )
+    right = accuracy(fully_trained(a, seed), X_test, y_test)
+    if right < ACCURACY:  # luck plays a part: the better of two counts
+        right = max(right, accuracy(fully_trained(a, seed + 1), X_test, y_test))
+    plain = "plain layers get 0.1 to 0.9, residual blocks 0.95"
+    t.reaches(right, ACCURACY, "of the test digits are right", more=plain)
 
 
 @e5.property("the blocks do the work", points=4)

@@ -56,6 +56,18 @@ def in_order(module: nn.Module, x: torch.Tensor) -> list[nn.Linear]:
     return called or linears(module)
 
 
+def lively(a: Any, t: Trial) -> tuple[nn.Module, torch.Tensor, list[nn.Linear]]:
+    """Stack(3, 2), an input and its two layers in order; every relu in it cuts something off."""
+    module, x = a.Stack(3, 2), t.randn(16, 3, dtype=torch.float32)
+    layers = in_order(module, x)
+    with torch.no_grad():
+        for layer in layers:
+            layer.weight.copy_(torch.tensor([[1.0, -0.5, 0.3], [-0.4, 1.0, -0.2], [0.2, 0.6, -1.0]]))
+            if layer.bias is not None:
+                layer.bias.fill_(0.1)
+    return module, x, layers
+
+
 @w2.probe("no-super-init")
 def no_super_init(a: Any, t: Trial) -> str | None:
     attempt = t.attempt(lambda: a.Stack(2, 1))
@@ -104,8 +116,8 @@ def shared(a: Any, t: Trial) -> str | None:
 
 @w2.probe("no-relu")
 def no_relu(a: Any, t: Trial) -> str | None:
-    module, x = a.Stack(3, 2), t.randn(16, 3, dtype=torch.float32)
-    layers, y = linears(module), x
+    module, x, layers = lively(a, t)
+    y = x
     for layer in layers:
         y = layer(y)
     if len(layers) == 2 and torch.allclose(module(x), y, atol=1e-6):
@@ -118,8 +130,7 @@ def no_relu(a: Any, t: Trial) -> str | None:
 
 @w2.probe("relu-somewhere-else")
 def relu_elsewhere(a: Any, t: Trial) -> str | None:
-    module, x = a.Stack(3, 2), t.randn(16, 3, dtype=torch.float32)
-    layers = in_order(module, x)
+    module, x, layers = lively(a, t)
     if len(layers) != 2:
         return None
     first, second, relu = *layers, torch.relu
@@ -172,8 +183,7 @@ def one_off(a: Any, t: Trial) -> str | None:
 
 @w2.probe("layers-in-another-place")
 def another_place(a: Any, t: Trial) -> str | None:
-    module, x = a.Stack(3, 2), t.randn(16, 3, dtype=torch.float32)
-    layers = in_order(module, x)
+    module, x, layers = lively(a, t)
     if len(layers) != 2:
         return None
     first, second = layers
