@@ -20,7 +20,7 @@ def standardized_digits(a: Any) -> None:
     mean, std = X.mean(0), X.std(0) + 0.05
     module = a.Standardize(mean, std)
     with torch.no_grad():
-        after = module(X[[3, 7]])
+        after, everything = module(X[[3, 7]]), module(X)
     images = {
         "buffer mean": mean,
         "buffer std": std,
@@ -39,7 +39,7 @@ def standardized_digits(a: Any) -> None:
         caption=(
             "What your module carries along, and what it does: pixels that are dark in every digit "
             "lose their weight, the unusual strokes stand out. "
-            f"After it, the pixels of all digits have a mean of {float(module(X).mean()):.3f}."
+            f"After it, the pixels of all digits have a mean of {float(everything.mean()):.3f}."
         ),
         alt="Six small images: the mean digit, the deviation of each pixel, and two digits before and "
         "after standardizing.",
