@@ -31,6 +31,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+import shared.nn
+import shared.profiling
 from courseware import open_lab
 from shared.data import digits
 
@@ -950,6 +952,16 @@ if __name__ == "__main__":
 # %% reward="E3"
 if __name__ == "__main__":
     lab.reward("E3")
+    if lab.passed(
+        "E3"
+    ):  # the library folds torch's own norms; yours has the same state, so they can be compared
+        conv, mine, theirs = nn.Conv2d(1, 4, 3), BatchNorm(4), nn.BatchNorm2d(4)
+        mine(conv(torch.randn(32, 1, 8, 8)))
+        theirs.load_state_dict(mine.state_dict())
+        folded, reference = fold_batchnorm(conv, mine.eval()), shared.nn.fold_batchnorm(conv, theirs.eval())
+        assert torch.allclose(folded.weight, reference.weight, atol=1e-6)
+        assert torch.allclose(folded.bias, reference.bias, atol=1e-6)
+        print("your fold_batchnorm and shared.nn.fold_batchnorm give the same weight and bias")
 
 # %% [markdown] exercise="E3" tags=["discussion"]
 # **Why it is right.** `normalize` is the whole family; what remains is bookkeeping of shapes. `GroupNorm`
@@ -1189,6 +1201,18 @@ if __name__ == "__main__":
 # %% reward="E4"
 if __name__ == "__main__":
     lab.reward("E4")
+    if lab.passed("E4"):  # the library's probe beside yours
+        net = nn.Sequential(nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10))
+        with ActivationProbe(net) as mine, shared.profiling.ActivationProbe(net) as theirs:
+            for size in (8, 100):
+                net(torch.randn(size, 64)).square().mean().backward()
+        for name, reference in theirs.stats.items():
+            for number in ("n", "mean", "std", "frac_zero", "frac_nonfinite", "grad_norm"):
+                assert math.isclose(
+                    getattr(mine.stats[name], number), getattr(reference, number), rel_tol=1e-4, abs_tol=1e-7
+                )
+        print("your probe and shared.profiling.ActivationProbe agree; the library's table:")
+        print(shared.profiling.activation_table(theirs.stats))
 
 # %% [markdown] exercise="E4" tags=["discussion"]
 # **Why it is right.** Two batches with counts nₐ and n_b, means δ apart, have together the squared distances

@@ -43,8 +43,9 @@ def heat_map(a: Any) -> None:
             a.lsuv_init_(model, X[:256])
         with torch.no_grad(), a.ActivationProbe(model) as probe:
             model(X[:256])
+            between = float(model[:-1](X[:256]).std(dim=0).mean())
         stds = [stats.std for stats in probe.stats.values()]
-        ends.append((stds[0], stds[-1]))
+        ends.append((stds[0], stds[-1], between))
         picture = histograms(model, X[:256])
         ax.imshow(picture.clamp(max=0.2), aspect="auto", cmap=SEQUENTIAL, extent=(-EDGE, EDGE, 30.5, 0.5))
         ax.set(title=title, xlabel="output", ylabel="layer")
@@ -54,7 +55,9 @@ def heat_map(a: Any) -> None:
             "Histograms of the outputs of thirty linear layers, one row a layer; bright means many. "
             f"Your probe: std {ends[0][0]:.2g} in the first layer and {ends[0][1]:.2g} in the last "
             f"before, {ends[1][0]:.2f} and {ends[1][1]:.2f} after. "
-            "**On the left the digits have disappeared** below layer ten: every input gives the same output."
+            "**On the left the digits have disappeared**: in the last layer the outputs of "
+            "different digits differ by "
+            f"{ends[0][2]:.0e} (std), on the right by {ends[1][2]:.2f}."
         ),
         alt=(
             "Two heat maps. Left, with default weights, the outputs shrink to one narrow bright "
@@ -99,10 +102,8 @@ def matrix_of_networks(a: Any) -> None:
         for residual in (False, True)
     ]
     own = reached(lambda: built(a, 0, DEPTH, WIDTH))
-    table = torch.full((3, 6), torch.nan)
-    table[:2] = torch.tensor(grid)
-    table[2, 0] = own
-    text = [[f"{value:.2f}" for value in row] for row in table.tolist()]
+    table = torch.cat([torch.tensor(grid), torch.full((1, 6), own)])
+    text = [[f"{value:.2f}" for value in row] for row in grid] + [[""] * 6]
     fig, ax = panels(height=2.7)
     heatmap(
         ax,
@@ -112,12 +113,13 @@ def matrix_of_networks(a: Any) -> None:
         rows=["plain layers", "residual, with norm", "yours"],
         cols=[law.replace("_", "\n") for law in LAWS],
     )
+    ax.text(2.5, 2, f"{own:.2f}  your blocks, your weights", ha="center", va="center")
     ax.add_patch(_frame())
     show(
         fig,
         caption=(
             f"Share of test digits right after {ROUNDS} epochs, thirty layers of width {WIDTH}, all "
-            "trained by your `train_deep`. The framed cell is your own network. "
+            "trained by your `train_deep`. The framed row is your own network. "
             "**Compare the rows, then the columns**: the residual path matters more than the law of "
             "the weights."
         ),
@@ -132,4 +134,4 @@ def matrix_of_networks(a: Any) -> None:
 def _frame() -> Any:
     from matplotlib.patches import Rectangle
 
-    return Rectangle((-0.5, 1.5), 1, 1, fill=False, edgecolor="#D55E00", linewidth=3)
+    return Rectangle((-0.5, 1.5), 6, 1, fill=False, edgecolor="#D55E00", linewidth=3)
