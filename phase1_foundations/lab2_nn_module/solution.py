@@ -235,7 +235,7 @@ class Diary:
         # BEGIN SOLUTION
         if name not in self.names:
             self.names.append(name)
-        object.__setattr__(self, name, value)
+        super().__setattr__(name, value)
         # END SOLUTION
 
 
@@ -248,9 +248,10 @@ if __name__ == "__main__":
     lab.reward("W4")
 
 # %% [markdown] exercise="W4" tags=["discussion"]
-# `super().__setattr__(name, value)` and `self.__dict__[name] = value` store as well as
-# `object.__setattr__`. A list in the class body (`names = []`) would be *one* list for all diaries: the
-# class body runs once, `__init__` once an object. You have now met everything that E1 is made of.
+# `super().__setattr__(name, value)`, `object.__setattr__(self, name, value)` and
+# `self.__dict__[name] = value` store equally well. A list in the class body (`names = []`) would be *one*
+# list for all diaries: the class body runs once, `__init__` once an object. You have now met everything that
+# E1 is made of.
 
 # %% [markdown]
 # # The machine behind `nn.Module`
@@ -353,7 +354,7 @@ class MiniModule:
                     )
                 self.__dict__[registry][name] = value
                 return
-        object.__setattr__(self, name, value)
+        super().__setattr__(name, value)
         # END SOLUTION
 
     def __getattr__(self, name: str) -> object:
@@ -1165,12 +1166,11 @@ def lsuv_init_(
     # BEGIN SOLUTION
     layers = {m: name for name, m in model.named_modules() if isinstance(m, nn.Linear | nn.Conv2d)}
     stds: dict[nn.Module, float] = {}  # of the latest forward pass, in the order of execution
-    handles = [
-        layer.register_forward_hook(
-            lambda module, inputs, output: stds.update({module: float(output.double().std(correction=0))})
-        )
-        for layer in layers
-    ]
+
+    def note(module: nn.Module, inputs: object, output: Tensor) -> None:
+        stds[module] = float(output.double().std(correction=0))
+
+    handles = [module.register_forward_hook(note) for module in layers]
     modes = {module: module.training for module in model.modules()}
     try:
         model.eval()

@@ -1,13 +1,15 @@
 """The known mistakes of E1, third part: what is saved, loaded and converted."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch import nn
 
 from courseware.check import Trial
 from courseware.check.observe import same_storage
 from phase1_foundations.lab2_nn_module.checks_by_exercise.e1_trees import parameter, small_net
-from phase1_foundations.lab2_nn_module.checks_by_exercise.tools import Probes, numbers, same
+from phase1_foundations.lab2_nn_module.checks_by_exercise.tools import Probes, must_run, numbers, same
 
 probe = Probes()
 
@@ -18,6 +20,21 @@ def not_persistent(a: Any, t: Trial) -> str | None:
     module.register_buffer("cache", torch.ones(2), persistent=False)
     if "cache" in module.state_dict():
         return "`cache` was registered with persistent=False and stands in state_dict all the same"
+    return None
+
+
+@probe("not-persistent-for-ever")
+def for_ever(a: Any, t: Trial) -> str | None:
+    module = a.MiniModule()
+    module.register_buffer("cache", torch.ones(2), persistent=False)
+    del module.cache
+    module.register_buffer("cache", torch.ones(2))
+    if "cache" not in module.state_dict():
+        return (
+            "a buffer that was not persistent was deleted, then registered again as a persistent "
+            "one, and is still missing "
+            "from state_dict: forget it completely in `__delattr__`"
+        )
     return None
 
 
@@ -248,10 +265,28 @@ def to_rebinds(a: Any, t: Trial) -> str | None:
 def to_integers(a: Any, t: Trial) -> str | None:
     module = a.MiniModule()
     module.register_buffer("count", torch.tensor(3))
+    module.table = nn.Parameter(torch.tensor([1, 2]), requires_grad=False)
     module.to(torch.float64)
-    if module.count.dtype != torch.int64:
+    for name, what in (("count", "buffer"), ("table", "parameter")):
+        if getattr(module, name).dtype != torch.int64:
+            return (
+                f"after to(float64) an int64 {what} is {getattr(module, name).dtype}: convert floating "
+                "point tensors only"
+            )
+    return None
+
+
+@probe("to-fails-at-none")
+def to_none(a: Any, t: Trial) -> str | None:
+    module = a.MiniModule()
+    module.weight, module.child = parameter(t), a.MiniModule()
+    module.weight, module.child = None, None
+    module.register_buffer("mean", None)
+    attempt = t.attempt(lambda: module.to(torch.float64))
+    if attempt.raised(AttributeError, TypeError):
         return (
-            f"after to(float64) an int64 buffer is {module.count.dtype}: convert floating point tensors only"
+            "to() of a module with a parameter, a child and a buffer that are None raised "
+            f"“{attempt.error}”: skip None"
         )
     return None
 
@@ -270,3 +305,35 @@ def to_forgets(a: Any, t: Trial) -> str | None:
     if result is not net:
         return f"to() returned {result!r}: return self"
     return None
+
+
+@probe("raises-an-error")
+def raises(a: Any, t: Trial) -> None:
+    module, weight = a.MiniModule(), parameter(t)
+    steps: dict[str, Callable[[], Any]] = {
+        "module.weight = nn.Parameter(…)": lambda: setattr(module, "weight", weight),
+        "reading module.weight": lambda: module.weight,
+        "module.child = MiniModule()": lambda: setattr(module, "child", a.MiniModule()),
+        "module.label = 'text'": lambda: setattr(module, "label", "text"),
+        "module.layers = [child]": lambda: setattr(module, "layers", [module.child]),
+        "register_buffer": lambda: module.register_buffer("mean", torch.ones(2)),
+        "named_parameters": lambda: list(module.named_parameters("p", True, False)),
+        "named_parameters(recurse=False)": lambda: list(module.named_parameters(recurse=False)),
+        "parameters": lambda: list(module.parameters()),
+        "named_buffers": lambda: list(module.named_buffers()),
+        "named_modules": lambda: list(module.named_modules()),
+        "state_dict": lambda: module.state_dict(),
+        "load_state_dict": lambda: module.load_state_dict(module.state_dict()),
+        "train": lambda: module.train(False),
+        "to": lambda: module.to(torch.float64),
+        "module.child = None": lambda: setattr(module, "child", None),
+        "listing what is None": lambda: [
+            *module.named_parameters(),
+            *module.named_modules(),
+            *module.state_dict(),
+        ],
+        "del module.weight": lambda: delattr(module, "weight"),
+    }
+    must_run(t, "MiniModule()", a.MiniModule)
+    for what, step in steps.items():
+        must_run(t, what, step)

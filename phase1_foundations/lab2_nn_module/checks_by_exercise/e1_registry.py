@@ -138,6 +138,14 @@ def attributes(a: Any, t: Trial) -> None:
         [],
         "after all deletions: parameters and buffers",
     )
+    for persistent in (False, True):
+        module.register_buffer("again", torch.ones(1), persistent=persistent)
+        t.equal(
+            "again" in module.state_dict(),
+            persistent,
+            f"saved, after register_buffer(…, persistent={persistent})",
+        )
+        del module.again
 
 
 @e1.property("before __init__, and copies", points=1)
@@ -264,6 +272,11 @@ def working(a: Any, t: Trial) -> None:
                 buffer.dtype in (torch.float64, torch.int64),
                 f"after to(float64) the buffer {name} is {buffer.dtype}",
             )
+    odd = a.MiniModule()
+    odd.table, odd.weight = nn.Parameter(torch.tensor([1, 2]), requires_grad=False), parameter(t)
+    odd.weight = None
+    t.given("a module with a parameter of integers and one that is None")
+    t.that(odd.to(torch.float64).table.dtype == torch.int64, "to(float64) converted a parameter of integers")
 
     class Affine(a.MiniModule):  # type: ignore[misc, name-defined]
         def __init__(self) -> None:

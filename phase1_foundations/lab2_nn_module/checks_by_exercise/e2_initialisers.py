@@ -142,6 +142,7 @@ def xavier(a: Any, t: Trial) -> None:
 def kaiming(a: Any, t: Trial) -> None:
     cases: tuple[tuple[tuple[int, ...], dict[str, Any], float], ...] = (
         ((128, 512), {}, math.sqrt(2 / 512)),
+        ((65_536, 1), {}, math.sqrt(2)),
         ((128, 512), {"mode": "fan_out"}, math.sqrt(2 / 128)),
         ((64, 16, 8, 8), {"nonlinearity": "relu", "a": 3.0}, math.sqrt(2 / 1024)),
         ((256, 256), {"a": 0.5}, math.sqrt(2 / 1.25 / 256)),

@@ -7,7 +7,7 @@ import torch
 
 from courseware.check import Trial
 from phase1_foundations.lab2_nn_module.checks_by_exercise.e2_tools import DENSE, fill, generator, near
-from phase1_foundations.lab2_nn_module.checks_by_exercise.tools import Probes, numbers
+from phase1_foundations.lab2_nn_module.checks_by_exercise.tools import Probes, must_run, numbers
 
 probe = Probes()
 
@@ -215,3 +215,19 @@ def narrow(a: Any, t: Trial) -> str | None:
             "float32. Say `dtype=t.dtype`"
         )
     return None
+
+
+@probe("raises-an-error")
+def raises(a: Any, t: Trial) -> None:
+    must_run(t, "`fans` of [4, 3]", lambda: a.fans(torch.zeros(4, 3)))
+    for name in (*DENSE, "orthogonal_", "sparse_"):
+        for shape in ((4, 3), (3, 4), (4, 4)):
+            must_run(
+                t,
+                f"`{name}` of {list(shape)}",
+                lambda name=name, shape=shape: fill(a, name, torch.zeros(shape)),
+            )
+    for sparsity in (0.0, 0.5, 1.0):
+        must_run(
+            t, f"`sparse_` with sparsity {sparsity:g}", lambda s=sparsity: a.sparse_(torch.zeros(4, 3), s)
+        )

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from courseware.check import Trial
-from phase1_foundations.lab2_nn_module.checks_by_exercise.e3_oracle import formula
-from phase1_foundations.lab2_nn_module.checks_by_exercise.tools import Probes, same
+from phase1_foundations.lab2_nn_module.checks_by_exercise.e3_oracle import formula, jobs
+from phase1_foundations.lab2_nn_module.checks_by_exercise.tools import Probes, numbers, same
 
 probe = Probes()
 
@@ -244,6 +244,8 @@ def not_neutral(a: Any, t: Trial) -> str | None:
 @probe("gate-of-another-shape")
 def gate_shape(a: Any, t: Trial) -> str | None:
     _, gate = a.AdaLayerNorm(4, 3).double()(t.randn(2, 5, 4), t.randn(2, 3))
+    if gate is None:
+        return "AdaLayerNorm(4, 3) gives no gate: `gated` is True by default"
     if isinstance(gate, Tensor) and tuple(gate.shape) != (2, 1, 4):
         return (
             f"the gate has shape {tuple(gate.shape)}, expected (2, 1, 4): one for each example, the same "
@@ -282,6 +284,24 @@ def parameters(a: Any, t: Trial) -> str | None:
             "layers of c, with a "
             "weight [4, 3] and a bias [4] each (or one layer for all), and LN without γ and β"
         )
+    return None
+
+
+@probe("one-layer-for-several-jobs")
+def several_jobs(a: Any, t: Trial) -> str | None:
+    module, x = a.AdaLayerNorm(2, 1).double(), t.randn(1, 6, 2)
+    with torch.no_grad():
+        for p in module.parameters():
+            p.copy_(t.rand(*p.shape, low=0.5, high=1.5))
+    found = jobs(module, x, torch.ones(1, 1).double())
+    for i, j, what in ((0, 1, "scale and shift"), (0, 2, "scale and gate"), (1, 2, "shift and gate")):
+        for sign in (1, -1):
+            left, right = found[i] - float(i == 0), sign * found[j]
+            if same(left, right, atol=1e-7):
+                return (
+                    f"{what} are the same numbers, {numbers(right)}: s, b and g are three linear layers "
+                    "(or three parts)"
+                )
     return None
 
 

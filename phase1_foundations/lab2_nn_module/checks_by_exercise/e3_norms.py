@@ -10,12 +10,14 @@ from phase1_foundations.lab2_nn_module.checks_by_exercise import (
     e3_mistakes,
     e3_mistakes_axes,
     e3_mistakes_folding,
+    e3_mistakes_last,
     e3_mistakes_memory,
 )
 from phase1_foundations.lab2_nn_module.checks_by_exercise.e3_oracle import (
     compare_with_torch,
     folding_cases,
     formula,
+    jobs,
     randomise,
     torch_twin,
     worn_in,
@@ -63,7 +65,7 @@ e3 = Exercise(
         "`folded.weight.mul_(scale.reshape(-1, 1, 1, 1))`.",
     ),
 )
-for mistakes in (e3_mistakes, e3_mistakes_memory, e3_mistakes_axes, e3_mistakes_folding):
+for mistakes in (e3_mistakes, e3_mistakes_memory, e3_mistakes_axes, e3_mistakes_folding, e3_mistakes_last):
     mistakes.probe.add_to(e3)
 
 
@@ -251,10 +253,25 @@ def adaptive(a: Any, t: Trial) -> None:
             t.that(any(bool(g.any()) for g in grads), "no parameter gets a gradient at the start")
             randomise(t, module)
             modulated(t, module, dim, cond, gated)
+    t.that(
+        a.AdaLayerNorm(4, 3)(torch.ones(1, 2, 4), torch.ones(1, 3))[1] is not None,
+        "by default there is no gate",
+    )
     module, x = a.AdaLayerNorm(4, 3), (5 + t.randn(2, 3, 4)).to(torch.bfloat16)
     t.given("AdaLayerNorm(4, 3) in float32, a bfloat16 x, a float32 c")
     y, _ = module(x, t.randn(2, 3, dtype=torch.float32))
     t.equal(y.detach(), formula(x, (2,), 1e-5).to(torch.bfloat16), "modulated", rtol=2e-2, atol=2e-2)
+    module = a.AdaLayerNorm(3, 2).double()
+    randomise(t, module)
+    scale, shift, gate = jobs(module, t.randn(1, 8, 3), t.randn(1, 2))
+    t.given("AdaLayerNorm(3, 2) with random parameters")
+    for left, right, what in (
+        (scale - 1, shift, "scale and shift"),
+        (scale - 1, gate, "scale and gate"),
+        (shift, gate, "shift and gate"),
+    ):
+        apart = min(float((left - sign * right).abs().max()) for sign in (1, -1))
+        t.that(apart > 1e-6, f"{what} are the same numbers; asked for are three linear layers")
 
 
 def modulated(t: Trial, module: nn.Module, dim: int, cond: int, gated: bool) -> None:

@@ -41,7 +41,7 @@ def another_form(a: Any, t: Trial) -> str | None:
     if attempt.error is None and list(attempt.value) == [layer]:
         return f"the keys of `probe.stats` are modules; asked for are their names: {words}"
     stats = next(iter(attempt.value.values()))
-    if isinstance(stats, dict | tuple | list):
+    if isinstance(stats, dict | tuple | list) and not hasattr(stats, "mean"):
         return f"`probe.stats['']` is a {type(stats).__name__}: {words}"
     for field in FIELDS:
         if t.attempt(lambda field=field: getattr(stats, field)).raised(AttributeError):

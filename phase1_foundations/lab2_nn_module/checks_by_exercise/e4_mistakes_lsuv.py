@@ -7,13 +7,14 @@ from torch import Tensor, nn
 
 from courseware.check import Trial
 from phase1_foundations.lab2_nn_module.checks_by_exercise.e4_watch import (
+    FIELDS,
     Reversed,
     Two,
     deviations,
     hooks_of,
     mlp,
 )
-from phase1_foundations.lab2_nn_module.checks_by_exercise.tools import Probes, numbers, same
+from phase1_foundations.lab2_nn_module.checks_by_exercise.tools import Probes, must_run, numbers, same
 
 probe = Probes()
 
@@ -269,3 +270,24 @@ def traces(a: Any, t: Trial) -> str | None:
     if not same(x, before):
         return "lsuv_init_ changed x"
     return None
+
+
+@probe("raises-an-error")
+def raises(a: Any, t: Trial) -> None:
+    model, x = mlp(2, 4), t.randn(8, 4).float()
+
+    def watch(backward: bool) -> None:
+        with a.ActivationProbe(model) as found:
+            for size in (8, 3):
+                y = model(x[:size])
+                if backward:
+                    y.sum().backward()
+        for stats in found.stats.values():
+            for field in FIELDS:
+                getattr(stats, field)
+
+    must_run(t, "a probe around two forward passes", lambda: watch(False))
+    must_run(t, "a probe around two forward and backward passes", lambda: watch(True))
+    model.zero_grad()
+    must_run(t, "lsuv_init_ of two linear layers", lambda: a.lsuv_init_(model, x))
+    must_run(t, "lsuv_init_ of one linear layer", lambda: a.lsuv_init_(nn.Linear(4, 4), x))

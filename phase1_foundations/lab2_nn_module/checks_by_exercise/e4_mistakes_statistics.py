@@ -161,6 +161,8 @@ def nothing_finite(a: Any, t: Trial) -> str | None:
             f"an output of nothing but nan raised {type(attempt.error).__name__}: {attempt.error}. mean "
             "and std are nan"
         )
+    if attempt.error is not None:
+        return None
     attempt = t.attempt(lambda: [float(getattr(attempt.value, field)) for field in ("mean", "std")])
     if attempt.error is not None:
         return (

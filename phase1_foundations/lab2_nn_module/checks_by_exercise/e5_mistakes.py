@@ -15,10 +15,21 @@ from phase1_foundations.lab2_nn_module.checks_by_exercise.e5_watch import (
     silenced,
     small,
     stirred,
+    trained,
 )
-from phase1_foundations.lab2_nn_module.checks_by_exercise.tools import Probes
+from phase1_foundations.lab2_nn_module.checks_by_exercise.tools import Probes, must_run
 
 probe = Probes()
+
+
+@probe("raises-an-error")
+def raises(a: Any, t: Trial) -> None:
+    X, y = few_digits(t, 96)
+    for how in ({}, {"zero_init": True}, {"depth": 1}):
+        words = ", ".join(f"{key}={value}" for key, value in ({"depth": 6, "width": 16} | how).items())
+        must_run(t, f"build_deep({words})", lambda how=how: small(a, t, **how))
+        must_run(t, f"build_deep({words}) of 96 digits", lambda how=how: small(a, t, **how)(X))
+    must_run(t, "train_deep for one epoch", lambda: trained(a, small(a, t), X, y, epochs=1))
 
 
 @probe("blocks-in-a-python-list")

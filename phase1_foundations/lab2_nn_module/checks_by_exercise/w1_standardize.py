@@ -7,7 +7,12 @@ from torch import Tensor, nn
 
 from courseware.check import Exercise, Trial
 from phase1_foundations.lab2_nn_module.checks_by_exercise.pictures import standardized_digits
-from phase1_foundations.lab2_nn_module.checks_by_exercise.tools import nothing_returned, numbers, same
+from phase1_foundations.lab2_nn_module.checks_by_exercise.tools import (
+    must_run,
+    nothing_returned,
+    numbers,
+    same,
+)
 
 w1 = Exercise(
     "W1",
@@ -61,16 +66,17 @@ def statistics_are_trained(a: Any, t: Trial) -> str | None:
 @w1.probe("statistics-are-not-saved")
 def not_saved(a: Any, t: Trial) -> str | None:
     module = made(a)
-    lost = [
-        n
-        for n in ("mean", "std")
-        if n not in module.state_dict() and isinstance(getattr(module, n, 0), Tensor)
-    ]
-    if lost:
-        return (
-            f"`{lost[0]}` is missing from the module's state_dict, so a saved model has lost it: a plain "
-            f'tensor attribute is invisible to torch. Use `self.register_buffer("{lost[0]}", …)`'
-        )
+    for name in ("mean", "std"):
+        if not hasattr(module, name):
+            return f'the module has no `{name}`: asked for is `self.register_buffer("{name}", {name})`'
+        if name not in module.state_dict():
+            return (
+                f"`{name}` is missing from the module's state_dict, so a saved model has lost it: a "
+                "plain tensor "
+                f'attribute is invisible to torch. Use `self.register_buffer("{name}", …)`'
+            )
+    if not hasattr(module, "scale"):
+        return "the module has no `scale`: asked for is a parameter of this name, of mean's shape, all ones"
     return None
 
 
@@ -162,6 +168,12 @@ def another_formula(a: Any, t: Trial) -> str | None:
         if same(y, formula(x, MEAN, STD), atol=1e-4):
             return f"what you compute is {words}. Asked for is scale · (x − mean) / std"
     return None
+
+
+@w1.probe("raises-an-error")
+def raises(a: Any, t: Trial) -> None:
+    must_run(t, "Standardize(mean, std)", lambda: made(a))
+    must_run(t, "Standardize(mean, std) of x [3, 2]", lambda: made(a)(torch.ones(3, 2)))
 
 
 @w1.property("scale is trained, mean and std are only saved")

@@ -7,7 +7,7 @@ from torch import nn
 
 from courseware.check import Exercise, Trial
 from phase1_foundations.lab2_nn_module.checks_by_exercise.pictures import parameters_by_depth
-from phase1_foundations.lab2_nn_module.checks_by_exercise.tools import nothing_returned
+from phase1_foundations.lab2_nn_module.checks_by_exercise.tools import must_run, nothing_returned
 
 w2 = Exercise(
     "W2",
@@ -206,6 +206,13 @@ def depth_zero(a: Any, t: Trial) -> str | None:
     if isinstance(attempt.value, torch.Tensor) and not torch.equal(attempt.value, x):
         return "Stack(3, depth=0) changes its input: without a layer there is nothing to do, not even a relu"
     return None
+
+
+@w2.probe("raises-an-error")
+def raises(a: Any, t: Trial) -> None:
+    for depth in (1, 3):
+        must_run(t, f"Stack(3, {depth})", lambda depth=depth: a.Stack(3, depth))
+        must_run(t, f"Stack(3, {depth}) of x [4, 3]", lambda depth=depth: a.Stack(3, depth)(torch.ones(4, 3)))
 
 
 @w2.property("depth layers of their own, all registered")

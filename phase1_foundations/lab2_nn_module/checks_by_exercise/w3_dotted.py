@@ -5,6 +5,7 @@ from typing import Any
 
 from courseware.check import Exercise, Trial
 from phase1_foundations.lab2_nn_module.checks_by_exercise.pictures import names_of_a_network
+from phase1_foundations.lab2_nn_module.checks_by_exercise.tools import must_run
 
 w3 = Exercise(
     "W3",
@@ -138,6 +139,12 @@ def dropped(a: Any, t: Trial) -> str | None:
     if a.dotted({"a": 0, "b": None, "c": 1}) == {"c": 1}:
         return "a leaf that is 0 or None was dropped: anything but a dict is a leaf"
     return None
+
+
+@w3.probe("raises-an-error")
+def raises(a: Any, t: Trial) -> None:
+    for tree in (small(), deep(), {}, {"a": {}}, {"a": [1], "b": None}):
+        must_run(t, f"dotted({tree})", lambda tree=tree: a.dotted(tree))
 
 
 @w3.property("names, values and their order")

@@ -4,6 +4,7 @@ from typing import Any
 
 from courseware.check import Exercise, Trial
 from phase1_foundations.lab2_nn_module.checks_by_exercise.pictures import what_torch_hears
+from phase1_foundations.lab2_nn_module.checks_by_exercise.tools import must_run
 
 w4 = Exercise(
     "W4",
@@ -158,6 +159,18 @@ def twice(a: Any, t: Trial) -> str | None:
     if list(diary.names) == ["y", "x"]:
         return "the list is ['y', 'x']: asked for is the order of the *first* assignment, ['x', 'y']"
     return None
+
+
+@w4.probe("raises-an-error")
+def raises(a: Any, t: Trial) -> None:
+    def use() -> None:
+        diary = a.Diary()
+        diary.x, diary.y = 1, None
+        diary.x = [2]
+
+    must_run(t, "making a Diary", a.Diary)
+    must_run(t, "three assignments", use)
+    must_run(t, "reading diary.names", lambda: a.Diary().names)
 
 
 @w4.property("names, in the order of their first assignment")
