@@ -223,6 +223,34 @@ def tuples(a: Any, t: Trial) -> str | None:
     return None
 
 
+@probe("nested-outputs")
+def nested(a: Any, t: Trial) -> str | None:
+    class Nested(nn.Module):
+        def forward(self, x: Tensor) -> Any:
+            return x, [2 * x, (x.long(), None)], "text"
+
+    model, what = Nested(), "(x, [2x, (integers, None)], 'text')"
+
+    def run() -> Any:
+        with a.ActivationProbe(model, (Nested,)) as found:
+            model(torch.ones(2, 3))
+        return found.stats[""].n
+
+    attempt = t.attempt(run)
+    if attempt.raised(AttributeError, TypeError, KeyError, RuntimeError):
+        return (
+            f"an output {what} raised “{attempt.error}”: look for tensors in tuples and lists, and "
+            "ignore the rest"
+        )
+    if attempt.error is None and attempt.value != 12:
+        return (
+            f"an output {what} with 6 numbers in x: n is {attempt.value}, expected 12, those of x "
+            "and of 2x. Tuples and "
+            "lists may hold more of them; integers are ignored"
+        )
+    return None
+
+
 @probe("other-layers-are-watched")
 def other_layers(a: Any, t: Trial) -> str | None:
     class Special(nn.Linear):

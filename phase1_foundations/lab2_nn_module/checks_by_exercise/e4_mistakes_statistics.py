@@ -28,6 +28,8 @@ def no_numbers(a: Any, t: Trial) -> str | None:
     stats = watched(a, first(), second(), backward=True)
     for field in FIELDS:
         value = getattr(stats, field)
+        if value is None:
+            return f"`{field}` is None: asked for is a number, also where there is nothing to count yet"
         if isinstance(value, Tensor):
             what = (
                 "with a graph that keeps every activation alive"
@@ -182,6 +184,19 @@ def nothing_finite(a: Any, t: Trial) -> str | None:
             f"nothing but nan first, then [0, 2]: mean and std are {float(attempt.value.mean):g} and "
             f"{float(attempt.value.std):g}, expected 1 and 1. Weigh by the number of *finite* elements"
         )
+    return None
+
+
+@probe("differs-from-all-values-together")
+def differs(a: Any, t: Trial) -> str | None:
+    stats = watched(a, first(), second())
+    for field, right in (("n", 5), ("mean", 7.0), ("std", 25.6**0.5)):
+        found = float(getattr(stats, field))
+        if not same(found, float(right), rtol=1e-3):
+            return (
+                f"after the batches [0, 2] and [10, 10, 13] {field} is {found:.4g}; of all five numbers "
+                f"it is {right:.4g}"
+            )
     return None
 
 
