@@ -73,7 +73,7 @@ def known(diagnosis: str, wrongs: Sequence[str], words: str, **options: Any) -> 
     probes(diagnosis)(run)
 
 
-# ---- one step at all ----------------------------------------------------------------------------------
+# ---- one step at all ------
 
 
 @probes("update-is-recorded")
@@ -180,7 +180,7 @@ def inside(a: Any, t: Trial) -> str | None:
     return None
 
 
-# ---- the recursion -------------------------------------------------------------------------------------
+# ---- the recursion ------
 
 known(
     "momentum-forgotten",
@@ -269,7 +269,7 @@ known(
 )
 
 
-# ---- missing and zero gradients -------------------------------------------------------------------------
+# ---- missing and zero gradients ------
 
 
 @probes("missing-gradient-raises")
@@ -375,7 +375,7 @@ def gradient_changed(a: Any, t: Trial) -> str | None:
     return None
 
 
-# ---- families: whatever else is wrong with one option ----------------------------------------------------
+# ---- families: whatever else is wrong with one option ------
 
 FAMILIES: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("plain-step-differs", {}, "a plain step, θ ← θ − lr·g"),

@@ -60,6 +60,15 @@ def close(observed: Any, expected: Any, rtol: float = 1e-9, atol: float = 1e-12)
         return False
 
 
+def apart(observed: Any, expected: Any) -> tuple[str, str]:
+    """Both in as many digits as it takes to see the difference."""
+    for digits in (4, 6, 9, 12):
+        texts = numbers(observed, digits), numbers(expected, digits)
+        if texts[0] != texts[1]:
+            break
+    return texts
+
+
 def numbers(values: Any, digits: int = 4) -> str:
     """Numbers as a learner would write them: [1, 2.5]."""
     if isinstance(values, Tensor):
