@@ -214,7 +214,7 @@ def one_fails(a: Any, t: Trial) -> str | None:
     return None
 
 
-# ---- one_cycle -----------------------------------------------------------------------------------------------
+# ---- one_cycle ------
 
 known(
     "peak-one-step-late",

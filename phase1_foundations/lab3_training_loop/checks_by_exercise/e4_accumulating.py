@@ -181,27 +181,29 @@ def old_gradients(a: Any, t: Trial) -> str | None:
     return None
 
 
-@probes("unclipped")
-def unclipped(a: Any, t: Trial) -> str | None:
-    _, used, means, right, _, _ = tried(a, t, max_norm=1e-3)
-    if close(float(used.norm()), 1e-3, 1e-2):
-        direction = float(used @ right / used.norm() / right.norm())
-        if direction < 1 - 1e-9:
-            return (
-                f"each micro-batch was clipped by itself: the direction has cosine {direction:.3f} "
-                "with the gradient. "
-                "Accumulate everything, then clip once"
-            )
-        return None
-    pieces = sum(m * n / 36 / (m * n / 36).norm() * 1e-3 for m, n in zip(means, COUNTS, strict=True))
-    if alike(used, pieces, 1e-2) or float(used.norm()) < 3.1e-3:
-        return "each micro-batch was clipped by itself: accumulate everything, then clip once"
+@probes("never-clipped")
+def never_clipped(a: Any, t: Trial) -> str | None:
+    _, used, _, right, _, _ = tried(a, t, max_norm=1e-3)
     if alike(used, right):
         return (
             "max_norm = 0.001 makes no difference to the step: clip between the last backward and "
             "optimizer.step()"
         )
     return None
+
+
+@probes("clips-each-micro-batch")
+def clips_each(a: Any, t: Trial) -> str | None:
+    _, used, _, right, _, _ = tried(a, t, max_norm=1e-3)
+    direction = float(used @ right / used.norm() / right.norm())
+    if alike(used / used.norm(), right / right.norm(), 1e-6) or float(used.norm()) > 3.1e-3:
+        return None
+    return (
+        f"with max_norm = 0.001 the step's direction has cosine {direction:.3f} with the gradient, "
+        "and its length is "
+        f"{float(used.norm()):.4f}: each micro-batch was clipped by itself. Accumulate everything, "
+        "then clip once"
+    )
 
 
 @probes("clipped-without-being-asked")

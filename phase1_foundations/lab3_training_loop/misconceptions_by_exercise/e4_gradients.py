@@ -103,7 +103,7 @@ def averages_the_means():
     }
 
 
-@misconception("E4", diagnosis="unclipped")
+@misconception("E4", diagnosis="clips-each-micro-batch")
 def clips_each_micro_batch():
     def clip(model, max_norm):
         if max_norm is not None:
