@@ -18,7 +18,8 @@
 
 # %% tags=["parameters"] cut={"full_seeds": 1, "full_epochs": 1}
 profile = "laptop"  # "full" compares the optimizers of the last section with more seeds and epochs
-full_seeds, full_epochs = 10, 20
+full_seeds = 10
+full_epochs = 20
 
 # %%
 import copy
@@ -764,8 +765,8 @@ if __name__ == "__main__":
 # ## E4 · Clip and accumulate exactly
 #
 # A batch that does not fit into memory is cut into *micro-batches*, whose gradients add up before one
-# step is made. The result must be the same as with the whole batch, and for years, in widely used
-# trainers, it was not: they averaged the micro-batches' means. You know the mistake from W3.
+# step is made. The result must be the same as with the whole batch, and in a widely used trainer it
+# was not, until October 2024: it averaged the micro-batches' means. You know the mistake from W3.
 #
 # **1. `clip_grad_norm_(params, max_norm, norm_type=2.0, error_if_nonfinite=False)`** treats all gradients
 # together as one long vector and returns its norm *before* clipping, a 0-d tensor.
@@ -1155,7 +1156,7 @@ if __name__ == "__main__":
         print("validation loss, yours  ", [f"{loss:.5f}" for loss in own["val_loss"]])
         print("validation loss, library", [f"{loss:.5f}" for loss in history.column("loss")])
         weights = nn.Module.parameters
-        apart = max(float((a - b).abs().max()) for a, b in zip(weights(yours), weights(theirs), strict=True))
+        apart = max((a - b).abs().max().item() for a, b in zip(weights(yours), weights(theirs), strict=True))
         print(f"largest difference between two weights: {apart:.1e}")
         assert apart < 1e-4
 
