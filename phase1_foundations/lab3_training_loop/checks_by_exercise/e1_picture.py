@@ -16,8 +16,8 @@ def beale(x: Tensor, y: Tensor) -> Tensor:
 
 
 def path(make: Any) -> Tensor:
-    """[STEPS + 1, 2]: where a point that starts at (−1, 1.5) is after each step."""
-    p = torch.tensor([-1.0, 1.5], dtype=torch.float64, requires_grad=True)
+    """[STEPS + 1, 2]: where a point that starts at (1, 1.5) is after each step."""
+    p = torch.tensor([1.0, 1.5], dtype=torch.float64, requires_grad=True)
     optimizer, points = make([p]), [p.detach().clone()]
     for _ in range(STEPS):
         optimizer.zero_grad()
@@ -35,7 +35,7 @@ def paths_on_beale(a: Any) -> None:
         "momentum 0.9, decay 0.1": (lambda p: a.SGD(p, lr=2e-3, momentum=0.9, weight_decay=0.1), "green"),
     }
     fig, (left, right) = panels(1, 2, height=3.4, widths=[1.2, 1])
-    xs, ys = torch.linspace(-2, 4, 240), torch.linspace(-1, 2.2, 200)
+    xs, ys = torch.linspace(0, 4, 240), torch.linspace(-1.7, 1.8, 240)
     grid = beale(xs[None, :], ys[:, None])
     left.contourf(xs, ys, grid.clamp(min=1e-3).log10(), levels=18, cmap="Greys", alpha=0.6)
     for name, (make, colour) in runs.items():
@@ -44,7 +44,7 @@ def paths_on_beale(a: Any) -> None:
         left.plot(*points[-1], marker="o", markersize=5, color=COLOURS[colour])
         right.plot(beale(points[:, 0], points[:, 1]), color=COLOURS[colour], label=name, linewidth=1.4)
     left.plot(3, 0.5, marker="*", markersize=11, color=COLOURS["orange"])
-    left.set(xlim=(-2, 4), ylim=(-1, 2.2), xticks=[], yticks=[])
+    left.set(xlim=(0, 4), ylim=(-1.7, 1.8), xticks=[], yticks=[])
     right.set(yscale="log", xlabel="step", ylabel="height", ylim=(1e-4, 100))
     right.legend(loc="upper right")
     show(

@@ -11,7 +11,7 @@ SHARES = (1.0, 0.3, 0.1, 0.03, 0.01)
 
 
 def travelled(make: Any) -> list[float]:
-    """For each coordinate the mean length of the steps it made when its gradient was not 0, per lr."""
+    """For each coordinate its way in all, for each time that its gradient was not 0, in units of lr."""
     generator = torch.Generator().manual_seed(0)
     p = torch.zeros(len(SHARES), requires_grad=True)
     optimizer = make([p])
@@ -21,7 +21,7 @@ def travelled(make: Any) -> list[float]:
         p.grad = there * (1 + 0.1 * torch.randn(len(SHARES), generator=generator))
         before = p.detach().clone()
         optimizer.step()
-        lengths += (p.detach() - before).abs() * there
+        lengths += (p.detach() - before).abs()
         counts += there
     return (lengths / counts.clamp(min=1) / 1e-3).tolist()
 
@@ -35,15 +35,17 @@ def dense_and_rare(a: Any) -> None:
     }
     table = [travelled(make) for make in rows.values()]
     fig, ax = panels(height=2.8)
-    heatmap(ax, table, rows=list(rows), cols=[f"{share:.0%}" for share in SHARES], fmt=lambda v: f"{v:.2g}")
+    logs = torch.tensor(table).log10().tolist()  # the colours; the numbers are written in
+    text = [[f"{value:.2g}" for value in row] for row in table]
+    heatmap(ax, logs, text=text, rows=list(rows), cols=[f"{share:.0%}" for share in SHARES])
     ax.set_aspect("auto")
     ax.set_xlabel("how often the feature is there")
     show(
         fig,
         caption=(
-            "How far a coordinate moves (in units of lr) each time its feature appears. Plain descent "
-            "treats all "
-            "alike; your adaptive optimizers take longer steps where a feature is rare."
+            "How far a coordinate goes in all (in units of lr) for each time that its feature "
+            "appears. Plain "
+            "descent treats all alike; with your adaptive optimizers a rare feature gets farther."
         ),
         alt=(
             "A table of step lengths: rows are SGD, Adagrad, RMSprop and Adam, columns are features "

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from shared.data import Examples, Loader, digits
 
-EPOCHS, LEARN = 12, 1200
+EPOCHS, LEARN, BATCH = 12, 1200, 32
 
 
 def network(seed: int) -> nn.Sequential:
@@ -33,7 +33,7 @@ def loaders(seed: int, shuffled: torch.Generator | None = None) -> tuple[Loader,
         targets = targets[torch.randperm(len(targets), generator=shuffled)]
     learn = Examples(data.inputs[:LEARN], targets[:LEARN])
     held = Examples(data.inputs[LEARN:], targets[LEARN:])
-    return Loader(learn, 64, shuffle=True, seed=seed), Loader(held, 64)
+    return Loader(learn, BATCH, shuffle=True, seed=seed), Loader(held, 64)
 
 
 def trainer_for_digits(
@@ -46,10 +46,10 @@ def trainer_for_digits(
     callbacks: tuple[Callable[[Any], None], ...] = (),
 ) -> Any:
     """The learner's trainer with the settings that the exercise names."""
-    total = epochs * math.ceil(LEARN / 64)
+    total = epochs * math.ceil(LEARN / BATCH)
     model = network(seed)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
-    scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, total)
+    optimizer = torch.optim.AdamW(model.parameters())
+    scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.01, total_steps=total)
     options = {"scheduler": scheduler, "max_norm": 1.0, "seed": seed, "callbacks": callbacks}
     return cls(model, optimizer, loss_fn, ckpt_dir=folder, **options)
 
