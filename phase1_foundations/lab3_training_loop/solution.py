@@ -777,8 +777,8 @@ if __name__ == "__main__":
 # - `params` is an iterable of tensors, maybe a generator. Those whose `.grad` is `None` do not count. No
 #   gradients at all: the norm is 0. A gradient may be empty.
 # - The norm must be finite where it can be written down: the squares of float32 gradients of 1e30 overflow
-#   (torch's own function says `inf`), those of 1e-30 vanish; asked for is the true norm, and true clipping.
-#   Add up in float64, or divide by the largest entry first.
+#   (torch's own function says `inf`), those of 1e-30 vanish. Asked for is the true norm, and true clipping of
+#   large gradients. Add up in float64, or divide by the largest entry first.
 # - With NaN or infinity among the gradients the norm is NaN or infinite, and what then becomes of the
 #   gradients is nobody's concern; but with `error_if_nonfinite=True` a `RuntimeError` is raised, and they
 #   stay as they are.

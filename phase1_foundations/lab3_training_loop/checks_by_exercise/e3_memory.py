@@ -63,7 +63,11 @@ def nan_first(a: Any, t: Trial) -> str | None:
     stopping = a.EarlyStopping(patience=10)
     stopping.update(math.nan, 0)
     if stopping.best is not None or stopping.best_epoch is not None:
-        return f"EarlyStopping: after a first NaN there is no best yet: None, yours is {stopping.best!r}"
+        return (
+            "EarlyStopping: after a first NaN there is no best yet: `.best` and `.best_epoch` are "
+            "None, yours are "
+            f"{stopping.best!r} and {stopping.best_epoch!r}"
+        )
     stopping.update(1.0, 1)
     if not close(stopping.best, 1.0) or stopping.best_epoch != 1 or found[-1] < 1:
         return (
@@ -73,11 +77,21 @@ def nan_first(a: Any, t: Trial) -> str | None:
     return None
 
 
+@probes("cut-of-another-size")
+def cut_size(a: Any, t: Trial) -> str | None:
+    found = rates(a, (1.0,) * 6, factor=0.25)
+    below = [rate for rate in found if rate < 1]
+    if below and not close(below[0], 0.25):
+        return f"with factor 0.25 the first cut leads from 1 to {below[0]:.4g}, expected 0.25: lr · factor"
+    return None
+
+
 @probes("nan-does-not-count-as-bad")
 def nan_is_bad(a: Any, t: Trial) -> str | None:
-    metrics = (1.0, math.nan, math.nan, math.nan)
-    if rates(a, metrics)[-1] == 1.0 or answers(a, metrics)[-1] is False:
-        return "metrics of 1, nan, nan, nan never count as bad: a NaN is an evaluation that is not better"
+    holes, level = (1.0, *(math.nan,) * 8), (1.0,) * 9
+    plateau = rates(a, holes)[-1] == 1.0 and rates(a, level)[-1] < 1
+    if plateau or (not any(answers(a, holes)) and any(answers(a, level))):
+        return "metrics of 1, nan, nan, nan … never count as bad: a NaN is an evaluation that is not better"
     return None
 
 

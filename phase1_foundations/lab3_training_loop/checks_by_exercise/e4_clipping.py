@@ -135,6 +135,18 @@ def added(a: Any, t: Trial) -> str | None:
     return None
 
 
+@probes("clipping-differs")
+def differs(a: Any, t: Trial) -> str | None:
+    norm, after = clipped(a, 6.5, *PAIR)
+    if not close(norm, 13.0, 1e-4) or not close(flat(after), [1.5, 2, 0, 6], 1e-4):
+        return (
+            "gradients [3, 4] and [0, 12] with max_norm 6.5: norm 13, afterwards [1.5, 2] and [0, 6]. "
+            "Yours: norm "
+            f"{float(norm):.4g}, afterwards {numbers(flat(after))}"
+        )
+    return None
+
+
 @probes("norm-type-ignored")
 def norm_type(a: Any, t: Trial) -> str | None:
     for p, right in ((1.0, 19.0), (math.inf, 12.0), (3.0, (27 + 64 + 1728) ** (1 / 3))):
@@ -243,16 +255,4 @@ def parameters(a: Any, t: Trial) -> str | None:
     a.clip_grad_norm_(params, 6.5)
     if any(p.tolist() != [2.0, 2.0] for p in params):
         return "the parameters were changed: it is their gradients that are clipped"
-    return None
-
-
-@probes("clipping-differs")
-def differs(a: Any, t: Trial) -> str | None:
-    norm, after = clipped(a, 6.5, *PAIR)
-    if not close(norm, 13.0, 1e-4) or not close(flat(after), [1.5, 2, 0, 6], 1e-4):
-        return (
-            "gradients [3, 4] and [0, 12] with max_norm 6.5: norm 13, afterwards [1.5, 2] and [0, 6]. "
-            "Yours: norm "
-            f"{float(norm):.4g}, afterwards {numbers(flat(after))}"
-        )
     return None

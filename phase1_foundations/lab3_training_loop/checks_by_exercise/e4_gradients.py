@@ -60,7 +60,7 @@ def like_torch(a: Any, t: Trial) -> None:
             norm = a.clip_grad_norm_((p for p in mine), limit, norm_type=kind)
             with t.oracle():
                 expected = torch.nn.utils.clip_grad_norm_([p for p in twin if p.numel()], limit, kind)
-            t.equal(norm, expected, f"norm_type={kind}: the norm", rtol=1e-8, dtype=False)
+            t.equal(norm, expected, f"norm_type={kind}: the norm", rtol=1e-5, dtype=False)
             for p, q in zip(mine, twin, strict=True):
                 if q.grad is None:
                     t.that(p.grad is None, "a gradient appeared where there was None")
@@ -81,10 +81,10 @@ def edges(a: Any, t: Trial) -> None:
             t.equal(
                 norm.double() / size, values.norm(), f"gradients of {size:g}: norm", rtol=1e-5, dtype=False
             )
-            clipped = torch.cat(gradients(params)).double() / size
-            t.equal(
-                clipped, values / values.norm() / 100, f"gradients of {size:g}, clipped", rtol=1e-2, atol=1e-3
-            )
+            if size > 1:  # below, torch's 1e-6 under the fraction line would show
+                clipped = torch.cat(gradients(params)).double() / size
+                expected = values / values.norm() / 100
+                t.equal(clipped, expected, f"gradients of {size:g}, clipped", rtol=1e-2, atol=1e-3)
     for bad in (math.nan, math.inf, -math.inf):
         params = with_gradients([1.0, bad], [2.0])
         before = gradients(params)
@@ -107,10 +107,12 @@ def hold(a: Any, t: Trial, sizes: list[tuple[int, int, int | None]], words: str)
     result = a.accumulate_step(model, squared_errors, batches, optimizer)
     t.that(len(optimizer.used) == 1, f"{words}: {len(optimizer.used)} optimizer steps, expected 1")
     for name, right in expected.items():
-        t.equal(optimizer.used[0][name], right, f"{words}: the gradient of {name}", rtol=1e-11, atol=1e-12)
+        t.equal(optimizer.used[0][name], right, f"{words}: the gradient of {name}", rtol=1e-5, atol=1e-8)
         now = dict(model.named_parameters())[name]
-        t.equal(now.detach(), before[name] - 0.1 * right, f"{words}: {name} after the step", rtol=1e-10)
-    t.equal(result, loss, f"{words}: the result", rtol=1e-7)
+        t.equal(
+            now.detach(), before[name] - 0.1 * right, f"{words}: {name} after the step", rtol=1e-5, atol=1e-8
+        )
+    t.equal(result, loss, f"{words}: the result", rtol=1e-5)
 
 
 @e4.property("the gradient of one long batch", points=6)

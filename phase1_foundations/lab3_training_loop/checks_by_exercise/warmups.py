@@ -328,28 +328,28 @@ w3 = Exercise(
         "`sum(m * n for m, n in zip(means, counts) if n > 0) / max(sum(counts), 1)`",
     ),
 )
-MEANS, COUNTS = [1.0, 5.0, 4.0], [3, 1, 2]  # the sum is 16, of 6
+MEANS, COUNTS = [1.0, 5.0, 7.0], [3, 1, 2]  # the sum is 22, of 6
 
 
 @w3.probe("mean-of-means")
 def mean_of_means(a, t):
-    if close(a.overall_mean(MEANS, COUNTS), 10 / 3):
+    if close(a.overall_mean(MEANS, COUNTS), 13 / 3):
         return (
-            "for means 1, 5, 4 of 3, 1 and 2 examples you return 3.33, the mean of the means: the single "
+            "for means 1, 5, 7 of 3, 1 and 2 examples you return 4.33, the mean of the means: the single "
             "example of the second batch counts as much as the three of the first. Weight by the counts"
         )
 
 
 @w3.probe("sum-of-losses")
 def sum_of_losses(a, t):
-    if close(a.overall_mean(MEANS, COUNTS), 16.0):
-        return "16 is the *sum* of all losses: divide it by the number of examples, 6"
+    if close(a.overall_mean(MEANS, COUNTS), 22.0):
+        return "22 is the *sum* of all losses: divide it by the number of examples, 6"
 
 
 @w3.probe("divided-by-the-batches")
 def divided_by_batches(a, t):
     found = a.overall_mean(MEANS, COUNTS)
-    if close(found, 16 / 3) or close(found, 10 / 6):
+    if close(found, 22 / 3) or close(found, 13 / 6):
         return (
             f"you return {float(found):.3g}: above the line stand mean · count, below it the number of "
             "*examples*, 6"
@@ -368,7 +368,7 @@ def upside_down(a, t):
 def nan_spreads(a, t):
     attempt = t.attempt(lambda: a.overall_mean([2.0, math.nan, 4.0], [1, 0, 1]))
     if attempt.raised(Exception) or (
-        isinstance(attempt.value, float) and not close(attempt.value, 3.0) and close(nonempty(a), 16 / 6)
+        isinstance(attempt.value, float) and not close(attempt.value, 3.0) and close(nonempty(a), 22 / 6)
     ):
         said = type(attempt.error).__name__ if attempt.error else numbers(attempt.value)
         return (
@@ -394,15 +394,15 @@ def no_examples(a, t):
 @w3.probe("rounded")
 def rounded(a, t):
     found = a.overall_mean(MEANS, COUNTS)
-    if found in (2, 2.0, 3, 3.0, 2.67, 2.7, 2.667):
-        return f"16 / 6 is 2.6667, you return {found}: do not round, and divide by `/`, not `//`"
+    if found in (3, 4, 3.67, 3.7, 3.667):
+        return f"22 / 6 is 3.6667, you return {found}: do not round, and divide by `/`, not `//`"
 
 
 @w3.probe("other-mean")
 def other_mean(a, t):
     found = a.overall_mean(MEANS, COUNTS)
-    if not close(found, 16 / 6, 1e-5):
-        return f"overall_mean({numbers(MEANS)}, {COUNTS}) should be 16/6 = 2.667, yours is {numbers(found)}"
+    if not close(found, 22 / 6, 1e-5):
+        return f"overall_mean({numbers(MEANS)}, {COUNTS}) should be 22/6 = 3.667, yours is {numbers(found)}"
 
 
 @w3.property("every example counts the same")
