@@ -160,6 +160,8 @@ def damaged(a: Any, t: Trial) -> str | None:
     with folder() as path:
         saved(a, t, path)
         whole = (path / "epoch-2.pt").read_bytes()
+        if back(a, t, path).epoch != 2:
+            return None  # then it is not the damage
         for name, content in (
             ("truncated", whole[: len(whole) // 2]),
             ("empty", b""),
@@ -190,6 +192,8 @@ def damaged(a: Any, t: Trial) -> str | None:
 def newest(a: Any, t: Trial) -> str | None:
     with folder() as path:
         trainer, world = saved(a, t, path, epochs=1)
+        if back(a, t, path).epoch != 1:
+            return None  # then it is not the choice
         trainer.save("zzz")
         trainer.fit(world.train, world.valid, 10)
         for i, each in enumerate(sorted(path.iterdir(), key=lambda p: p.stat().st_mtime_ns, reverse=True)):
