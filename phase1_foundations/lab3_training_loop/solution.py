@@ -16,7 +16,7 @@
 # Any right answer passes, however it is written. You need the labs before this one: tensors, `backward()`
 # and `nn.Module`.
 
-# %% tags=["parameters"] cut={"full_seeds": 1, "full_epochs": 1}
+# %% tags=["parameters"] cut={"full_seeds": 2, "full_epochs": 1}
 profile = "laptop"  # "full" compares the optimizers of the last section with more seeds and epochs
 full_seeds = 10
 full_epochs = 20

@@ -7,7 +7,7 @@ import torch
 
 from courseware.check import Trial
 from phase1_foundations.lab3_training_loop.checks_by_exercise.runs import leaf, walk
-from phase1_foundations.lab3_training_loop.checks_by_exercise.tools import Probes, close, numbers
+from phase1_foundations.lab3_training_loop.checks_by_exercise.tools import Probes, close, numbers, unwritten
 
 probes = Probes()
 GRADIENTS = (2.0, -0.5, 1.5)
@@ -86,6 +86,7 @@ def recorded(a: Any, t: Trial) -> str | None:
         return optimizer.param_groups[0]["params"][0]
 
     attempt = t.attempt(step)
+    unwritten(attempt)
     if (attempt.raised(RuntimeError) and "leaf" in str(attempt.error)) or (
         isinstance(attempt.value, torch.Tensor) and attempt.value.grad_fn is not None
     ):
@@ -100,6 +101,7 @@ def recorded(a: Any, t: Trial) -> str | None:
 @probes("no-param-groups")
 def no_groups(a: Any, t: Trial) -> str | None:
     attempt = t.attempt(lambda: a.SGD([leaf([1.0])], lr=0.25))
+    unwritten(attempt)
     if attempt.error is not None:
         return None
     found = getattr(attempt.value, "param_groups", None)
@@ -271,6 +273,7 @@ known(
 @probes("missing-gradient-raises")
 def missing_raises(a: Any, t: Trial) -> str | None:
     attempt = t.attempt(lambda: walk(a.SGD, (None, 2.0), lr=0.1, momentum=0.5))
+    unwritten(attempt)
     if attempt.raised(TypeError, AttributeError) and walk(a.SGD, (2.0, 2.0), lr=0.1):
         return f"a parameter whose `.grad` is None makes step fail ({attempt.error}): skip it"
     return None

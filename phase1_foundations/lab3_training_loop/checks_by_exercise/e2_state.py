@@ -13,7 +13,7 @@ from phase1_foundations.lab3_training_loop.checks_by_exercise.e2_mistakes import
     RECURSIONS,
 )
 from phase1_foundations.lab3_training_loop.checks_by_exercise.runs import leaf, through_a_file, walk
-from phase1_foundations.lab3_training_loop.checks_by_exercise.tools import Probes, close, numbers
+from phase1_foundations.lab3_training_loop.checks_by_exercise.tools import Probes, close, numbers, unwritten
 
 probes = Probes()
 HALF: dict[str, dict[str, Any]] = {  # options with which everything is remembered that can be
@@ -38,6 +38,7 @@ def pair(make: Any, gradients: tuple[float | None, ...], **options: Any) -> tupl
 def missing_raises(a: Any, t: Trial) -> str | None:
     for name, how in BASE.items():
         attempt = t.attempt(lambda n=name, h=how: walk(getattr(a, n), (None, 2.0), **h))
+        unwritten(attempt)
         if attempt.raised(Exception):
             return f"{name}: a parameter whose `.grad` is None makes step fail ({attempt.error}): skip it"
     return None
@@ -191,6 +192,7 @@ def other_form(a: Any, t: Trial) -> str | None:
         if any(isinstance(key, Tensor) or key not in (0, 1) for key in saved["state"]):
             return f'{name}: "state" is not keyed by the parameters\' numbers 0, 1, …'
         attempt = t.attempt(lambda s=saved: through_a_file(s))
+        unwritten(attempt)
         if attempt.error is not None:
             return (
                 f"{name}: torch.load(…, weights_only=True) refuses the saved state_dict "

@@ -17,7 +17,7 @@ from phase1_foundations.lab3_training_loop.checks_by_exercise.e5_world import (
     scramble,
     weights,
 )
-from phase1_foundations.lab3_training_loop.checks_by_exercise.tools import Probes, close, numbers
+from phase1_foundations.lab3_training_loop.checks_by_exercise.tools import Probes, close, numbers, unwritten
 
 probes = Probes()
 MIDDLE = 9  # the third of six steps in the second epoch
@@ -42,6 +42,7 @@ def back(a: Any, t: Trial, path: Path) -> Any:
 def folder_not_made(a: Any, t: Trial) -> str | None:
     with folder() as path:
         attempt = t.attempt(lambda: saved(a, t, path / "new" / "run", epochs=1))
+        unwritten(attempt)
         if attempt.raised(OSError, RuntimeError) and not (path / "new" / "run").is_dir():
             return (
                 f"where `ckpt_dir` does not exist yet saving fails ({attempt.error!s:.80}): make it, "
@@ -78,6 +79,7 @@ def refused(a: Any, t: Trial) -> str | None:
     with folder() as path:
         saved(a, t, path, epochs=1)
         attempt = t.attempt(lambda: torch.load(path / "epoch-1.pt", weights_only=True))
+        unwritten(attempt)
     if attempt.error is not None:
         return (
             "torch.load(…, weights_only=True) refuses your file "
@@ -149,6 +151,7 @@ def returns_nothing(a: Any, t: Trial) -> str | None:
 def no_error(a: Any, t: Trial) -> str | None:
     with folder() as path:
         attempt = t.attempt(lambda: back(a, t, path))
+        unwritten(attempt)
         if not attempt.raised(FileNotFoundError):
             did = f"raises {type(attempt.error).__name__}" if attempt.error else "returns"
             return f"in an empty folder Trainer.resume {did}, expected FileNotFoundError"
@@ -169,6 +172,7 @@ def damaged(a: Any, t: Trial) -> str | None:
         ):
             (path / "epoch-2.pt").write_bytes(content)
             attempt = t.attempt(lambda: back(a, t, path).epoch)
+            unwritten(attempt)
             if attempt.raised(Exception):
                 return (
                     f"epoch-2.pt is {name}, epoch-1.pt is whole, and resume raises "
@@ -182,6 +186,7 @@ def damaged(a: Any, t: Trial) -> str | None:
                 )
         (path / "epoch-1.pt").write_bytes(b"")
         attempt = t.attempt(lambda: back(a, t, path))
+        unwritten(attempt)
         if not attempt.raised(FileNotFoundError):
             did = f"raises {type(attempt.error).__name__}" if attempt.error else "returns"
             return f"where every checkpoint is damaged Trainer.resume {did}, expected FileNotFoundError"

@@ -125,7 +125,9 @@ def killed(a: Any, t: Trial) -> None:
     with folder() as path, tempfile.TemporaryDirectory() as work:
         try:
             fault = in_new_process(Path(work), train_and_die, a.Trainer, seed, path, 9)
-        except OSError:  # no other process can be had here: the property before this one has to do
+        except OSError:  # no other process can be had here: this one has to do
+            found = interrupted(a.Trainer, 9, seed=seed, noise="all", scheduled=True)
+            same_end(t, found, "saved after step 9 of 18")
             return
         t.that(fault is None, f"in a process of its own the run failed before it was killed: {fault}")
         files = sorted(each.name for each in path.iterdir())

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from courseware.check import Exercise
 from phase1_foundations.lab3_training_loop.checks_by_exercise import warmup_pictures as pictures
-from phase1_foundations.lab3_training_loop.checks_by_exercise.tools import close, numbers, same
+from phase1_foundations.lab3_training_loop.checks_by_exercise.tools import close, numbers, same, unwritten
 
 # ---- W1 ----------------------------------------------------------------------------------------------
 
@@ -41,6 +41,7 @@ def moved(a, lr: float = 0.1, gradient: float = 4.0) -> float:
 @w1.probe("update-is-recorded")
 def recorded(a, t):
     attempt = t.attempt(lambda: moved(a))
+    unwritten(attempt)
     if attempt.raised(RuntimeError) and "leaf" in str(attempt.error):
         return (
             "torch refuses: a leaf that requires a gradient is overwritten while autograd records. "
@@ -83,6 +84,7 @@ def ignores_gradient(a, t):
 def fails_on_none(a, t):
     p = parameter([3.0], None)
     attempt = t.attempt(lambda: a.descend_(p, 0.1))
+    unwritten(attempt)
     if attempt.raised(Exception):
         return (
             f"with `param.grad = None` your function raises {type(attempt.error).__name__}: a parameter "
@@ -197,6 +199,7 @@ def not_corrected(a, t):
 @w2.probe("t-starts-at-0")
 def starts_at_zero(a, t):
     attempt = t.attempt(lambda: a.running_averages(VALUES, BETA))
+    unwritten(attempt)
     if attempt.raised(ZeroDivisionError):
         return "division by zero: for the first value t is 1, so 1 − βᵗ is 1 − β. Count from 1"
 
@@ -286,6 +289,7 @@ def not_floats(a, t):
 @w2.probe("fails-on-no-values")
 def fails_on_nothing(a, t):
     attempt = t.attempt(lambda: a.running_averages([], 0.9))
+    unwritten(attempt)
     if attempt.raised(Exception):
         return f"no values should give an empty list, yours raises {type(attempt.error).__name__}"
 
@@ -367,6 +371,7 @@ def upside_down(a, t):
 @w3.probe("nan-of-an-empty-batch")
 def nan_spreads(a, t):
     attempt = t.attempt(lambda: a.overall_mean([2.0, math.nan, 4.0], [1, 0, 1]))
+    unwritten(attempt)
     if attempt.raised(Exception) or (
         isinstance(attempt.value, float) and not close(attempt.value, 3.0) and close(nonempty(a), 22 / 6)
     ):
@@ -386,6 +391,7 @@ def nonempty(a) -> float:
 def no_examples(a, t):
     for means, counts in (([], []), ([math.nan], [0])):
         attempt = t.attempt(lambda m=means, n=counts: a.overall_mean(m, n))
+        unwritten(attempt)
         if attempt.raised(Exception) or not close(attempt.value, 0.0):
             said = type(attempt.error).__name__ if attempt.error else numbers(attempt.value)
             return f"overall_mean({means}, {counts}) has no examples and should be 0.0; yours gives {said}"
