@@ -122,6 +122,10 @@ def the_same_bits(a: Any, t: Trial) -> None:
 def killed(a: Any, t: Trial) -> None:
     seed = t.seed % 1000
     t.given("a run that is killed at its tenth step and resumed here")
+    with folder() as path:
+        other = World(seed, noise="all", scheduled=True)
+        through = other.factory(a.Trainer, path)()
+        through.fit(other.train, other.valid, 3)
     with folder() as path, tempfile.TemporaryDirectory() as work:
         try:
             fault = in_new_process(Path(work), train_and_die, a.Trainer, seed, path, 9)
@@ -137,10 +141,6 @@ def killed(a: Any, t: Trial) -> None:
         again = a.Trainer.resume(path, world.factory(a.Trainer, path))
         t.that(again.step == 9, f"resumed after step {again.step}, expected 9")
         again.fit(world.train, world.valid, 3)
-    with folder() as path:
-        other = World(seed, noise="all", scheduled=True)
-        through = other.factory(a.Trainer, path)()
-        through.fit(other.train, other.valid, 3)
     off = farthest(weights(through), weights(again))
     t.that(equal(weights(through), weights(again)), f"the weights differ by up to {off:.2g}")
     t.that(through.history == again.history, "the histories differ")
