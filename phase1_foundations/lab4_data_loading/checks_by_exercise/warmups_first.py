@@ -26,6 +26,16 @@ def small(a):
     return a.Windows(torch.tensor([1.0, 2.0, 3.0, 4.0]), 3)
 
 
+@w1.probe("windows-do-not-overlap")
+def blocks(a, t):
+    windows = a.Windows(torch.arange(6.0), 2)
+    if len(windows) == 3 or same(windows[1], torch.tensor([2.0, 3.0])):
+        return (
+            "your window 1 of [0, 1, 2, 3, 4, 5] with width 2 should be [1, 2]: neighbouring windows overlap, "
+            "each begins *one* further on, not `width` further on"
+        )
+
+
 @w1.probe("one-window-short")
 def one_short(a, t):
     if len(small(a)) == 1:
@@ -41,16 +51,6 @@ def incomplete(a, t):
         return (
             f"[1, 2, 3, 4] has two *complete* windows of width 3, you count {len(small(a))}: those that begin "
             "near the end would be too short"
-        )
-
-
-@w1.probe("windows-do-not-overlap")
-def blocks(a, t):
-    windows = a.Windows(torch.arange(6.0), 2)
-    if len(windows) == 3 or same(windows[1], torch.tensor([2.0, 3.0])):
-        return (
-            "your window 1 of [0, 1, 2, 3, 4, 5] with width 2 should be [1, 2]: neighbouring windows overlap, "
-            "each begins *one* further on, not `width` further on"
         )
 
 

@@ -24,7 +24,8 @@ LENGTHS = (2, 0, 3)
 
 
 def expected_mask(lengths: list[int], width: int) -> Tensor:
-    return torch.tensor([[j < n for j in range(width)] for n in lengths]).reshape(len(lengths), width)
+    rows = [[j < n for j in range(width)] for n in lengths]
+    return torch.tensor(rows, dtype=torch.bool).reshape(len(lengths), width)
 
 
 def example(a):

@@ -1,0 +1,5 @@
+"""Wrong answers that real beginners write, each with the diagnosis it must get: the test of the checks."""
+
+from phase1_foundations.lab4_data_loading.misconceptions_by_exercise.e1_padding import *
+from phase1_foundations.lab4_data_loading.misconceptions_by_exercise.e2_augmentation import *
+from phase1_foundations.lab4_data_loading.misconceptions_by_exercise.warmups import *
