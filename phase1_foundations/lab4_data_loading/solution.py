@@ -587,8 +587,8 @@ if __name__ == "__main__":
 #
 # **What it must reach** (other ways of doing steps 1 to 5 are fine): every index once; on the names of
 # `shared.data.names`, at most half the padding of batches with the same budget cut from an unsorted random
-# order; no more than `1.5 · Σ lengths / max_tokens` batches plus one a bucket where items are short; batches
-# of short and of long items mixed over the epoch.
+# order; no more than `1.5 · Σ lengths / max_tokens` batches plus two a bucket, where no item is longer than
+# a tenth of the budget; batches of short and of long items mixed over the epoch.
 
 
 # %% exercise="E3"

@@ -61,7 +61,7 @@ def budget_and_fill(a: Any, t: Trial) -> None:
                 len(batch) == 1 or cost(lengths, batch) <= budget,
                 f"a batch costs {cost(lengths, batch)} tokens, the budget is {budget}",
             )
-        most = 1.5 * sum(lengths) / budget + -(-600 // bucket)
+        most = 1.5 * sum(lengths) / budget + 2 * -(-600 // bucket)
         if 10 * longest <= budget:
             t.that(len(batches) <= most, f"{len(batches)} batches, expected at most {most:.0f}: fill them")
 

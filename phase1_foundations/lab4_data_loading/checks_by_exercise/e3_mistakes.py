@@ -73,6 +73,20 @@ def fails(a: Any, t: Trial) -> str | None:
     return None
 
 
+@probe("tail-lost")
+def tail_lost(a: Any, t: Trial) -> str | None:
+    lengths = some_lengths(t.random, 130)
+    for how in ({"shuffle": False}, {}, {"bucket_size": 50}):
+        seen = [i for batch in epoch(a, lengths, 100, **how) for i in batch]
+        missing = sorted(set(range(130)) - set(seen))
+        if missing and len(set(seen)) == len(seen):
+            return (
+                f"{len(missing)} of 130 items never come ({missing[:5]} …): the last batch of a bucket, and the "
+                "last bucket, must be handed out too. drop_last is False"
+            )
+    return None
+
+
 @probe("over-long-item-lost")
 def over_long(a: Any, t: Trial) -> str | None:
     lengths = [2, 9, 1, 3]
@@ -156,20 +170,6 @@ def budget_broken(a: Any, t: Trial) -> str | None:
                     f"a batch of {len(batch)} × {longest} = {cost(lengths, batch)} tokens, max_tokens is 100: "
                     "count items × *longest*, with the item that is to be added"
                 )
-    return None
-
-
-@probe("tail-lost")
-def tail_lost(a: Any, t: Trial) -> str | None:
-    lengths = some_lengths(t.random, 130)
-    for how in ({"shuffle": False}, {}, {"bucket_size": 50}):
-        seen = [i for batch in epoch(a, lengths, 100, **how) for i in batch]
-        missing = sorted(set(range(130)) - set(seen))
-        if missing and len(set(seen)) == len(seen):
-            return (
-                f"{len(missing)} of 130 items never come ({missing[:5]} …): the last batch of a bucket, and the "
-                "last bucket, must be handed out too. drop_last is False"
-            )
     return None
 
 
