@@ -54,18 +54,6 @@ def not_rows(a: Any, t: Trial) -> str | None:
     return None
 
 
-@probe("fails-at-an-edge")
-def edges(a: Any, t: Trial) -> str | None:
-    for what, sizes in (("an empty shard", (2, 0, 3)), ("only empty shards", (0, 0)), ("no shards", ())):
-        for buffer in (0, 4):
-            attempt = t.attempt(lambda x=sizes, b=buffer: take(make(a, x, shuffle_buffer=b), 50))
-            if attempt.error is not None and not attempt.raised(NotImplementedError) and not attempt.timed_out:
-                return f"{what} raises {type(attempt.error).__name__}: {str(attempt.error)[:100]}"
-            if attempt.error is None and sorted(attempt.value) != every_row(sizes):
-                return f"{what} (sizes {sizes}): {len(attempt.value)} rows came, expected {sum(sizes)}"
-    return None
-
-
 @probe("not-everything-alone")
 def alone(a: Any, t: Trial) -> str | None:
     found = take(make(a, SIZES), 100)
@@ -221,6 +209,18 @@ def waiting_lost(a: Any, t: Trial) -> str | None:
             )
         if len(set(found)) < len(found):
             return f"with shuffle_buffer={buffer} rows come twice: a row that was handed out leaves the buffer"
+    return None
+
+
+@probe("fails-at-an-edge")
+def edges(a: Any, t: Trial) -> str | None:
+    for what, sizes in (("an empty shard", (2, 0, 3)), ("only empty shards", (0, 0)), ("no shards", ())):
+        for buffer in (0, 4):
+            attempt = t.attempt(lambda x=sizes, b=buffer: take(make(a, x, shuffle_buffer=b), 50))
+            if attempt.error is not None and not attempt.raised(NotImplementedError) and not attempt.timed_out:
+                return f"{what} raises {type(attempt.error).__name__}: {str(attempt.error)[:100]}"
+            if attempt.error is None and sorted(attempt.value) != every_row(sizes):
+                return f"{what} (sizes {sizes}): {len(attempt.value)} rows came, expected {sum(sizes)}"
     return None
 
 

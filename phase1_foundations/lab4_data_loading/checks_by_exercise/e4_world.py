@@ -128,7 +128,7 @@ def watched_loading() -> Iterator[Held]:
     def load(*args: Any, **kwargs: Any) -> Any:
         array = original(*args, **kwargs)
         if isinstance(array, np.ndarray) and not isinstance(array, np.memmap):
-            held.loaded.append(weakref.ref(array))
+            held.loaded.append(weakref.ref(owner(array)))
         return array
 
     np.load = load
@@ -136,6 +136,13 @@ def watched_loading() -> Iterator[Held]:
         yield held
     finally:
         np.load = original
+
+
+def owner(array: np.ndarray) -> np.ndarray:
+    """Whose memory it is: views keep the owner alive, not each other."""
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return array
 
 
 def rows_in_tensors(width: int) -> int:

@@ -231,7 +231,7 @@ def counts_after_the_yield():
 @misconception("E4", diagnosis="epoch-not-in-the-state")
 def forgets_the_epoch():
     def load_state_dict(self, sd):
-        Sound.load_state_dict(self, {**sd, "epoch": self.epoch, "rng": None})
+        Sound.load_state_dict(self, {**sd, "epoch": self.epoch})
 
     return stream(load_state_dict=load_state_dict)
 
@@ -251,7 +251,7 @@ def continues_every_time():
 
         def __iter__(self):
             if self.saved:
-                super().load_state_dict(self.saved)
+                self.load_state_dict(self.saved)
             return super().__iter__()
 
     return {"ShardedStream": ShardedStream}
