@@ -78,19 +78,19 @@ def templates() -> dict[str, Tensor]:
         )
         return F.normalize(turned.flatten(1) - turned.flatten(1).mean(1, keepdim=True), dim=1)
 
-    near, far = range(-45, 46, 9), range(90, 271, 15)
+    near, far = range(-45, 46, 9), range(63, 298, 9)
     mirrored = torch.cat([family(SIGN.flip(1), near), family(SIGN.flip(0), near)])
     return {"as it is": family(SIGN, near), "mirrored": mirrored, "turned": family(SIGN, far)}
 
 
 def seen_as(images: Tensor) -> dict[str, float]:
-    """Which share of the images looks clearly more like another family than like the sign itself."""
+    """Which share of the images looks clearly more like a mirrored, or a turned sign than like the sign itself."""
     flat = images.flatten(1)
     units = F.normalize(flat - flat.mean(1, keepdim=True), dim=1)
     best = {name: (units @ family.T).amax(1) for name, family in templates().items()}
-    return {
-        name: float((best[name] > best["as it is"] + 0.05).double().mean()) for name in ("mirrored", "turned")
-    }
+    odd = torch.maximum(best["mirrored"], best["turned"]) > best["as it is"] + 0.05
+    flipped = best["mirrored"] > best["turned"]
+    return {"mirrored": float((odd & flipped).double().mean()), "turned": float((odd & ~flipped).double().mean())}
 
 
 # ---- epochs of a pipeline -------------------------------------------------------------------------------
