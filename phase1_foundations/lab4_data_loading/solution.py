@@ -331,7 +331,8 @@ if __name__ == "__main__":
         words = [torch.tensor([ord(letter) - 96 for letter in word]) for word in ("collate", "a", "batch")]
         x, _, lengths, _ = pad_collate([(word, 0) for word in words], multiple_of=8)
         theirs, their_lengths = pad(words, multiple_of=8)
-        assert torch.equal(x, theirs) and torch.equal(lengths, their_lengths)
+        assert torch.equal(x, theirs)
+        assert torch.equal(lengths, their_lengths)
         print("yours and the library's agree:", tuple(x.shape), lengths.tolist())
 
 # %% [markdown] exercise="E1" tags=["discussion"]
@@ -447,7 +448,7 @@ def warp(x: Tensor, theta: Tensor, *, padding: str = "zeros") -> Tensor:
         for c in (left, left + 1):
             weight = (1 - (row - r).abs()) * (1 - (column - c).abs())  # B H W
             if padding == "zeros":
-                weight = weight * ((0 <= r) & (r < height) & (0 <= c) & (c < width))
+                weight = weight * ((r >= 0) & (r < height) & (c >= 0) & (c < width))
             inside = x[image, :, r.long().clamp(0, height - 1), c.long().clamp(0, width - 1)]  # B H W C
             result = result + weight[..., None] * inside
     return result.movedim(-1, 1)
@@ -679,7 +680,9 @@ if __name__ == "__main__":
         theirs = TokenBudget(sizes, 1000, pool=1024).batches(0)
         mine, other = padding_share(sizes, yours), padding_share(sizes, theirs)
         assert abs(mine - other) < 0.03
-        print(f"padding: yours {mine:.1%} in {len(yours)} batches, the library's {other:.1%} in {len(theirs)}")
+        print(
+            f"padding: yours {mine:.1%} in {len(yours)} batches, the library's {other:.1%} in {len(theirs)}"
+        )
 
 # %% [markdown] exercise="E3" tags=["discussion"]
 # **Why it is right.** Within a sorted bucket the next item is the longest so far, so the batch's cost after
@@ -878,6 +881,7 @@ if __name__ == "__main__":
 # Trained on the same 200, but never twice the same, it reads most of them. No better model, no more labels:
 # data loading.
 
+
 # %%
 def few_labels(count: int, seed: int = 0) -> tuple[Tensor, Tensor]:
     """`count` labelled training digits [count, 1, 8, 8] with values 0…1, and their classes [count]."""
@@ -1030,7 +1034,9 @@ if __name__ == "__main__":
 
 # %%
 if __name__ == "__main__":
-    counts, steps = ((50, 200, 800), 300) if profile == "laptop" else ((25, 50, 100, 200, 400, 800), full_steps)
+    counts, steps = (
+        ((50, 200, 800), 300) if profile == "laptop" else ((25, 50, 100, 200, 400, 800), full_steps)
+    )
     if lab.passed("E5"):
         from phase1_foundations.lab4_data_loading.checks_by_exercise.e5_picture import label_curve
 

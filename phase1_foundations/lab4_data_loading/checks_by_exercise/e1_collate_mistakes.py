@@ -33,13 +33,16 @@ def not_four(a: Any, t: Trial) -> str | None:
         return f"pad_collate returns {len(result)} things, asked for are four: (x, y, lengths, mask)"
     for name, part in zip(("x", "y", "lengths", "mask"), result, strict=True):
         if not isinstance(part, Tensor):
-            return f"{name} is a {type(part).__name__}, expected a tensor: `torch.tensor(...)` makes one of a list"
+            return (
+                f"{name} is a {type(part).__name__}, expected a tensor: `torch.tensor(...)` makes one of a "
+                "list"
+            )
     return None
 
 
 @probe("results-in-another-order")
 def another_order(a: Any, t: Trial) -> str | None:
-    _, second, third, fourth = a.pad_collate(batch())
+    _, second, third, _ = a.pad_collate(batch())
     if second.dtype == torch.bool or third.dtype == torch.bool:
         return "the mask stands at the wrong place: the four results are (x, y, lengths, mask)"
     if listed(second) == LENGTHS and listed(third) == [3, 1, 2]:
@@ -56,7 +59,10 @@ def columns_first(a: Any, t: Trial) -> str | None:
             "`batch_first`.)"
         )
     if mask.shape == (4, 3):
-        return "your mask has shape [T, B], asked for is [B, T]: give the lengths the extra axis, `lengths[:, None]`"
+        return (
+            "your mask has shape [T, B], asked for is [B, T]: give the lengths the extra axis, `lengths[:, "
+            "None]`"
+        )
     return None
 
 
@@ -78,7 +84,9 @@ def rows_sorted(a: Any, t: Trial) -> str | None:
 def padded_left(a: Any, t: Trial) -> str | None:
     x = a.pad_collate(batch())[0]
     if x[0].tolist() == [0, 0, 5, 6]:
-        return "your sequences stand at the right end of their rows: each begins in column 0, pads come after it"
+        return (
+            "your sequences stand at the right end of their rows: each begins in column 0, pads come after it"
+        )
     return None
 
 
@@ -139,8 +147,8 @@ def mask_from_values(a: Any, t: Trial) -> str | None:
     tokens = torch.tensor([4, 0, 4])
     if a.pad_collate([(tokens, 0), (tokens[:1], 1)], pad=4)[3].tolist()[0] != [True] * 3:
         return (
-            "with pad=4 the sequence [4, 0, 4] has three real numbers, your mask says otherwise: build it from "
-            "the lengths, not from the values"
+            "with pad=4 the sequence [4, 0, 4] has three real numbers, your mask says otherwise: build it "
+            "from the lengths, not from the values"
         )
     return None
 
@@ -197,14 +205,18 @@ def multiple_floors(a: Any, t: Trial) -> str | None:
 @probe("multiple-ignored")
 def multiple_ignored(a: Any, t: Trial) -> str | None:
     if width(a, 9, 8) == 9 and width(a, 3, 2) == 3:
-        return "with multiple_of=8 a longest length of 9 should give T = 16, yours is 9: multiple_of is not used"
+        return (
+            "with multiple_of=8 a longest length of 9 should give T = 16, yours is 9: multiple_of is not used"
+        )
     return None
 
 
 @probe("multiple-always-adds")
 def multiple_adds(a: Any, t: Trial) -> str | None:
     if width(a, 8, 8) == 16:
-        return "T = 8 is a multiple of 8 already, you made 16: `(T // m + 1) * m` always adds a whole multiple"
+        return (
+            "T = 8 is a multiple of 8 already, you made 16: `(T // m + 1) * m` always adds a whole multiple"
+        )
     if width(a, 3, 1) == 4:
         return "with multiple_of=1 nothing is rounded: a longest length of 3 gives T = 3, yours is 4"
     return None
@@ -223,8 +235,8 @@ def mask_narrow(a: Any, t: Trial) -> str | None:
     x, _, _, mask = a.pad_collate(batch(), multiple_of=3)
     if x.shape == (3, 6) and mask.shape != (3, 6):
         return (
-            f"with multiple_of=3, x has shape (3, 6) and the mask {tuple(mask.shape)}: both are [B, T] with the "
-            "rounded T"
+            f"with multiple_of=3, x has shape (3, 6) and the mask {tuple(mask.shape)}: both are [B, T] with "
+            "the rounded T"
         )
     return None
 
@@ -254,7 +266,9 @@ def empty_sequence(a: Any, t: Trial) -> str | None:
     none = torch.empty(0, dtype=torch.int64)
     attempt = t.attempt(lambda: a.pad_collate([(none, 4), (torch.tensor([5]), 1)]))
     if attempt.error is not None and not attempt.raised(NotImplementedError) and not attempt.timed_out:
-        return f"a sequence of length 0 raises {type(attempt.error).__name__}: it is a row of nothing but filler"
+        return (
+            f"a sequence of length 0 raises {type(attempt.error).__name__}: it is a row of nothing but filler"
+        )
     x, y, lengths, mask = attempt.value
     if len(x) == 1 or len(y) == 1:
         return "a sequence of length 0 has disappeared from the batch: it is a row of nothing but filler"

@@ -29,7 +29,9 @@ def dataset(a: Any, transform: Any = None) -> Any:
 def wrong_length(a: Any, t: Trial) -> str | None:
     attempt = t.attempt(lambda: len(dataset(a)))
     if attempt.raised(TypeError):
-        return f"len(ds) fails ({attempt.error}): `__len__` must return a whole number, the number of sequences"
+        return (
+            f"len(ds) fails ({attempt.error}): `__len__` must return a whole number, the number of sequences"
+        )
     if attempt.error is None and attempt.value != 3:
         return f"three sequences, and len(ds) is {attempt.value}: count the sequences"
     return None
@@ -66,8 +68,8 @@ def negative_refused(a: Any, t: Trial) -> str | None:
         attempt = t.attempt(lambda index=index: dataset(a)[index])
         if attempt.raised(IndexError):
             return (
-                f"ds[{index}] of three examples raised IndexError ({attempt.error}): negative numbers from −N "
-                "to −1 count from the end"
+                f"ds[{index}] of three examples raised IndexError ({attempt.error}): negative numbers from "
+                "−N to −1 count from the end"
             )
     return None
 
@@ -77,8 +79,8 @@ def negative_shifted(a: Any, t: Trial) -> str | None:
     sequence, label = dataset(a)[-1]
     if label != 20 or not same(sequence, stored()[2]):
         return (
-            f"ds[-1] should be the last pair ([9, 1], 20), yours is ({listed(sequence)}, {label}): index + len, "
-            "with nothing added or taken away"
+            f"ds[-1] should be the last pair ([9, 1], 20), yours is ({listed(sequence)}, {label}): index + "
+            "len, with nothing added or taken away"
         )
     return None
 
@@ -90,8 +92,8 @@ def parted(a: Any, t: Trial) -> str | None:
     labels = [label for _, label in pairs]
     if all(right) and labels != LABELS.tolist():
         return (
-            f"the sequences are right, but their labels come as {labels} instead of {LABELS.tolist()}: number "
-            "i of one belongs to number i of the other"
+            f"the sequences are right, but their labels come as {labels} instead of {LABELS.tolist()}: "
+            "number i of one belongs to number i of the other"
         )
     if not all(right) and sorted(labels) == sorted(LABELS.tolist()) and labels != LABELS.tolist():
         return f"the pairs come in another order: labels {labels}, expected {LABELS.tolist()}"
@@ -103,13 +105,13 @@ def no_index_error(a: Any, t: Trial) -> str | None:
     attempt = t.attempt(lambda: dataset(a)[3])
     if attempt.error is None:
         return (
-            f"three examples, and ds[3] gives {listed(attempt.value)!r:.60} instead of an IndexError: a for-loop "
-            "over the dataset never ends"
+            f"three examples, and ds[3] gives {listed(attempt.value)!r:.60} instead of an IndexError: a "
+            "for-loop over the dataset never ends"
         )
     if not attempt.raised(IndexError, NotImplementedError):
         return (
-            f"ds[3] of three raised {type(attempt.error).__name__} ({attempt.error}); asked for is IndexError, "
-            "which `for` loops wait for"
+            f"ds[3] of three raised {type(attempt.error).__name__} ({attempt.error}); asked for is "
+            "IndexError, which `for` loops wait for"
         )
     return None
 

@@ -18,12 +18,13 @@ e1 = Exercise(
     hints=(
         "A batch is allocated first, full of `pad`, and then filled: each sequence is written over the "
         "beginning of its row. What is real is known from the lengths, before anything is padded.",
-        "T = ceil(longest / multiple_of) · multiple_of. `sequences[0].new_full((B, T, *features), pad)` keeps "
-        "the dtype. mask[i, j] = (j < lengths[i]). In the dataset, `self.sequences[index]` already knows "
-        "negative numbers and IndexError.",
-        "`x = s[0].new_full((B, T, *s[0].shape[1:]), pad)`; `for row, seq in zip(x, s): row[:len(seq)] = seq`; "
-        "`mask = torch.arange(T) < lengths[:, None]`. `__getitem__`: `seq = self.sequences[index]`; if there "
-        "is a transform, `seq = self.transform(seq.clone())`; `return seq, int(self.labels[index])`.",
+        "T = ceil(longest / multiple_of) · multiple_of. `sequences[0].new_full((B, T, *features), pad)` "
+        "keeps the dtype. mask[i, j] = (j < lengths[i]). In the dataset, `self.sequences[index]` already "
+        "knows negative numbers and IndexError.",
+        "`x = s[0].new_full((B, T, *s[0].shape[1:]), pad)`; `for row, seq in zip(x, s): row[:len(seq)] = "
+        "seq`; `mask = torch.arange(T) < lengths[:, None]`. `__getitem__`: `seq = self.sequences[index]`; "
+        "if there is a transform, `seq = self.transform(seq.clone())`; `return seq, "
+        "int(self.labels[index])`.",
     ),
 )
 e1_dataset_mistakes.probe.add_to(e1)

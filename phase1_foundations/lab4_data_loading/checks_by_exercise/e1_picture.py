@@ -22,8 +22,8 @@ def padded_batch(a: Any) -> None:
     show(
         fig,
         caption=(
-            "Six words in your batch; the numbers at the left are your lengths, grey is padding. One long word "
-            "is enough to make most of the table grey: E3 does something about it."
+            "Six words in your batch; the numbers at the left are your lengths, grey is padding. One long "
+            "word is enough to make most of the table grey: E3 does something about it."
         ),
         alt="Two tables of six words, one letter a cell; the cells after the end of each word are grey.",
     )

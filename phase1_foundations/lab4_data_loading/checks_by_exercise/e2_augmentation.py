@@ -31,7 +31,8 @@ e2 = Exercise(
         "things.",
         "Centres: (2j + 1)/W − 1. θ·(x, y, 1) gives a place u, and its pixel coordinate is c = ((u + 1)·W − "
         "1)/2. Neighbours: floor(c) and floor(c) + 1, weights 1 − |c − neighbour|, the product of both axes. "
-        "θ: upper row s·(cos φ + k sin φ), s·(k cos φ − sin φ), shift x; lower row s·sin φ, s·cos φ, shift y.",
+        "θ: upper row s·(cos φ + k sin φ), s·(k cos φ − sin φ), shift x; lower row s·sin φ, s·cos φ, "
+        "shift y.",
         "`for r in (top, top + 1): for c in (left, left + 1): weight = (1 - (row - r).abs()) * (1 - (col - "
         "c).abs())`, times `(0 <= r) & (r < H) & (0 <= c) & (c < W)` for zeros; `pixel = x[b, :, "
         "r.long().clamp(0, H-1), c.long().clamp(0, W-1)]` with `b = torch.arange(B)[:, None, None]`; add "
@@ -45,7 +46,11 @@ e2_mixup_mistakes.probe.add_to(e2)
 def random_numbers(t: Trial, count: int) -> Tensor:
     """[count, 5]: angle, scale, shift x, shift y, shear."""
     return torch.cat(
-        [t.rand(count, 1, low=-3, high=3), t.rand(count, 1, low=0.5, high=2), t.rand(count, 3, low=-1, high=1)],
+        [
+            t.rand(count, 1, low=-3, high=3),
+            t.rand(count, 1, low=0.5, high=2),
+            t.rand(count, 3, low=-1, high=1),
+        ],
         dim=1,
     )
 
@@ -98,7 +103,9 @@ def laws(a: Any, t: Trial) -> None:
     none = torch.zeros(2, 2, dtype=torch.float64)
     quarter = expected_matrices(torch.tensor([[math.pi / 2, 1.0, 0.0, 0.0, 0.0]] * 2, dtype=torch.float64))
     t.equal(a.warp(x, quarter), x.rot90(1, (-2, -1)), "a turn by 90°", atol=1e-9)
-    t.equal(a.warp(x, a.affine_matrix(one * math.pi / 2, one, none, one * 0)), x.rot90(1, (-2, -1)), atol=1e-9)
+    t.equal(
+        a.warp(x, a.affine_matrix(one * math.pi / 2, one, none, one * 0)), x.rot90(1, (-2, -1)), atol=1e-9
+    )
     turned = x
     for _ in range(4):
         turned = a.warp(turned, quarter)
@@ -109,7 +116,9 @@ def laws(a: Any, t: Trial) -> None:
     t.equal(a.warp(x, far, padding="border"), x[..., -1:, -1:].expand_as(x), "far outside, border")
     down = identity(2)
     down[:, 1, 2] = 2 / 4
-    t.equal(a.warp(a.warp(x, quarter), down), a.warp(x, product(quarter, down)), "warp(warp(x, A), B)", atol=1e-9)
+    t.equal(
+        a.warp(a.warp(x, quarter), down), a.warp(x, product(quarter, down)), "warp(warp(x, A), B)", atol=1e-9
+    )
 
 
 @e2.property("gradients reach x and theta", points=3)

@@ -19,7 +19,7 @@ from phase1_foundations.lab4_data_loading.checks_by_exercise.tools import same
 probe = Probes()
 
 MATRIX_WORDS = {
-    "angle-in-degrees": "the angle is taken as degrees: it is given in radians, so cos and sin take it as it is",
+    "angle-in-degrees": "the angle is taken as degrees: it comes in radians, so cos and sin take it as it is",
     "rotates-the-other-way": (
         "the rotation goes the wrong way: R = [[cos, −sin], [sin, cos]], with the minus in the upper row"
     ),
@@ -27,11 +27,11 @@ MATRIX_WORDS = {
         "the order is reversed: the map scales first, then rotates, then shears, and the matrix that acts "
         "*first* stands at the *right*: A = K·R·S, not S·R·K"
     ),
-    "shear-on-the-wrong-axis": "the shear factor stands in the lower left: K = [[1, k], [0, 1]] moves x by k·y",
+    "shear-on-the-wrong-axis": "the shear stands in the lower left: K = [[1, k], [0, 1]] moves x by k·y",
     "shear-as-an-angle": "shear is the factor k itself, x moves by k·y: no tangent or sine of it",
     "shear-added": (
-        "the shear is *added* to the rotation matrix: shearing after rotating is a matrix product, so k meets "
-        "both entries of the lower row"
+        "the shear is *added* to the rotation matrix: shearing after rotating is a matrix product, so k "
+        "meets both entries of the lower row"
     ),
     "scale-inverted": "the scale is inverted: θ looks `scale` times as far out, it does not divide",
     "map-of-the-content": (
@@ -152,7 +152,11 @@ def matrix_gradient(a: Any, t: Trial) -> str | None:
         return None
     if found.requires_grad:
         grads = torch.autograd.grad(found.sum(), leaves, allow_unused=True)
-        lost = [name for name, grad in zip(("angle", "scale", "shift", "shear"), grads, strict=True) if grad is None]
+        lost = [
+            name
+            for name, grad in zip(("angle", "scale", "shift", "shear"), grads, strict=True)
+            if grad is None
+        ]
     else:
         lost = ["angle", "scale", "shift", "shear"]
     if lost:
@@ -171,7 +175,9 @@ def warp_shape(a: Any, t: Trial) -> str | None:
     x, theta = warp_case(t)
     attempt = t.attempt(lambda: a.warp(x, theta))
     if attempt.error is None and attempt.value.shape != x.shape:
-        return f"x is {tuple(x.shape)}, your result {tuple(attempt.value.shape)}: the shape stays, H and W too"
+        return (
+            f"x is {tuple(x.shape)}, your result {tuple(attempt.value.shape)}: the shape stays, H and W too"
+        )
     square = x[..., :4]
     if attempt.raised(RuntimeError, IndexError) and t.attempt(lambda: a.warp(square, theta)).error is None:
         return (
@@ -187,14 +193,16 @@ def warp_dtype(a: Any, t: Trial) -> str | None:
     attempt = t.attempt(lambda: a.warp(x, theta))
     if attempt.raised(RuntimeError) and t.attempt(lambda: a.warp(x.float(), theta.float())).error is None:
         return (
-            f"float32 works and float64 raises “{str(attempt.error)[:70]}”: make the pixel coordinates in the "
-            "dtype of x"
+            f"float32 works and float64 raises “{str(attempt.error)[:70]}”: make the pixel coordinates in "
+            "the dtype of x"
         )
     found = attempt.value
     if found.dtype != torch.float64 or (
         same(found, expected_warp(t, x, theta), atol=1e-4) and not same(found, expected_warp(t, x, theta))
     ):
-        return "float64 images are computed in float32 on the way: make the pixel coordinates in the dtype of x"
+        return (
+            "float64 images are computed in float32 on the way: make the pixel coordinates in the dtype of x"
+        )
     return None
 
 
@@ -251,7 +259,7 @@ def unknown_padding(a: Any, t: Trial) -> str | None:
     x, theta = warp_case(t)
     attempt = t.attempt(lambda: a.warp(x, theta, padding="mirror"))
     if attempt.error is None:
-        return 'padding="mirror" was accepted without a word: anything but "zeros" and "border" raises ValueError'
+        return 'padding="mirror" was accepted: anything but "zeros" and "border" raises ValueError'
     return None
 
 
@@ -286,7 +294,7 @@ def warp_gradient(a: Any, t: Trial) -> str | None:
             return None
         if not found.requires_grad:
             return (
-                f"no gradient reaches {name}: something was detached, or went through `.item()` or NumPy. Only "
-                "the *indices* (floor) are whole numbers; the weights depend on θ"
+                f"no gradient reaches {name}: something was detached, or went through `.item()` or NumPy. "
+                "Only the *indices* (floor) are whole numbers; the weights depend on θ"
             )
     return None

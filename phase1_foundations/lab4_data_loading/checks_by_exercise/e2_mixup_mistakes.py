@@ -18,7 +18,9 @@ def seeded(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def mixed(a: Any, t: Trial, alpha: float = 1.0, seed: int = 5, count: int = COUNT) -> tuple[Tensor, Tensor, Tensor]:
+def mixed(
+    a: Any, t: Trial, alpha: float = 1.0, seed: int = 5, count: int = COUNT
+) -> tuple[Tensor, Tensor, Tensor]:
     """x with a class for each example, so that ỹ tells λ and partner; and what mixup returns."""
     x = t.randn(count, 3)
     new_x, new_y = a.mixup(x, torch.arange(count), count, alpha, seeded(seed))
@@ -48,11 +50,14 @@ def returns_else(a: Any, t: Trial) -> str | None:
         return "the labels came back as [B]: soft labels need a column for each class, [B, n_classes]"
     if tuple(new_y.shape) != (4, 5):
         return (
-            f"four examples of n_classes=5 need soft labels [4, 5], yours are {list(new_y.shape)}: the classes "
-            "that do not occur in the batch count too"
+            f"four examples of n_classes=5 need soft labels [4, 5], yours are {list(new_y.shape)}: the "
+            "classes that do not occur in the batch count too"
         )
     if new_y.dtype != x.dtype or new_x.dtype != x.dtype:
-        return f"x is {x.dtype}; you return {new_x.dtype} and labels of {new_y.dtype}: both should have x's dtype"
+        return (
+            f"x is {x.dtype}; you return {new_x.dtype} and labels of {new_y.dtype}: both should have x's "
+            "dtype"
+        )
     return None
 
 
@@ -68,7 +73,10 @@ def images_only(a: Any, t: Trial) -> str | None:
         elif attempt.error is None and attempt.value[0].shape != x.shape:
             failed.append(f"{list(shape)} (it came back as {list(attempt.value[0].shape)})")
     if failed:
-        return f"x of shape {failed[0]} does not work: λ needs as many axes as x, `view(-1, *[1] * (x.dim() - 1))`"
+        return (
+            f"x of shape {failed[0]} does not work: λ needs as many axes as x, `view(-1, *[1] * (x.dim() - "
+            "1))`"
+        )
     return None
 
 
@@ -78,8 +86,8 @@ def labels_not_mixed(a: Any, t: Trial) -> str | None:
     hard = ((new_y == 0) | (new_y == 1)).all()
     if hard and not same(new_x, x):
         return (
-            "the images are mixed and the labels are still one-hot: an image of 0.3 of one and 0.7 of another "
-            "digit has the label 0.3 and 0.7"
+            "the images are mixed and the labels are still one-hot: an image of 0.3 of one and 0.7 of "
+            "another digit has the label 0.3 and 0.7"
         )
     return None
 
@@ -131,13 +139,13 @@ def fixed_partner(a: Any, t: Trial) -> str | None:
     first, second = (weights(mixed(a, t, seed=seed)[2])[1] for seed in (5, 6))
     if same(first, second) and len(set(first.tolist())) > COUNT // 2:
         return (
-            "two generators with different seeds gave the same partners (a flip or a roll of the batch?): the "
-            "partner is a random permutation, drawn from the generator"
+            "two generators with different seeds gave the same partners (a flip or a roll of the batch?): "
+            "the partner is a random permutation, drawn from the generator"
         )
     if len(set(first.tolist())) < 0.85 * COUNT:
         return (
-            f"only {len(set(first.tolist()))} of {COUNT} examples are anybody's partner: a permutation has each "
-            "exactly once (`randperm`, not `randint`)"
+            f"only {len(set(first.tolist()))} of {COUNT} examples are anybody's partner: a permutation has "
+            "each exactly once (`randperm`, not `randint`)"
         )
     return None
 
@@ -148,7 +156,10 @@ def alpha_zero(a: Any, t: Trial) -> str | None:
     y = torch.tensor([2, 0, 1, 1])
     attempt = t.attempt(lambda: a.mixup(x, y, 3, 0.0, seeded(2)))
     if attempt.error is not None and not attempt.raised(NotImplementedError) and not attempt.timed_out:
-        return f"alpha=0 raises {type(attempt.error).__name__}: Beta(0, 0) is not defined. It means λ = 1: say so yourself"
+        return (
+            f"alpha=0 raises {type(attempt.error).__name__}: Beta(0, 0) is not defined. It means λ = 1: "
+            "say so yourself"
+        )
     new_x, new_y = attempt.value
     if not same(new_x, x) or not same(new_y, torch.eye(3)[y]):
         return f"alpha=0 means λ = 1, x and the one-hot labels come back; your labels: {listed(new_y)!r:.80}"
@@ -193,8 +204,8 @@ def draws_elsewhere(a: Any, t: Trial) -> str | None:
         a.mixup(x, y, 8, 0.5, seeded(3))
     if drawn:
         return (
-            f"{drawn} global random state moved: all randomness comes from `generator`. Where a function takes "
-            "none, draw a seed from it"
+            f"{drawn} global random state moved: all randomness comes from `generator`. Where a function "
+            "takes none, draw a seed from it"
         )
     first, again = (a.mixup(x, y, 8, 0.5, seeded(3)) for _ in range(2))
     if not same(first[0], again[0]):
@@ -230,13 +241,19 @@ def composed_reverse(a: Any, t: Trial) -> str | None:
     if same(found, torch.tensor([3.0, 5.0])):
         return "Compose([f, g]) applied g first: the first of the list comes first"
     if same(found, torch.tensor([2.0, 4.0])) or same(found, torch.tensor([2.0, 3.0])):
-        return f"Compose([x + 1, 2·x]) of [1, 2] is [4, 6], yours {listed(found)}: each goes on with the last one's result"
+        return (
+            f"Compose([x + 1, 2·x]) of [1, 2] is [4, 6], yours {listed(found)}: each goes on with the last "
+            "one's result"
+        )
     return None
 
 
 @probe("generator-not-handed-on")
 def not_handed_on(a: Any, t: Trial) -> str | None:
-    for name, make in (("Compose", lambda f: a.Compose([f])), ("RandomApply", lambda f: a.RandomApply(f, 1.0))):
+    for name, make in (
+        ("Compose", lambda f: a.Compose([f])),
+        ("RandomApply", lambda f: a.RandomApply(f, 1.0)),
+    ):
         got: list[tuple[Any, ...]] = []
 
         def watch(*args: Any, got: list[tuple[Any, ...]] = got, **kwargs: Any) -> Any:
@@ -266,7 +283,9 @@ def draw_the_same(a: Any, t: Trial) -> str | None:
 
 @probe("one-coin-for-the-batch")
 def one_coin(a: Any, t: Trial) -> str | None:
-    counts = [int((a.RandomApply(add_one, 0.5)(torch.zeros(40, 2), seeded(s))[:, 0] == 1).sum()) for s in range(6)]
+    counts = [
+        int((a.RandomApply(add_one, 0.5)(torch.zeros(40, 2), seeded(s))[:, 0] == 1).sum()) for s in range(6)
+    ]
     if set(counts) <= {0, 40}:
         return (
             f"RandomApply with p=0.5 on six batches of 40 changed {counts} of them: one coin decides for the "

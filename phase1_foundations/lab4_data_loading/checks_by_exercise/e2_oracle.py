@@ -1,7 +1,7 @@
 """What E2's functions should return, and what they return with one mistake in them.
 
-The right values come from torch's own `affine_grid` and `grid_sample`, in float64. A wrong value that equals a
-learner's to nine digits names the mistake.
+The right values come from torch's own `affine_grid` and `grid_sample`, in float64. A wrong value that equals
+a learner's to nine digits names the mistake.
 """
 
 import math

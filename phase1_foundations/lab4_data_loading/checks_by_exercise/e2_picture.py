@@ -37,12 +37,12 @@ def warped_temple(a: Any) -> None:
     show(
         fig,
         caption=(
-            "One photograph through six of your maps. Each says where to *look*: scale 1.5 looks further out, so "
-            "the temple shrinks; a shift to the right moves it to the left."
+            "One photograph through six of your maps. Each says where to *look*: scale 1.5 looks further "
+            "out, so the temple shrinks; a shift to the right moves it to the left."
         ),
         alt=(
-            "A Chinese temple six times: unchanged, turned anticlockwise, smaller with a black border, moved to "
-            "the left, slanted, and with all of these at once."
+            "A Chinese temple six times: unchanged, turned anticlockwise, smaller with a black border, "
+            "moved to the left, slanted, and with all of these at once."
         ),
     )
     blends(a)
@@ -61,8 +61,8 @@ def blends(a: Any) -> None:
     show(
         fig,
         caption=(
-            "Twelve digits after your mixup with α = 0.8: the title is the soft label. Most blends are close to "
-            "one of the two, as Beta(0.8, 0.8) prefers the ends."
+            "Twelve digits after your mixup with α = 0.8: the title is the soft label. Most blends are "
+            "close to one of the two, as Beta(0.8, 0.8) prefers the ends."
         ),
-        alt="Twelve small images, each of two handwritten digits on top of each other in different strengths.",
+        alt="Twelve small images, each of two handwritten digits on top of each other in various strengths.",
     )

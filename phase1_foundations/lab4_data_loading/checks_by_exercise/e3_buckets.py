@@ -1,10 +1,10 @@
-"""E3: token-budget bucketing. What must hold; the known mistakes stand in `e3_mistakes`."""
+"""E3: token-budget bucketing. What must hold; the known mistakes stand in `e3_*mistakes`."""
 
 import random
 from typing import Any
 
 from courseware.check import Exercise, Trial
-from phase1_foundations.lab4_data_loading.checks_by_exercise import e3_mistakes
+from phase1_foundations.lab4_data_loading.checks_by_exercise import e3_mistakes, e3_order_mistakes
 from phase1_foundations.lab4_data_loading.checks_by_exercise.e3_data import (
     BUDGET,
     cost,
@@ -36,6 +36,7 @@ e3 = Exercise(
     ),
 )
 e3_mistakes.probe.add_to(e3)
+e3_order_mistakes.probe.add_to(e3)
 
 
 @e3.property("every index exactly once", points=5)
@@ -44,8 +45,12 @@ def exactly_once(a: Any, t: Trial) -> None:
         for budget, bucket in ((5, 512), (40, 16), (100, 7), (1000, 512)):
             lengths = [n * t.random.choice([0, 1, 1, 1]) for n in some_lengths(t.random, count, longest=20)]
             for shuffle in (True, False):
-                t.given(f"{count} lengths up to 20, max_tokens={budget}, bucket_size={bucket}, shuffle={shuffle}")
-                batches = epoch(a, lengths, budget, t.random.randint(0, 9), bucket_size=bucket, shuffle=shuffle)
+                t.given(
+                    f"{count} lengths up to 20, max_tokens={budget}, bucket_size={bucket}, shuffle={shuffle}"
+                )
+                batches = epoch(
+                    a, lengths, budget, t.random.randint(0, 9), bucket_size=bucket, shuffle=shuffle
+                )
                 seen = sorted(i for batch in batches for i in batch)
                 t.that(seen == list(range(count)), f"the {count} indices came as {seen!r:.120}")
 
@@ -83,7 +88,8 @@ def little_waste(a: Any, t: Trial) -> None:
         correlation += rank_correlation([sum(lengths[i] for i in b) / len(b) for b in batches]) / 4
     t.that(
         abs(correlation) < 0.3,
-        f"length and place in the epoch correlate by {correlation:.2f}: short and long batches should be mixed",
+        f"length and place in the epoch correlate by {correlation:.2f}: short and long batches should be "
+        "mixed",
     )
 
 
@@ -94,11 +100,16 @@ def function_of_both(a: Any, t: Trial) -> None:
     for seed in (0, 1, 7):
         for number in (0, 1, 5):
             seen[seed, number] = epoch(a, lengths, 90, number, seed=seed, bucket_size=60)
-            t.equal(epoch(a, lengths, 90, number, seed=seed, bucket_size=60), seen[seed, number], "made again")
+            t.equal(
+                epoch(a, lengths, 90, number, seed=seed, bucket_size=60), seen[seed, number], "made again"
+            )
     for (seed, number), batches in seen.items():
         for (other_seed, other), others in seen.items():
             if (seed == other_seed) != (number == other):
-                t.that(batches != others, f"(seed, epoch) {(seed, number)} and {(other_seed, other)} are the same")
+                t.that(
+                    batches != others,
+                    f"(seed, epoch) {(seed, number)} and {(other_seed, other)} are the same",
+                )
     for count in (0, 1, 4, 50, 130):
         for make_lengths in (some_lengths, different_lengths):
             exact = make_lengths(t.random, count)
@@ -134,7 +145,9 @@ def counted(a: Any, t: Trial) -> None:
         in_order(exact, 70, 25, drop_last=True),
         "shuffle=False, drop_last=True",
     )
-    t.that(make(a, [3, 9, 2], 6).warned == 1, "one UserWarning for an over-long item, when the sampler is made")
+    t.that(
+        make(a, [3, 9, 2], 6).warned == 1, "one UserWarning for an over-long item, when the sampler is made"
+    )
     t.that(make(a, [3, 6, 2], 6).warned == 0, "a warning without an over-long item")
 
 

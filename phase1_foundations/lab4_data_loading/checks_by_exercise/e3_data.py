@@ -61,7 +61,9 @@ def cut(lengths: Sequence[int], order: Sequence[int], max_tokens: int) -> list[l
     return batches
 
 
-def in_order(lengths: Sequence[int], max_tokens: int, bucket: int, drop_last: bool = False) -> list[list[int]]:
+def in_order(
+    lengths: Sequence[int], max_tokens: int, bucket: int, drop_last: bool = False
+) -> list[list[int]]:
     """What the sampler yields with shuffle=False, by the recipe."""
     found = []
     for start in range(0, len(lengths), bucket):

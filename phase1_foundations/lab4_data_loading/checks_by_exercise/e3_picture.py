@@ -36,12 +36,13 @@ def waste_histogram(a: Any) -> None:
     show(
         fig,
         caption=(
-            f"8,400 names with a budget of {BUDGET} tokens. At the left: your batches are nearly free of padding "
-            f"({total:,} real tokens in {padded:,}). At the right: yours follow the hyperbola items × longest = "
-            f"{BUDGET}; short names travel in large groups."
+            f"8,400 names with a budget of {BUDGET} tokens. At the left: your batches are nearly free of "
+            f"padding ({total:,} real tokens in {padded:,}). At the right: yours follow the hyperbola items "
+            f"× longest = {BUDGET}; short names travel in large groups."
         ),
         alt=(
-            "Left: a histogram of the padding in each batch, random batches around 60 percent, bucketed ones near "
-            "zero. Right: the number of names against the longest name, the bucketed batches along a hyperbola."
+            "Left: a histogram of the padding in each batch, random batches around 60 percent, bucketed "
+            "ones near zero. Right: the number of names against the longest name, the bucketed batches "
+            "along a hyperbola."
         ),
     )

@@ -17,7 +17,9 @@ def swim_lanes(a: Any) -> None:
         for lane, (rows, colour) in enumerate(zip(found.by_consumer, LANES, strict=True)):
             place = [start[shard] + row for shard, row in rows]
             ax.scatter(place, [lane] * len(place), c=range(len(place)), cmap="viridis", marker="s", s=22)
-            ax.text(-1.5, lane, f"machine {lane // 2}, worker {lane % 2}", ha="right", va="center", fontsize=8)
+            ax.text(
+                -1.5, lane, f"machine {lane // 2}, worker {lane % 2}", ha="right", va="center", fontsize=8
+            )
             ax.axhline(lane, color=COLOURS[colour], linewidth=0.6, zorder=0)
         for edge in start[1:]:
             ax.axvline(edge - 0.5, color="#BBBBBB", linewidth=0.8, zorder=0)
@@ -28,8 +30,8 @@ def swim_lanes(a: Any) -> None:
         fig,
         caption=(
             f"All {sum(sizes)} rows of seven shards and the four consumers that you served: each column has "
-            "exactly one square. Above, dark turns to bright in order; below, your buffer stirs it, though only "
-            "over a few places."
+            "exactly one square. Above, dark turns to bright in order; below, your buffer stirs it, though "
+            "only over a few places."
         ),
         alt=(
             "Four horizontal lanes, one a consumer; squares mark the rows that it read, shard by shard, and "

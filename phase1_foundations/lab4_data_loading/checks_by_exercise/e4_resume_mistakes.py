@@ -12,7 +12,9 @@ probe = Probes()
 SIZES = (5, 4, 6)  # 15 rows
 
 
-def stop(a: Any, k: int, *, buffer: int = 0, epoch: int = 0, **how: Any) -> tuple[dict[str, Any], list[Row], Any, Any]:
+def stop(
+    a: Any, k: int, *, buffer: int = 0, epoch: int = 0, **how: Any
+) -> tuple[dict[str, Any], list[Row], Any, Any]:
     """(state after k rows, all rows of the epoch, the stream, its iterator)."""
     whole = make(a, SIZES, shuffle_buffer=buffer, **how)
     stream = make(a, SIZES, shuffle_buffer=buffer, **how)
@@ -54,7 +56,8 @@ def unsaved(a: Any, t: Trial) -> str | None:
         if attempt.error is not None:
             return (
                 f"the state cannot be pickled ({str(attempt.error)[:80]}): an iterator or generator function "
-                "cannot be saved. Save numbers: shard, row, the rows that wait, the state of the random generator"
+                "cannot be saved. Save numbers: shard, row, the rows that wait, the state of the random "
+                "generator"
             )
     return None
 
@@ -77,8 +80,8 @@ def starts_over(a: Any, t: Trial) -> str | None:
     found = take(resumed(a, state), 100)
     if found == whole:
         return (
-            "after 6 rows the state was saved, and a stream that loaded it begins at the first row again: either "
-            "the place is not in the state, or `__iter__` does not look at it"
+            "after 6 rows the state was saved, and a stream that loaded it begins at the first row again: "
+            "either the place is not in the state, or `__iter__` does not look at it"
         )
     return None
 
@@ -89,11 +92,14 @@ def last_again(a: Any, t: Trial) -> str | None:
     found = take(resumed(a, state), 100)
     if found == whole[5:]:
         return (
-            f"the resumed stream hands out row {whole[5]} again, which was out already when the state was taken: "
-            "move on *before* the `yield`, since the function stops there"
+            f"the resumed stream hands out row {whole[5]} again, which was out already when the state was "
+            "taken: move on *before* the `yield`, since the function stops there"
         )
     if found == whole[7:]:
-        return f"the resumed stream leaves out row {whole[6]}: rows that were handed out count as done, no others"
+        return (
+            f"the resumed stream leaves out row {whole[6]}: rows that were handed out count as done, no "
+            "others"
+        )
     return None
 
 
@@ -102,13 +108,16 @@ def at_the_shard(a: Any, t: Trial) -> str | None:
     state, whole, _, _ = stop(a, 7)
     found = take(resumed(a, state), 100)
     if found == whole[5:]:
-        return "the resumed stream begins at the start of the shard: the row within the shard belongs to the state"
+        return (
+            "the resumed stream begins at the start of the shard: the row within the shard belongs to the "
+            "state"
+        )
     if found == whole[9:]:
         return "the resumed stream begins at the *next* shard: the rest of the one that was open is lost"
     if found != whole[7:] and found[:2] == whole[7:9] and len(found) < 8:
         return (
-            f"the resumed stream goes on rightly and then leaves out the first rows of the next shards ({found[2:4]} "
-            "…): the row number is for the shard that was open, the next one begins at 0"
+            "the resumed stream goes on rightly and then leaves out the first rows of the next shards "
+            f"({found[2:4]} …): the row number is for the shard that was open, the next one begins at 0"
         )
     return None
 
@@ -120,13 +129,13 @@ def buffer_lost(a: Any, t: Trial) -> str | None:
     lost = set(whole[4:]) - set(found)
     if lost:
         return (
-            f"after resuming with shuffle_buffer=5, {len(lost)} rows never come: they had been read and still "
-            "waited in the buffer. The rows that wait belong to the state"
+            f"after resuming with shuffle_buffer=5, {len(lost)} rows never come: they had been read and "
+            "still waited in the buffer. The rows that wait belong to the state"
         )
     if len(found) > 11 or set(found) & set(whole[:4]):
         return (
-            f"after 4 of 15 rows a resumed stream yields {len(found)} more, some for the second time: rows that "
-            "were handed out count as done"
+            f"after 4 of 15 rows a resumed stream yields {len(found)} more, some for the second time: rows "
+            "that were handed out count as done"
         )
     return None
 
@@ -138,8 +147,8 @@ def shuffle_restarts(a: Any, t: Trial) -> str | None:
     if found != whole[4:] and sorted(found) == sorted(whole[4:]):
         first = next(i for i, (x, y) in enumerate(zip(found, whole[4:], strict=True)) if x != y)
         return (
-            f"after resuming, the right rows come in another order: the suffix differs at position {first}. The "
-            "state of the random generator belongs to the state of the stream"
+            f"after resuming, the right rows come in another order: the suffix differs at position {first}. "
+            "The state of the random generator belongs to the state of the stream"
         )
     return None
 
@@ -153,14 +162,14 @@ def epoch_missing(a: Any, t: Trial) -> str | None:
         other = stop(a, 3, buffer=5)[1]
         if found == other[3:] or set(found) != set(whole[3:]) or sorted(found) == sorted(whole[3:]):
             return (
-                "a state of epoch 2, loaded into a new stream, goes on with the order of another epoch: the epoch "
-                "belongs to the state"
+                "a state of epoch 2, loaded into a new stream, goes on with the order of another epoch: "
+                "the epoch belongs to the state"
             )
     again = take(stream, 100)
     if again and again not in (whole, whole[3:]):
         return (
-            "after the resumed iteration of epoch 2, the next `iter()` should begin epoch 2 at its start; yours "
-            "does not"
+            "after the resumed iteration of epoch 2, the next `iter()` should begin epoch 2 at its start; "
+            "yours does not"
         )
     return None
 
@@ -180,14 +189,16 @@ def state_alive(a: Any, t: Trial) -> str | None:
         right = take(resumed(a, saved, buffer=buffer), 100) == whole[4:]
         if right and take(resumed(a, state, buffer=buffer), 100) != whole[4:]:
             return (
-                "the state was taken after 4 rows, the stream went on, and the state changed with it: it holds "
-                "the living buffer or cursor. Return copies"
+                "the state was taken after 4 rows, the stream went on, and the state changed with it: it "
+                "holds the living buffer or cursor. Return copies"
             )
         loaded = make(a, SIZES, shuffle_buffer=buffer)
         loaded.load_state_dict(saved)
         take(loaded, 100)
         if right and take(resumed(a, saved, buffer=buffer), 100) != whole[4:]:
-            return "loading a state and going on changed the state that was loaded: copy what you take from it"
+            return (
+                "loading a state and going on changed the state that was loaded: copy what you take from it"
+            )
     return None
 
 
@@ -199,11 +210,14 @@ def end_starts_over(a: Any, t: Trial) -> str | None:
         found = take(resumed(a, stream.state_dict(), buffer=buffer), 100)
         if found and found == whole:
             return (
-                "the epoch was over when the state was taken, and a stream that loads it yields all 15 rows again: "
-                "nothing was still to come"
+                "the epoch was over when the state was taken, and a stream that loads it yields all 15 "
+                "rows again: nothing was still to come"
             )
         if found:
-            return f"the epoch was over when the state was taken, and a stream that loads it still yields {found[:3]} …"
+            return (
+                "the epoch was over when the state was taken, and a stream that loads it still yields "
+                f"{found[:3]} …"
+            )
     return None
 
 
@@ -215,8 +229,8 @@ def second_iter(a: Any, t: Trial) -> str | None:
     again = take(stream, 100)
     if again == whole[6:]:
         return (
-            "the second `iter()` after load_state_dict continues at the loaded place again: only the first one "
-            "does, a later one begins the epoch at its start"
+            "the second `iter()` after load_state_dict continues at the loaded place again: only the first "
+            "one does, a later one begins the epoch at its start"
         )
     if not again:
         return "the second `iter()` after load_state_dict yields nothing: it begins the epoch at its start"
@@ -231,8 +245,8 @@ def set_epoch_keeps(a: Any, t: Trial) -> str | None:
         stream.set_epoch(epoch)
         if len(take(stream, 100)) != 15:
             return (
-                f"load_state_dict, then set_epoch({epoch}): the next `iter()` should begin epoch {epoch} at its "
-                "start, yours keeps the loaded place"
+                f"load_state_dict, then set_epoch({epoch}): the next `iter()` should begin epoch {epoch} at "
+                "its start, yours keeps the loaded place"
             )
     return None
 
@@ -244,8 +258,8 @@ def lost_after_loading(a: Any, t: Trial) -> str | None:
         once = resumed(a, state, buffer=buffer)
         if take(resumed(a, once.state_dict(), buffer=buffer), 100) != whole[6:]:
             return (
-                "state_dict() right after load_state_dict() describes another place than the one that was loaded: "
-                "a run that crashes again before its first row would lose it"
+                "state_dict() right after load_state_dict() describes another place than the one that was "
+                "loaded: a run that crashes again before its first row would lose it"
             )
         twice = resumed(a, state, buffer=buffer)
         iterator = iter(twice)
@@ -268,7 +282,9 @@ def past(a: Any, t: Trial) -> str | None:
     whole.set_epoch(1)
     expected = take(whole, 100)
     if take(resumed(a, stream.state_dict(), buffer=5), 100) != expected:
-        return "set_epoch(1) after some rows of epoch 0: the state should be the start of epoch 1, yours is not"
+        return (
+            "set_epoch(1) after some rows of epoch 0: the state should be the start of epoch 1, yours is not"
+        )
     iterator = iter(stream)
     found = [plain(next(iterator)) for _ in range(2)]
     if found != expected[:2]:

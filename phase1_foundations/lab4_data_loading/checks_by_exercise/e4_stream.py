@@ -5,7 +5,11 @@ import pickle
 from typing import Any
 
 from courseware.check import Exercise, Trial
-from phase1_foundations.lab4_data_loading.checks_by_exercise import e4_resume_mistakes, e4_sharing_mistakes
+from phase1_foundations.lab4_data_loading.checks_by_exercise import (
+    e4_order_mistakes,
+    e4_resume_mistakes,
+    e4_sharing_mistakes,
+)
 from phase1_foundations.lab4_data_loading.checks_by_exercise.e4_picture import swim_lanes
 from phase1_foundations.lab4_data_loading.checks_by_exercise.e4_world import (
     as_worker,
@@ -23,17 +27,18 @@ e4 = Exercise(
     hints=(
         "Each consumer has a number of its own, over all machines and workers, and it is known only when the "
         "iteration begins. For resuming: what must a stranger know to hand out the very next row?",
-        "number = rank · workers + id, C = world · workers; `shards[number::C]`, and with fewer shards than C "
-        "the rows `[(number − s) % C :: C]` of shard s. State = epoch, shard, row, the rows that wait, the "
-        "state of the generator, which is made of (seed, epoch, number).",
-        "`rng = np.random.default_rng((seed, epoch, number))`, its state is `rng.bit_generator.state`. For each "
-        "row: append a *copy* to the buffer, count it, and `if len(buffer) == max(shuffle_buffer, 1): yield "
-        "buffer.pop(int(rng.integers(len(buffer))))`; at the end the same while the buffer is not empty. Keep "
-        "shard, row, buffer and rng in a dict on `self`; `state_dict` copies it, `__iter__` starts from a "
-        "loaded one.",
+        "number = rank · workers + id, C = world · workers; `shards[number::C]`, and with fewer shards "
+        "than C the rows `[(number − s) % C :: C]` of shard s. State = epoch, shard, row, the rows that "
+        "wait, the state of the generator, which is made of (seed, epoch, number).",
+        "`rng = np.random.default_rng((seed, epoch, number))`, its state is `rng.bit_generator.state`. For "
+        "each row: append a *copy* to the buffer, count it, and `if len(buffer) == max(shuffle_buffer, 1): "
+        "yield buffer.pop(int(rng.integers(len(buffer))))`; at the end the same while the buffer is not "
+        "empty. Keep shard, row, buffer and rng in a dict on `self`; `state_dict` copies it, `__iter__` "
+        "starts from a loaded one.",
     ),
 )
 e4_sharing_mistakes.probe.add_to(e4)
+e4_order_mistakes.probe.add_to(e4)
 e4_resume_mistakes.probe.add_to(e4)
 
 
@@ -48,11 +53,18 @@ def exactly_once(a: Any, t: Trial) -> None:
         for world in (1, 2, 3):
             for workers in (0, 2):
                 buffer = t.random.choice([0, 3, 50])
-                t.given(f"shards of {sizes} rows, world={world}, num_workers={workers}, shuffle_buffer={buffer}")
-                found = consume(a, sizes, world, workers, t.random.randint(0, 3), shuffle_buffer=buffer, seed=t.seed % 99)
+                t.given(
+                    f"shards of {sizes} rows, world={world}, num_workers={workers}, shuffle_buffer={buffer}"
+                )
+                found = consume(
+                    a, sizes, world, workers, t.random.randint(0, 3), shuffle_buffer=buffer, seed=t.seed % 99
+                )
                 rows = found.rows
                 t.that(len(set(rows)) == len(rows), f"{len(rows) - len(set(rows))} rows came more than once")
-                t.that(sorted(rows) == every_row(sizes), f"{sum(sizes) - len(rows)} of {sum(sizes)} rows never came")
+                t.that(
+                    sorted(rows) == every_row(sizes),
+                    f"{sum(sizes) - len(rows)} of {sum(sizes)} rows never came",
+                )
 
 
 @e4.property("fair shares: whole shards, or dealt-out rows", points=4)
@@ -85,7 +97,10 @@ def resumes(a: Any, t: Trial) -> None:
             whole.set_epoch(epoch)
             expected = take(whole, 1000)
             for k in sorted({0, 1, len(expected) // 2, len(expected) - 1, len(expected)} & set(range(1000))):
-                t.given(f"shards of {sizes} rows, shuffle_buffer={buffer}, world={world}, epoch {epoch}, after {k} rows")
+                t.given(
+                    f"shards of {sizes} rows, shuffle_buffer={buffer}, world={world}, epoch {epoch}, "
+                    f"after {k} rows"
+                )
                 stream = make(a, sizes, **how)
                 stream.set_epoch(epoch)
                 list(itertools.islice(iter(stream), k + (k == len(expected))))

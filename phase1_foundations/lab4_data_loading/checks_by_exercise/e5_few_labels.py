@@ -32,13 +32,14 @@ e5 = Exercise(
         "Distort where the batch is made: then it happens anew in every epoch, and for a whole batch in one "
         "go. One generator, made once from the seed, serves shuffling and distorting. And what costs time is "
         "found with a clock.",
-        "For each image: an angle of up to about 0.5, a scale of 1 ± 0.15, a shift of up to 0.3 either way (a "
-        "pixel is 2/8). θ by `affine_matrix`, the batch by `warp`. An epoch's seconds = elapsed · batches in "
-        "all / batches seen.",
+        "For each image: an angle of up to about 0.5, a scale of 1 ± 0.15, a shift of up to 0.3 either way "
+        "(a pixel is 2/8). θ by `affine_matrix`, the batch by `warp`. An epoch's seconds = elapsed · "
+        "batches in all / batches seen.",
         "`collate_fn` stacks the examples, draws `2 * torch.rand(5, B, generator=g) - 1`, and returns "
-        "`warp(x, affine_matrix(...)), y`; `DataLoader(TensorDataset(X200, y200), batch_size=50, shuffle=True, "
-        "generator=g, collate_fn=…)`. Train: `while done < steps: for x, y in loader: …; done += 1; if done == "
-        "steps: break`. A small convolutional network with Adam and a falling learning rate is enough.",
+        "`warp(x, affine_matrix(...)), y`; `DataLoader(TensorDataset(X200, y200), batch_size=50, "
+        "shuffle=True, generator=g, collate_fn=…)`. Train: `while done < steps: for x, y in loader: …; "
+        "done += 1; if done == steps: break`. A small convolutional network with Adam and a falling "
+        "learning rate is enough.",
     ),
 )
 e5_pipeline_mistakes.probe.add_to(e5)
@@ -55,14 +56,14 @@ def reaches_the_metric(a: Any, t: Trial) -> None:
     said = f"{reads:.3f} of the crooked and {reads_upright:.3f} of the upright test digits are right"
     if reads_upright < UPRIGHT:
         t.fail(
-            f"{said}, asked for are {CROOKED} and {UPRIGHT}: the network fails on upright digits already. Its "
-            "training is too short or too coarse, or the distortions are so strong that digits get lost",
+            f"{said}, asked for are {CROOKED} and {UPRIGHT}: the network fails on upright digits already. "
+            "Its training is too short or too coarse, or the distortions are so strong that digits get lost",
             diagnosis="upright-digits-not-read",
         )
     if reads < CROOKED:
         t.fail(
-            f"{said}, asked for are {CROOKED} and {UPRIGHT}: upright digits are read, crooked ones are not, so "
-            "the distortions of training do not cover ±25 degrees, ±1 pixel and ±10 %",
+            f"{said}, asked for are {CROOKED} and {UPRIGHT}: upright digits are read, crooked ones are not, "
+            "so the distortions of training do not cover ±25 degrees, ±1 pixel and ±10 %",
             diagnosis="distortions-too-weak",
         )
 
@@ -87,7 +88,10 @@ def fresh_epochs(a: Any, t: Trial) -> None:
         first, second = epoch(loader), epoch(again)
         t.equal(second, first, "the same pipeline made again")
         images.append(first[0])
-    t.that(different(torch.cat(images)) > 90, "50 images in two epochs should come out in nearly 100 different ways")
+    t.that(
+        different(torch.cat(images)) > 90,
+        "50 images in two epochs should come out in nearly 100 different ways",
+    )
 
 
 @e5.property("choose_workers measures and takes the fastest", points=5)
@@ -100,11 +104,19 @@ def measures(a: Any, t: Trial) -> None:
         with simulated_workers() as tried:
             t.given(f"choose_workers({what}, {candidates}, 3.0)")
             best, seconds = a.choose_workers(data, candidates, 3.0)
-        t.that(set(tried.workers) == set(candidates), f"loaders were begun with {sorted(set(tried.workers))} workers")
+        t.that(
+            set(tried.workers) == set(candidates),
+            f"loaders were begun with {sorted(set(tried.workers))} workers",
+        )
         t.that(set(seconds) == set(candidates), f"the dict has the keys {sorted(seconds)}")
-        t.that(isinstance(best, int) and best == min(seconds, key=seconds.__getitem__), f"best is {best} of {seconds}")
+        t.that(
+            isinstance(best, int) and best == min(seconds, key=seconds.__getitem__),
+            f"best is {best} of {seconds}",
+        )
         if what == "data in memory":
-            t.that(best == 0, f"for data in memory {best} workers were chosen: their start-up alone costs more")
+            t.that(
+                best == 0, f"for data in memory {best} workers were chosen: their start-up alone costs more"
+            )
         if candidates == (0, 4):
             t.that(best == 4, f"for data that wait {best} workers were chosen: four wait side by side")
 
@@ -118,8 +130,8 @@ def permuted_labels(a: Any, t: Trial) -> None:
     right = accuracy(model, *test_digits()[1:])
     t.that(
         right <= CHANCE,
-        f"trained on labels in random order, the network still reads {right:.2f} of the test digits: the true "
-        "labels reach it by another way than the loader",
+        f"trained on labels in random order, the network still reads {right:.2f} of the test digits: the "
+        "true labels reach it by another way than the loader",
     )
 
 

@@ -30,9 +30,14 @@ def another_form(a: Any, t: Trial) -> str | None:
     with simulated_workers():
         result = a.choose_workers(Waiting(40), (0, 2), 1.0)
     if len(result) != 2 or not isinstance(result[1], dict):
-        return f"choose_workers returns {str(result)[:80]}, asked for is a pair (best, seconds), seconds a dict"
+        return (
+            f"choose_workers returns {str(result)[:80]}, asked for is a pair (best, seconds), seconds a dict"
+        )
     if set(result[1]) != {0, 2}:
-        return f"the candidates were (0, 2), your dict has the keys {sorted(map(str, result[1]))}: one for each candidate"
+        return (
+            f"the candidates were (0, 2), your dict has the keys {sorted(map(str, result[1]))}: one for "
+            "each candidate"
+        )
     if not all(isinstance(value, float) for value in result[1].values()):
         return "the values of the dict should be floats: the seconds of one epoch"
     return None
@@ -45,8 +50,8 @@ def not_measured(a: Any, t: Trial) -> str | None:
     idle = [w for w in (0, 1, 2) if tried.fetched.get(w, 0) == 0]
     if idle:
         return (
-            f"with {idle} workers not a single example was read through a DataLoader: measure every candidate by "
-            "going through a loader, a rule of thumb knows nothing of this dataset"
+            f"with {idle} workers not a single example was read through a DataLoader: measure every "
+            "candidate by going through a loader, a rule of thumb knows nothing of this dataset"
         )
     return None
 
@@ -57,7 +62,9 @@ def batch_size(a: Any, t: Trial) -> str | None:
         a.choose_workers(Waiting(64), (0, 1), 2.0)
     others = [size for size in tried.batch_sizes if size != 32]
     if others:
-        return f"you measure with batch_size={others[0]}; asked for is 32, so that the numbers can be compared"
+        return (
+            f"you measure with batch_size={others[0]}; asked for is 32, so that the numbers can be compared"
+        )
     return None
 
 
@@ -67,8 +74,8 @@ def first_batches(a: Any, t: Trial) -> str | None:
         a.choose_workers(Waiting(320), (0, 1), 20.0)
     if tried.fetched.get(0, 0) < 320:
         return (
-            f"there was time for all 320 examples, you looked at {tried.fetched.get(0, 0)}: go through the whole "
-            "epoch unless the share of the budget is spent"
+            f"there was time for all 320 examples, you looked at {tried.fetched.get(0, 0)}: go through the "
+            "whole epoch unless the share of the budget is spent"
         )
     return None
 
@@ -79,8 +86,8 @@ def start_up(a: Any, t: Trial) -> str | None:
         _, seconds = a.choose_workers(Waiting(64), (0, 2), 2.0)
     if seconds[2] < START_UP * 0.9:
         return (
-            f"the workers took {START_UP * 1000:.0f} ms to start, you report {seconds[2] * 1000:.1f} ms for the "
-            "epoch: start the clock before `iter(loader)`. Each epoch pays for the start"
+            f"the workers took {START_UP * 1000:.0f} ms to start, you report {seconds[2] * 1000:.1f} ms for "
+            "the epoch: start the clock before `iter(loader)`. Each epoch pays for the start"
         )
     return None
 
@@ -95,7 +102,10 @@ def another_unit(a: Any, t: Trial) -> str | None:
             "seconds of a whole *epoch*, not of a batch or an example (nor epochs a second)"
         )
     if seconds[0] > 20:
-        return f"96 examples of 1 ms each take about 0.1 s, you report {seconds[0]:.1f}: seconds, not milliseconds"
+        return (
+            f"96 examples of 1 ms each take about 0.1 s, you report {seconds[0]:.1f}: seconds, not "
+            "milliseconds"
+        )
     return None
 
 
@@ -105,8 +115,8 @@ def budget_ignored(a: Any, t: Trial) -> str | None:
         attempt = t.attempt(lambda: a.choose_workers(Waiting(3000, 0.002, most=400), (0, 2), 0.2))
     if isinstance(attempt.error, Enough):
         return (
-            "an epoch of 6 s with a budget of 0.2 s: after 0.8 s you were still going through the first candidate. "
-            "Look at the clock after each batch, and stop when the share is spent"
+            "an epoch of 6 s with a budget of 0.2 s: after 0.8 s you were still going through the first "
+            "candidate. Look at the clock after each batch, and stop when the share is spent"
         )
     return None
 
@@ -117,8 +127,8 @@ def whole_budget(a: Any, t: Trial) -> str | None:
         a.choose_workers(Waiting(3000, 0.002), (0, 2, 4, 8), 0.4)
     if tried.fetched.get(0, 0) > 2.5 * 32:  # a batch takes 64 ms at least, the share is 100 ms
         return (
-            f"four candidates share 0.4 s, so each has 0.1 s; you read {tried.fetched[0]} examples of 2 ms with the "
-            "first one: divide the budget by the number of candidates"
+            f"four candidates share 0.4 s, so each has 0.1 s; you read {tried.fetched[0]} examples of 2 ms "
+            "with the first one: divide the budget by the number of candidates"
         )
     return None
 
@@ -145,10 +155,12 @@ def not_fastest(a: Any, t: Trial) -> str | None:
             if best != fastest:
                 if best == list(candidates).index(fastest):
                     return (
-                        f"best is {best}, the *place* of the fastest among the candidates {candidates}; asked for is "
-                        f"the candidate itself, {fastest}"
+                        f"best is {best}, the *place* of the fastest among the candidates {candidates}; "
+                        f"asked for is the candidate itself, {fastest}"
                     )
-                return f"your seconds are {seconds}, and you choose {best}: the fastest needs the fewest seconds"
+                return (
+                    f"your seconds are {seconds}, and you choose {best}: the fastest needs the fewest seconds"
+                )
     return None
 
 
@@ -187,8 +199,9 @@ def first_epoch_kept(a: Any, t: Trial) -> str | None:
         _, loader = short_run(a)
     if loader.passes == 1 and loader.batches <= 4 and len(seen.norms) > 4:
         return (
-            "ten steps, and the loader (four batches) was begun only once: `itertools.cycle` and `list(loader)` keep "
-            "the first epoch, so the same distorted images come for ever. Begin the loader anew each epoch"
+            "ten steps, and the loader (four batches) was begun only once: `itertools.cycle` and "
+            "`list(loader)` keep the first epoch, so the same distorted images come for ever. Begin the "
+            "loader anew each epoch"
         )
     return None
 
@@ -197,7 +210,10 @@ def first_epoch_kept(a: Any, t: Trial) -> str | None:
 def stops(a: Any, t: Trial) -> str | None:
     _, loader = short_run(a)
     if loader.batches == 4:
-        return "ten steps were asked for, and training stopped after the four batches of one epoch: begin the next one"
+        return (
+            "ten steps were asked for, and training stopped after the four batches of one epoch: begin the "
+            "next one"
+        )
     return None
 
 
@@ -208,9 +224,15 @@ def miscounted(a: Any, t: Trial) -> str | None:
             _, loader = short_run(a, steps)
         taken = len(seen.norms) or loader.batches
         if loader.batches == 4 * steps and steps > 1:
-            return f"steps={steps} took {loader.batches} batches: you count epochs, asked for are optimizer steps"
+            return (
+                f"steps={steps} took {loader.batches} batches: you count epochs, asked for are optimizer "
+                "steps"
+            )
         if taken != steps or loader.batches > steps + 1:
-            return f"steps={steps} made {taken} optimizer steps, with {loader.batches} batches: exactly one step a batch"
+            return (
+                f"steps={steps} made {taken} optimizer steps, with {loader.batches} batches: exactly one "
+                "step a batch"
+            )
     return None
 
 
@@ -222,8 +244,8 @@ def never_cleared(a: Any, t: Trial) -> str | None:
     if len(seen.norms) == 4 and all(seen.norms[i] > 0.75 * (i + 1) * seen.norms[0] for i in (1, 2, 3)):
         grown = ", ".join(f"{norm:.2g}" for norm in seen.norms)
         return (
-            f"four steps on the same batch, and the gradient's norm grows like 1, 2, 3, 4 ({grown}): gradients add "
-            "up. Call optimizer.zero_grad() for each batch"
+            f"four steps on the same batch, and the gradient's norm grows like 1, 2, 3, 4 ({grown}): "
+            "gradients add up. Call optimizer.zero_grad() for each batch"
         )
     return None
 
@@ -232,7 +254,9 @@ def never_cleared(a: Any, t: Trial) -> str | None:
 def training_mode(a: Any, t: Trial) -> str | None:
     model, _ = short_run(a)
     if model.training:
-        return "the network comes back in training mode: return `model.eval()`, or dropout and batch norm go on"
+        return (
+            "the network comes back in training mode: return `model.eval()`, or dropout and batch norm go on"
+        )
     return None
 
 
@@ -244,8 +268,8 @@ def answers_change(a: Any, t: Trial) -> str | None:
         first, again = model(x), model(x)
     if not same(first, again, atol=1e-5):
         return (
-            "the same test images get other scores each time: something random (dropout, distortion) is part of the "
-            "network that you return. Accuracy is then not repeatable: distort in training only"
+            "the same test images get other scores each time: something random (dropout, distortion) is "
+            "part of the network that you return. Accuracy is then not repeatable: distort in training only"
         )
     return None
 
@@ -258,8 +282,8 @@ def depends(a: Any, t: Trial) -> str | None:
         together, alone = model(x)[:1], model(x[:1])
     if not same(together, alone, rtol=1e-3, atol=1e-3):
         return (
-            "an image gets other scores alone than among others: it is normalised by the statistics of the batch. "
-            "Use fixed numbers, or those of the training data"
+            "an image gets other scores alone than among others: it is normalised by the statistics of the "
+            "batch. Use fixed numbers, or those of the training data"
         )
     return None
 
@@ -275,8 +299,9 @@ def learns_nothing(a: Any, t: Trial) -> str | None:
         return "after 150 steps the scores are not finite: the learning rate is far too large, or a log of 0"
     if right < 0.25:
         return (
-            f"after 150 steps on ten clearly different images {right:.0%} of them are right, chance is 10 %: is there "
-            "a `loss.backward()` and an `optimizer.step()`, on the parameters of the network that you return?"
+            f"after 150 steps on ten clearly different images {right:.0%} of them are right, chance is 10 "
+            "%: is there a `loss.backward()` and an `optimizer.step()`, on the parameters of the network "
+            "that you return?"
         )
     return None
 
@@ -289,8 +314,9 @@ def not_repeatable(a: Any, t: Trial) -> str | None:
         found.append([p.detach().clone() for p in short_run(a)[0].parameters()])
     if not all(same(one, other) for one, other in zip(*found, strict=True)):
         return (
-            "the same seed and the same batches gave two networks: the weights at the start come from the global "
-            "random state as it happens to be. Call torch.manual_seed(seed) before the network is made"
+            "the same seed and the same batches gave two networks: the weights at the start come from the "
+            "global random state as it happens to be. Call torch.manual_seed(seed) before the network is "
+            "made"
         )
     return None
 

@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from phase1_foundations.lab4_data_loading.checks_by_exercise.e5_world import (
     accuracy,
+    epoch,
     few_digits,
     test_digits,
 )
@@ -31,18 +32,16 @@ def forty_digits(a: Any) -> None:
     x, y = few_digits(torch.Generator().manual_seed(0), 8)
     loader = a.build_pipeline(x, y, seed=0)
     fig, axes = panels(5, 8, height=4.4)
-    for row, own in zip(axes, range(5), strict=True):
-        images, labels = zip(*[(image, label) for xs, ys in loader for image, label in zip(xs, ys, strict=True)])
-        order = torch.stack(labels).argsort(stable=True) if own else torch.arange(8)
-        shown = x[y.argsort(stable=True)] if own == 0 else torch.stack(images)[order]
-        for ax, image in zip(row, shown, strict=True):
+    for number, row in enumerate(axes):
+        images, labels = (x, y) if number == 0 else epoch(loader)
+        for ax, image in zip(row, images[labels.argsort(stable=True)], strict=True):
             ax.imshow(image[0], cmap="gray_r", vmin=0, vmax=1)
             ax.set_axis_off()
     show(
         fig,
         caption=(
-            "Eight labelled digits, sorted by class (first row), and the same eight in four epochs of your pipeline. "
-            "No two images are equal; each can still be read."
+            "Eight labelled digits, sorted by class (first row), and the same eight in four epochs of your "
+            "pipeline. No two images are equal; each can still be read."
         ),
         alt="Five rows of eight digits: the first upright, the others turned, scaled and shifted a little.",
     )
@@ -85,8 +84,9 @@ def label_curve(
     show(
         fig,
         caption=(
-            f"After {steps} steps each. With {counts[0]} labels your distortions read {found['with your distortions'][0]:.2f} "
+            f"After {steps} steps each. With {counts[0]} labels your distortions read "
+            f"{found['with your distortions'][0]:.2f} "
             f"of the crooked digits; {counts[-1]} labels without them read {found['without'][-1]:.2f}."
         ),
-        alt="Two curves that rise with the number of labels; the one with distortions lies far above the other.",
+        alt="Two curves that rise with the number of labels; that with distortions lies far above the other.",
     )

@@ -41,8 +41,8 @@ def workers(a: Any, t: Trial) -> str | None:
     count = pipeline(a).num_workers
     if count:
         return (
-            f"your loader has num_workers={count}: for images in memory workers only cost, and each gets a copy "
-            "of your generator and draws the same numbers in every epoch. Keep it at 0"
+            f"your loader has num_workers={count}: for images in memory workers only cost, and each gets a "
+            "copy of your generator and draws the same numbers in every epoch. Keep it at 0"
         )
     return None
 
@@ -57,8 +57,8 @@ def another_form(a: Any, t: Trial) -> str | None:
         return f"x of a batch has shape {tuple(getattr(x, 'shape', ()))}, asked for is [B, 1, 8, 8]"
     if x.dtype != torch.float32 or y.dtype != torch.int64 or y.shape != (len(x),):
         return (
-            f"a batch holds {x.dtype} images and {y.dtype} labels of shape {tuple(y.shape)}; asked for are float32 "
-            "[B, 1, 8, 8] and int64 [B]"
+            f"a batch holds {x.dtype} images and {y.dtype} labels of shape {tuple(y.shape)}; asked for are "
+            "float32 [B, 1, 8, 8] and int64 [B]"
         )
     return None
 
@@ -74,7 +74,8 @@ def missing(a: Any, t: Trial) -> str | None:
         )
     if counts != [13] * 10:
         return (
-            f"of 13 images of each class an epoch brings {counts}: every image once, so draw *without* replacement"
+            f"of 13 images of each class an epoch brings {counts}: every image once, so draw *without* "
+            "replacement"
         )
     return None
 
@@ -84,8 +85,8 @@ def other_data(a: Any, t: Trial) -> str | None:
     x, _ = epoch(a.build_pipeline(torch.zeros(60, 1, 8, 8), torch.arange(60) % 10, seed=1))
     if float(x.mean()) > 0.15:
         return (
-            f"the pipeline was given black images, and its batches have a mean of {float(x.mean()):.2f}: it loads "
-            "other data, or the notebook's variables. Use the arguments"
+            f"the pipeline was given black images, and its batches have a mean of {float(x.mean()):.2f}: it "
+            "loads other data, or the notebook's variables. Use the arguments"
         )
     return None
 
@@ -95,9 +96,9 @@ def normalised(a: Any, t: Trial) -> str | None:
     x, _ = next(iter(pipeline(a)))
     if abs(float(x.mean())) < 0.05 and abs(float(x.std()) - 1) < 0.1:
         return (
-            "the images of a batch have mean 0 and deviation 1: normalised by the statistics of the batch, an "
-            "image looks different in other company, and test images on 0 … 1 look like nothing that was "
-            "learned. Keep the scale"
+            "the images of a batch have mean 0 and deviation 1: normalised by the statistics of the batch, "
+            "an image looks different in other company, and test images on 0 … 1 look like nothing that "
+            "was learned. Keep the scale"
         )
     return None
 
@@ -107,8 +108,9 @@ def another_scale(a: Any, t: Trial) -> str | None:
     x, _ = epoch(pipeline(a))
     if float(x.amax()) > 1.7 or float(x.amin()) < -0.7 or float(x.amax()) < 0.3:
         return (
-            f"images with values 0 … 0.8 came out with {float(x.amin()):.2g} … {float(x.amax()):.2g}: the scale "
-            "stays 0 … 1, since the test images have it. A network that likes another may convert inside"
+            f"images with values 0 … 0.8 came out with {float(x.amin()):.2g} … {float(x.amax()):.2g}: the "
+            "scale stays 0 … 1, since the test images have it. A network that likes another may convert "
+            "inside"
         )
     return None
 
@@ -134,7 +136,9 @@ def not_distorted(a: Any, t: Trial) -> str | None:
         return "the images come out exactly as they went in: nothing is distorted"
     unchanged = float(((x - SIGN).abs().flatten(1).amax(1) < 1e-4).double().mean())
     if unchanged > 0.4:
-        return f"{unchanged:.0%} of the images come out unchanged: each is to be newly distorted in each epoch"
+        return (
+            f"{unchanged:.0%} of the images come out unchanged: each is to be newly distorted in each epoch"
+        )
     return None
 
 
@@ -144,8 +148,8 @@ def every_epoch(a: Any, t: Trial) -> str | None:
     (x, y), (other_x, other_y) = epoch(loader), epoch(loader)
     if same(x, other_x) and same(y, other_y):
         return (
-            "the second pass over the loader is the first one again: a generator is seeded anew in each epoch. Make "
-            "it once, in build_pipeline, and let it go on"
+            "the second pass over the loader is the first one again: a generator is seeded anew in each "
+            "epoch. Make it once, in build_pipeline, and let it go on"
         )
     return None
 
@@ -157,8 +161,8 @@ def every_batch(a: Any, t: Trial) -> str | None:
     found = different(first)
     if found > 1 and len(first) == len(second) and different(torch.cat([first, second])) <= found:
         return (
-            "all batches are distorted alike: the first image of each batch by the same amounts, and so on. A "
-            "generator is seeded anew for each batch; make it once"
+            "all batches are distorted alike: the first image of each batch by the same amounts, and so "
+            "on. A generator is seeded anew for each batch; make it once"
         )
     return None
 
@@ -167,7 +171,10 @@ def every_batch(a: Any, t: Trial) -> str | None:
 def one_for_all(a: Any, t: Trial) -> str | None:
     for x, _ in pipeline(a):
         if len(x) > 4 and different(x) == 1:
-            return "all images of a batch are distorted by the same amounts: draw an angle, a scale and a shift for each"
+            return (
+                "all images of a batch are distorted by the same amounts: draw an angle, a scale and a "
+                "shift for each"
+            )
     return None
 
 
@@ -178,8 +185,8 @@ def once_for_all(a: Any, t: Trial) -> str | None:
     found = different(images)
     if found <= 2.2 * COUNT:
         return (
-            f"only {found} distinct images were seen in 4 epochs of {COUNT}: they were distorted once, up front. "
-            "Distort where batches are made (collate or __getitem__), anew in each epoch"
+            f"only {found} distinct images were seen in 4 epochs of {COUNT}: they were distorted once, up "
+            "front. Distort where batches are made (collate or __getitem__), anew in each epoch"
         )
     return None
 
@@ -201,8 +208,8 @@ def labels_parted(a: Any, t: Trial) -> str | None:
     brightness = new_x.flatten(1).sort(dim=1).values[:, -12:].mean(1)
     if float(torch.corrcoef(torch.stack([brightness, new_y.float()]))[0, 1]) < 0.4:
         return (
-            "images and labels no longer belong together: brighter images were given higher labels, and after the "
-            "pipeline that is gone. Take both by the same index"
+            "images and labels no longer belong together: brighter images were given higher labels, and "
+            "after the pipeline that is gone. Take both by the same index"
         )
     return None
 
@@ -212,8 +219,8 @@ def mirrored(a: Any, t: Trial) -> str | None:
     share = seen_as(epoch(pipeline(a))[0])["mirrored"]
     if share > 0.12:
         return (
-            f"{share:.0%} of the images are mirrored: a horizontal flip turns a 2 into a non-digit, and a vertical "
-            "one a 6 into nothing. Flips are right for cats, not for signs"
+            f"{share:.0%} of the images are mirrored: a horizontal flip turns a 2 into a non-digit, and a "
+            "vertical one a 6 into nothing. Flips are right for cats, not for signs"
         )
     return None
 
@@ -223,8 +230,8 @@ def turned(a: Any, t: Trial) -> str | None:
     share = seen_as(epoch(pipeline(a))[0])["turned"]
     if share > 0.12:
         return (
-            f"{share:.0%} of the images are turned by far more than 45 degrees: a 6 becomes a 9 there, with the label "
-            "6. (Radians or degrees?)"
+            f"{share:.0%} of the images are turned by far more than 45 degrees: a 6 becomes a 9 there, with "
+            "the label 6. (Radians or degrees?)"
         )
     return None
 
@@ -244,8 +251,8 @@ def not_reproducible(a: Any, t: Trial) -> str | None:
         images = all(same(found[0][i], found[1][i]) for i in (1, 3))
         what = "the distortions" if images else "the order"
         return (
-            f"two pipelines with seed=5 give different epochs: {what} come from a global random state, not from a "
-            "generator made of the seed"
+            f"two pipelines with seed=5 give different epochs: {what} come from a global random state, not "
+            "from a generator made of the seed"
         )
     return None
 
@@ -269,5 +276,7 @@ def seed_ignored(a: Any, t: Trial) -> str | None:
     if same(x, other_x):
         return "seeds 5 and 6 give the same epoch: make the generator from `seed`"
     if same(y, other_y):
-        return "seeds 5 and 6 give the same order of the examples: the shuffling must come from `seed` as well"
+        return (
+            "seeds 5 and 6 give the same order of the examples: the shuffling must come from `seed` as well"
+        )
     return None

@@ -84,13 +84,16 @@ def templates() -> dict[str, Tensor]:
 
 
 def seen_as(images: Tensor) -> dict[str, float]:
-    """Which share of the images looks clearly more like a mirrored, or a turned sign than like the sign itself."""
+    """Which share of the images looks clearly more like a mirrored or a turned sign than like itself."""
     flat = images.flatten(1)
     units = F.normalize(flat - flat.mean(1, keepdim=True), dim=1)
     best = {name: (units @ family.T).amax(1) for name, family in templates().items()}
     odd = torch.maximum(best["mirrored"], best["turned"]) > best["as it is"] + 0.05
     flipped = best["mirrored"] > best["turned"]
-    return {"mirrored": float((odd & flipped).double().mean()), "turned": float((odd & ~flipped).double().mean())}
+    return {
+        "mirrored": float((odd & flipped).double().mean()),
+        "turned": float((odd & ~flipped).double().mean()),
+    }
 
 
 # ---- epochs of a pipeline -------------------------------------------------------------------------------
@@ -104,7 +107,9 @@ def epoch(loader: Any) -> tuple[Tensor, Tensor]:
         labels.append(y)
         if place > 5000:
             raise RuntimeError("a pass over the loader does not end")
-    return (torch.cat(images), torch.cat(labels)) if images else (torch.empty(0, 1, 8, 8), torch.empty(0).long())
+    return (
+        (torch.cat(images), torch.cat(labels)) if images else (torch.empty(0, 1, 8, 8), torch.empty(0).long())
+    )
 
 
 def different(images: Tensor) -> int:

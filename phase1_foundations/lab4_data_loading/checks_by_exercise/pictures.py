@@ -52,7 +52,9 @@ def masks(a: Any) -> None:
     mask = a.length_mask(lengths, width)
     letters = [list(word.ljust(width, "·")) for word in words]
     fig, ax = panels(height=2.8, width=4.6)
-    heatmap(ax, mask, text=letters, cmap=MASK_COLOURS, limits=(0, 1), cols=range(width), rows=lengths.tolist())
+    heatmap(
+        ax, mask, text=letters, cmap=MASK_COLOURS, limits=(0, 1), cols=range(width), rows=lengths.tolist()
+    )
     ax.set(ylabel="length", xlabel="column")
     show(
         fig,

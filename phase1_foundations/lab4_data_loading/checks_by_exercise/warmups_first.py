@@ -31,8 +31,8 @@ def blocks(a, t):
     windows = a.Windows(torch.arange(6.0), 2)
     if len(windows) == 3 or same(windows[1], torch.tensor([2.0, 3.0])):
         return (
-            "your window 1 of [0, 1, 2, 3, 4, 5] with width 2 should be [1, 2]: neighbouring windows overlap, "
-            "each begins *one* further on, not `width` further on"
+            "your window 1 of [0, 1, 2, 3, 4, 5] with width 2 should be [1, 2]: neighbouring windows "
+            "overlap, each begins *one* further on, not `width` further on"
         )
 
 
@@ -49,8 +49,8 @@ def one_short(a, t):
 def incomplete(a, t):
     if len(small(a)) in (3, 4):
         return (
-            f"[1, 2, 3, 4] has two *complete* windows of width 3, you count {len(small(a))}: those that begin "
-            "near the end would be too short"
+            f"[1, 2, 3, 4] has two *complete* windows of width 3, you count {len(small(a))}: those that "
+            "begin near the end would be too short"
         )
 
 
@@ -82,7 +82,9 @@ def one_late(a, t):
 def wrong_width(a, t):
     window = a.Windows(torch.arange(6.0), 3)[0]
     if window.shape != (3,):
-        return f"a window of width 3 has shape {tuple(window.shape)}, expected (3,): from index to index + width"
+        return (
+            f"a window of width 3 has shape {tuple(window.shape)}, expected (3,): from index to index + width"
+        )
 
 
 @w1.probe("negative-length")
@@ -104,8 +106,8 @@ def no_index_error(a, t):
         attempt = t.attempt(lambda index=index: small(a)[index])
         if attempt.error is None:
             return (
-                f"two windows, and windows[{index}] gives {listed(attempt.value)}: slicing past the end is no "
-                "error in Python. Without an IndexError a for loop over the dataset never ends"
+                f"two windows, and windows[{index}] gives {listed(attempt.value)}: slicing past the end is "
+                "no error in Python. Without an IndexError a for loop over the dataset never ends"
             )
         if not attempt.raised(IndexError):
             return (
@@ -131,7 +133,8 @@ def right_windows(a, t):
             t.that(len(windows) == len(expected), f"len is {len(windows)}, expected {len(expected)}")
             for i, window in enumerate(expected):
                 t.equal(windows[i], window, f"window {i}")
-            t.raises(IndexError, lambda windows=windows, end=len(expected): windows[end], "past the end")
+            past = len(expected)
+            t.raises(IndexError, lambda windows=windows, past=past: windows[past], "past the end")
 
 
 w1.reward(pictures.windows)
@@ -159,7 +162,9 @@ def not_lists(a, t):
         kind = type(next(batch for batch in batches if not isinstance(batch, list))).__name__
         return f"a batch is a {kind}, expected a list of ints: `list(...)` makes one of a range or a tuple"
     if any(not isinstance(i, int) for batch in batches for i in batch):
-        return "the indices are no Python ints (tensors?): a loader wants plain numbers, `.tolist()` makes them"
+        return (
+            "the indices are no Python ints (tensors?): a loader wants plain numbers, `.tolist()` makes them"
+        )
 
 
 @w2.probe("past-the-end")
@@ -231,7 +236,8 @@ def another_order(a, t):
 def too_small(a, t):
     if a.index_batches(2, 5) != [[0, 1]]:
         return (
-            f"2 examples in batches of 5 are one short batch, [[0, 1]]; you return {a.index_batches(2, 5)!r:.80}"
+            "2 examples in batches of 5 are one short batch, [[0, 1]]; you return "
+            f"{a.index_batches(2, 5)!r:.80}"
         )
     if a.index_batches(2, 5, drop_last=True) != []:
         return "2 examples in batches of 5 with drop_last: no batch is full, so none is left"

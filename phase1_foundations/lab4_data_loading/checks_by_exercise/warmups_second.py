@@ -36,8 +36,8 @@ def example(a):
 def not_boolean(a, t):
     if example(a).dtype != torch.bool:
         return (
-            f"your mask is {example(a).dtype}, asked for is torch.bool: a mask of 0s and 1s would be taken for "
-            "*indices* when somebody writes x[mask]"
+            f"your mask is {example(a).dtype}, asked for is torch.bool: a mask of 0s and 1s would be taken "
+            "for *indices* when somebody writes x[mask]"
         )
 
 
@@ -153,8 +153,8 @@ def moves_global(a, t):
 def not_repeatable(a, t):
     if not same(a.epoch_order(50, 3, 2), a.epoch_order(50, 3, 2)):
         return (
-            "the same seed and epoch gave two different orders: a crashed run could not find its epoch again. "
-            "Make the generator inside the function and seed it from (seed, epoch)"
+            "the same seed and epoch gave two different orders: a crashed run could not find its epoch "
+            "again. Make the generator inside the function and seed it from (seed, epoch)"
         )
 
 
@@ -174,8 +174,8 @@ def product(a, t):
     one = [a.epoch_order(50, seed, 1) for seed in (1, 2, 3)]
     if same(zero[0], zero[1]) and same(zero[1], zero[2]) and not same(one[0], one[1]):
         return (
-            "in epoch 0 all seeds give the same order: seed · epoch is 0 for every seed there. Add instead of "
-            "multiplying"
+            "in epoch 0 all seeds give the same order: seed · epoch is 0 for every seed there. Add instead "
+            "of multiplying"
         )
 
 
@@ -209,7 +209,8 @@ def function_of_both(a, t):
             if (seed == other_seed) != (epoch == other_epoch):
                 t.that(
                     order != other,
-                    f"(seed {seed}, epoch {epoch}) and (seed {other_seed}, epoch {other_epoch}) have the same order",
+                    f"(seed {seed}, epoch {epoch}) and (seed {other_seed}, epoch {other_epoch}) have the "
+                    "same order",
                 )
 
 

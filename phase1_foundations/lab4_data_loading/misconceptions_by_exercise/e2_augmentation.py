@@ -140,7 +140,9 @@ def build(angle, scale, shift, shear):
     """The product K R S and the shift, in the order in which they are asked for."""
     none, one = torch.zeros_like(angle), torch.ones_like(angle)
     K = torch.stack([torch.stack([one, shear], 1), torch.stack([none, one], 1)], 1)
-    R = torch.stack([torch.stack([angle.cos(), -angle.sin()], 1), torch.stack([angle.sin(), angle.cos()], 1)], 1)
+    R = torch.stack(
+        [torch.stack([angle.cos(), -angle.sin()], 1), torch.stack([angle.sin(), angle.cos()], 1)], 1
+    )
     S = scale[:, None, None] * torch.eye(2, dtype=angle.dtype)
     return K, R, S, shift[:, :, None]
 

@@ -8,7 +8,7 @@ from courseware.check import misconception
 
 
 class Sound(IterableDataset):
-    """A right stream in parts, for wrong ones to change. It keeps a list of what is still to come in `cursor`."""
+    """A right stream in parts, for wrong ones to change. Where it stands is in `cursor`."""
 
     def __init__(self, shards, *, rank=0, world=1, shuffle_buffer=0, seed=0):
         self.shards, self.rank, self.world = list(shards), rank, world

@@ -101,7 +101,9 @@ def seeds_in_each_epoch():
 def one_angle_a_batch():
     def change(x, generator):
         turn = torch.rand((), generator=generator) - 0.5
-        theta = torch.stack([turn.cos(), -turn.sin(), turn * 0, turn.sin(), turn.cos(), turn * 0]).view(1, 2, 3)
+        theta = torch.stack([turn.cos(), -turn.sin(), turn * 0, turn.sin(), turn.cos(), turn * 0]).view(
+            1, 2, 3
+        )
         grid = F.affine_grid(theta.expand(len(x), 2, 3), list(x.shape), align_corners=False)
         return F.grid_sample(x, grid, align_corners=False)
 
