@@ -9,11 +9,11 @@ from shared.plotting import heatmap, panels, show
 
 
 def padded_batch(a: Any) -> None:
-    words = ["data", "loader", "map", "collate", "tokens", "a"]
+    words = ["data", "loader", "map", "augmentation", "tokens", "a"]
     sequences = [torch.tensor([ord(letter) for letter in word]) for word in words]
     ds = a.SequenceDataset(sequences, torch.arange(len(words)))
-    fig, axes = panels(1, 2, height=2.6)
-    for ax, multiple_of in zip(axes, (1, 4), strict=True):
+    fig, axes = panels(2, 1, height=4.6)
+    for ax, multiple_of in zip(axes, (1, 8), strict=True):
         x, _, lengths, mask = a.pad_collate([ds[i] for i in range(len(ds))], pad=183, multiple_of=multiple_of)
         letters = [[chr(code) for code in row] for row in x.tolist()]
         heatmap(ax, mask, text=letters, cmap=MASK_COLOURS, limits=(0, 1), rows=lengths.tolist())
@@ -23,7 +23,7 @@ def padded_batch(a: Any) -> None:
         fig,
         caption=(
             "Six words in your batch; the numbers at the left are your lengths, grey is padding. One long "
-            "word is enough to make most of the table grey: E3 does something about it."
+            "word is enough to make more than half of the table grey: E3 does something about it."
         ),
         alt="Two tables of six words, one letter a cell; the cells after the end of each word are grey.",
     )

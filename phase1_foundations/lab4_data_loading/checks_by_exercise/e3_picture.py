@@ -32,13 +32,13 @@ def waste_histogram(a: Any) -> None:
     left.set(xlabel="padding in a batch, percent", ylabel="batches", ylim=(0, 160))
     left.legend(fontsize=7, loc="upper right")
     right.set(xlabel="longest name of the batch", ylabel="names in the batch")
-    total, padded = sum(lengths), sum(cost(lengths, batch) for batch in groups["your buckets"][0])
+    shares = {name: waste(lengths, batches) for name, (batches, _) in groups.items()}
     show(
         fig,
         caption=(
-            f"8,400 names with a budget of {BUDGET} tokens. At the left: your batches are nearly free of "
-            f"padding ({total:,} real tokens in {padded:,}). At the right: yours follow the hyperbola items "
-            f"× longest = {BUDGET}; short names travel in large groups."
+            f"8,400 names with a budget of {BUDGET} tokens. At the left: {shares['your buckets']:.0%} of what is "
+            f"computed is padding in your batches, {shares['random order']:.0%} in random ones. At the right: yours "
+            f"follow the hyperbola items × longest = {BUDGET}; short names travel in large groups."
         ),
         alt=(
             "Left: a histogram of the padding in each batch, random batches around 60 percent, bucketed "
