@@ -36,9 +36,10 @@ def waste_histogram(a: Any) -> None:
     show(
         fig,
         caption=(
-            f"8,400 names with a budget of {BUDGET} tokens. At the left: {shares['your buckets']:.0%} of what is "
-            f"computed is padding in your batches, {shares['random order']:.0%} in random ones. At the right: yours "
-            f"follow the hyperbola items × longest = {BUDGET}; short names travel in large groups."
+            f"8,400 names with a budget of {BUDGET} tokens. At the left: {shares['your buckets']:.0%} of "
+            f"what is computed is padding in your batches, {shares['random order']:.0%} in random ones. At "
+            f"the right: yours follow the hyperbola items × longest = {BUDGET}; short names travel in large "
+            "groups."
         ),
         alt=(
             "Left: a histogram of the padding in each batch, random batches around 60 percent, bucketed "

@@ -67,13 +67,13 @@ def name_what_is_missing(t: Trial, crooked: float, upright: float) -> None:
     )
     if upright < UPRIGHT:
         t.fail(
-            f"{said} {CROOKED} and {UPRIGHT}: the network fails on upright digits already. Its training is too "
-            "short or too coarse, or the distortions are so strong that digits get lost",
+            f"{said} {CROOKED} and {UPRIGHT}: the network fails on upright digits already. Its training is "
+            "too short or too coarse, or the distortions are so strong that digits get lost",
             diagnosis="upright-digits-not-read",
         )
     t.fail(
-        f"{said} {CROOKED} and {UPRIGHT}: upright digits are read, crooked ones are not, so the distortions of "
-        "training do not cover ±25 degrees, ±1 pixel and ±10 %",
+        f"{said} {CROOKED} and {UPRIGHT}: upright digits are read, crooked ones are not, so the distortions "
+        "of training do not cover ±25 degrees, ±1 pixel and ±10 %",
         diagnosis="distortions-too-weak",
     )
 
