@@ -7,7 +7,11 @@ import torch
 from torch import Tensor
 
 from courseware.check import Exercise, Trial, forbid
-from phase1_foundations.lab4_data_loading.checks_by_exercise import e2_matrix_mistakes, e2_mixup_mistakes
+from phase1_foundations.lab4_data_loading.checks_by_exercise import (
+    e2_matrix_mistakes,
+    e2_mixup_mistakes,
+    e2_warp_mistakes,
+)
 from phase1_foundations.lab4_data_loading.checks_by_exercise.e2_oracle import expected_matrices, expected_warp
 from phase1_foundations.lab4_data_loading.checks_by_exercise.e2_picture import warped_temple
 
@@ -40,6 +44,7 @@ e2 = Exercise(
     ),
 )
 e2_matrix_mistakes.probe.add_to(e2)
+e2_warp_mistakes.probe.add_to(e2)
 e2_mixup_mistakes.probe.add_to(e2)
 
 

@@ -157,7 +157,8 @@ def mistaken_warps(x: Tensor, theta: Tensor) -> dict[str, list[Tensor]]:
     """Known mistakes in `warp` with padding="zeros", each in its variants."""
     height, width = x.shape[-2:]
     grid = places(x, theta)
-    half = torch.tensor([1 / width, 1 / height], dtype=torch.float64)
+    sizes = torch.tensor([width, height], dtype=torch.float64)
+    half = 1 / sizes
     inside = (grid.abs() <= 1).all(-1)[:, None]
     centred = (grid.abs() <= 1 - half).all(-1)[:, None]
     pixels = torch.tensor([2 / width, 2 / height], dtype=torch.float64)
@@ -181,7 +182,13 @@ def mistaken_warps(x: Tensor, theta: Tensor) -> dict[str, list[Tensor]]:
         ],
         "map-inverted": [sample(x, places(x, inverted(theta)))],
         "matrix-transposed-in-warp": [sample(x, places(x, with_linear(theta, theta[:, :, :2].mT)))],
-        "one-theta-for-all": [sample(x, places(x, theta[:1].expand_as(theta)))],
+        "one-theta-for-all": [
+            sample(x, places(x, one.expand_as(theta))) for one in (theta[:1], theta[-1:], theta.mean(0, True))
+        ],
+        "height-and-width-mixed-up": [
+            sample(x, (((grid + 1) * sizes.flip(0) - 1) / 2 * 2 + 1) / sizes - 1),
+            sample(x, places_with(x, theta, sizes.flip(0))),
+        ],
         "nearest-pixel": [
             sample(x, grid, mode="nearest"),
             sample(x, grid - half + 1e-9, mode="nearest"),
@@ -202,6 +209,16 @@ def mistaken_warps(x: Tensor, theta: Tensor) -> dict[str, list[Tensor]]:
         ],
         "first-channel-for-all": [sample(x, grid)[:, :1].expand_as(x)],
     }
+
+
+def places_with(x: Tensor, theta: Tensor, sizes: Tensor) -> Tensor:
+    """The looked-up places if the centres were computed with other sizes (width, height)."""
+    height, width = x.shape[-2:]
+    across, down = (
+        (2 * torch.arange(n).double() + 1) / size - 1 for n, size in zip((width, height), sizes, strict=True)
+    )
+    y, u = torch.meshgrid(down, across, indexing="ij")
+    return torch.einsum("bij,hwj->bhwi", theta, torch.stack([u, y, torch.ones_like(u)], dim=-1))
 
 
 def corner_points(x: Tensor, half: Tensor) -> Tensor:

@@ -52,6 +52,7 @@ def exactly_once(a: Any, t: Trial) -> None:
                     a, lengths, budget, t.random.randint(0, 9), bucket_size=bucket, shuffle=shuffle
                 )
                 seen = sorted(i for batch in batches for i in batch)
+                t.that(all(batches), "a batch is empty")
                 t.that(seen == list(range(count)), f"the {count} indices came as {seen!r:.120}")
 
 

@@ -1,5 +1,6 @@
 """The known mistakes of E3 in the batches: their form, their budget, what is lost."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -8,6 +9,7 @@ from courseware.check import Trial
 from phase1_foundations.lab4_data_loading.checks_by_exercise.e3_data import (
     cost,
     epoch,
+    in_order,
     make,
     some_lengths,
 )
@@ -42,7 +44,7 @@ def yields_lengths(a: Any, t: Trial) -> str | None:
 
 @probe("empty-batches")
 def empty_batches(a: Any, t: Trial) -> str | None:
-    for lengths, budget in ((EXAMPLE, 6), ([9, 1, 9, 2], 5), ([], 4)):
+    for lengths, budget in ((EXAMPLE, 6), ([9, 1, 9, 2], 5), ([9, 8], 5), ([], 4)):
         found = epoch(a, lengths, budget, shuffle=False)
         if any(len(batch) == 0 for batch in found):
             return f"lengths {lengths} with max_tokens={budget} give an empty batch: {found!r:.90}"
@@ -82,6 +84,28 @@ def tail_lost(a: Any, t: Trial) -> str | None:
                 f"{len(missing)} of 130 items never come ({missing[:5]} …): the last batch of a bucket, and "
                 "the last bucket, must be handed out too. drop_last is False"
             )
+    return None
+
+
+@probe("items-twice")
+def items_twice(a: Any, t: Trial) -> str | None:
+    lengths = some_lengths(t.random, 130)
+    for how in ({"shuffle": False}, {}, {"bucket_size": 50}):
+        seen = [i for batch in epoch(a, lengths, 100, **how) for i in batch]
+        if len(set(seen)) < len(seen):
+            twice = next(i for i in seen if seen.count(i) > 1)
+            return f"item {twice} comes {seen.count(twice)} times in one epoch: every index once"
+        if any(not 0 <= i < 130 for i in seen):
+            return "an index lies outside of 0 … N−1: are these places within a bucket, not in `lengths`?"
+    return None
+
+
+@probe("budget-counts-items")
+def counts_items(a: Any, t: Trial) -> str | None:
+    lengths = [3] * 30
+    found = epoch(a, lengths, 9, shuffle=False)
+    if found and len(found[0]) == 9:
+        return "9 items of length 3 are 27 tokens, max_tokens is 9: the budget is in tokens, not in items"
     return None
 
 
@@ -126,16 +150,50 @@ def single_items(a: Any, t: Trial) -> str | None:
 @probe("budget-counts-real-tokens")
 def sum_of_lengths(a: Any, t: Trial) -> str | None:
     lengths = some_lengths(t.random, 200)
-    found = epoch(a, lengths, 128)
-    over = [batch for batch in found if cost(lengths, batch) > 128]
-    if over and all(sum(lengths[i] for i in batch) <= 128 for batch in found):
-        worst = max(over, key=lambda batch: cost(lengths, batch))
-        longest = max(lengths[i] for i in worst)
-        return (
-            f"a batch of {len(worst)} × {longest} = {cost(lengths, worst)} > 128 after padding: you add up "
-            "the *real* lengths; what is computed is items × longest"
-        )
+    found = epoch(a, lengths, 128, shuffle=False)
+    if found == in_order(lengths, 128, 512) or found != greedy(lengths, 128, real_tokens):
+        return None
+    worst = max(found, key=lambda batch: cost(lengths, batch))
+    longest = max(lengths[i] for i in worst)
+    return (
+        f"a batch of {len(worst)} × {longest} = {cost(lengths, worst)} > 128 after padding: you add up the "
+        "*real* lengths; what is computed is items × longest"
+    )
+
+
+@probe("new-item-not-counted")
+def not_counted(a: Any, t: Trial) -> str | None:
+    lengths = some_lengths(t.random, 200)
+    found = epoch(a, lengths, 128, shuffle=False)
+    for price in (longest_so_far, before_adding):
+        if found != in_order(lengths, 128, 512) and found == greedy(lengths, 128, price):
+            return (
+                "the budget is asked before the new item counts: it makes the batch larger *and* is its "
+                "longest, so the cost with it is (items + 1) × its length"
+            )
     return None
+
+
+def greedy(lengths: list[int], budget: int, price: Callable[[list[int], int], int]) -> list[list[int]]:
+    """Sorted items, cut where the price of a batch (its lengths, and the next one) exceeds the budget."""
+    batches: list[list[int]] = [[]]
+    for index in sorted(range(len(lengths)), key=lambda i: lengths[i]):
+        if batches[-1] and price([lengths[i] for i in batches[-1]], lengths[index]) > budget:
+            batches.append([])
+        batches[-1].append(index)
+    return batches
+
+
+def real_tokens(batch: list[int], length: int) -> int:
+    return sum(batch) + length
+
+
+def longest_so_far(batch: list[int], length: int) -> int:
+    return (len(batch) + 1) * max(batch)
+
+
+def before_adding(batch: list[int], length: int) -> int:
+    return len(batch) * max(batch)
 
 
 @probe("one-item-too-many")
@@ -152,15 +210,6 @@ def too_many(a: Any, t: Trial) -> str | None:
     return None
 
 
-@probe("budget-counts-items")
-def counts_items(a: Any, t: Trial) -> str | None:
-    lengths = [3] * 30
-    found = epoch(a, lengths, 9, shuffle=False)
-    if found and len(found[0]) == 9:
-        return "9 items of length 3 are 27 tokens, max_tokens is 9: the budget is in tokens, not in items"
-    return None
-
-
 @probe("budget-broken")
 def budget_broken(a: Any, t: Trial) -> str | None:
     lengths = some_lengths(t.random, 300)
@@ -172,17 +221,4 @@ def budget_broken(a: Any, t: Trial) -> str | None:
                     f"a batch of {len(batch)} × {longest} = {cost(lengths, batch)} tokens, max_tokens is "
                     "100: count items × *longest*, with the item that is to be added"
                 )
-    return None
-
-
-@probe("items-twice")
-def items_twice(a: Any, t: Trial) -> str | None:
-    lengths = some_lengths(t.random, 130)
-    for how in ({"shuffle": False}, {}, {"bucket_size": 50}):
-        seen = [i for batch in epoch(a, lengths, 100, **how) for i in batch]
-        if len(set(seen)) < len(seen):
-            twice = next(i for i in seen if seen.count(i) > 1)
-            return f"item {twice} comes {seen.count(twice)} times in one epoch: every index once"
-        if any(not 0 <= i < 130 for i in seen):
-            return "an index lies outside of 0 … N−1: are these places within a bucket, not in `lengths`?"
     return None

@@ -17,6 +17,7 @@ from phase1_foundations.lab4_data_loading.checks_by_exercise.probes import Probe
 from phase1_foundations.lab4_data_loading.checks_by_exercise.tools import global_draws
 
 probe = Probes()
+EXAMPLE = [5, 1, 3, 3]
 
 # ---- shuffle=False is exact -----------------------------------------------------------------------------
 
@@ -58,7 +59,8 @@ def not_sorted(a: Any, t: Trial) -> str | None:
 def bucket_ignored(a: Any, t: Trial) -> str | None:
     lengths = different_lengths(t.random, 64)
     found = epoch(a, lengths, 90, shuffle=False, bucket_size=16)
-    if found == in_order(lengths, 90, 64):
+    in_turn = [lengths[i] for batch in found for i in batch]
+    if found == in_order(lengths, 90, 64) or (len(in_turn) == 64 and in_turn == sorted(in_turn)):
         return (
             "bucket_size=16 changes nothing: all items are sorted together. Then the same neighbours meet in "
             "every epoch. Cut the order into buckets first, sort each by itself"
@@ -149,6 +151,8 @@ def moves_on(a: Any, t: Trial) -> str | None:
 @probe("set-epoch-has-no-effect")
 def epoch_ignored(a: Any, t: Trial) -> str | None:
     lengths = some_lengths(t.random, 100)
+    if epoch(a, lengths, 80, 0) == epoch(a, lengths, 80, shuffle=False):
+        return "with shuffle=True nothing is shuffled: epoch 0 is the same as with shuffle=False"
     if epoch(a, lengths, 80, 0) == epoch(a, lengths, 80, 1):
         return "set_epoch has no effect: epochs 0 and 1 bring the same batches in the same order"
     sampler = make(a, lengths, 80).sampler
@@ -211,6 +215,16 @@ def same_batches(a: Any, t: Trial) -> str | None:
 # ---- len, drop_last, warning ----------------------------------------------------------------------------
 
 
+@probe("len-calls-itself")
+def recursion(a: Any, t: Trial) -> str | None:
+    if t.attempt(lambda: len(make(a, [1, 2, 3], 6).sampler)).raised(RecursionError):
+        return (
+            "len(sampler) calls itself without end: `list(self)` and `[*self]` ask for len(self) first, to "
+            "know how much room they need. Keep the planned batches in a list and count that"
+        )
+    return None
+
+
 @probe("length-is-wrong")
 def wrong_length(a: Any, t: Trial) -> str | None:
     lengths = some_lengths(t.random, 300)
@@ -263,6 +277,19 @@ def drop_spares(a: Any, t: Trial) -> str | None:
     return None
 
 
+@probe("drop-last-drops-something-else")
+def drops_else(a: Any, t: Trial) -> str | None:
+    lengths = [1, 2, 3, 4, 5, 6, 7, 8]
+    found = epoch(a, lengths, 12, shuffle=False, drop_last=True)
+    kept, expected = in_order(lengths, 12, 512), in_order(lengths, 12, 512, drop_last=True)
+    if epoch(a, lengths, 12, shuffle=False) == kept and found != expected:
+        return (
+            f"drop_last=True of {kept} leaves out its last batch, {kept[-1]}, and nothing else; yours: "
+            f"{found}"
+        )
+    return None
+
+
 @probe("warning-wrong")
 def warning(a: Any, t: Trial) -> str | None:
     with_long, without = make(a, [3, 9, 2], 6), make(a, [3, 6, 2], 6)
@@ -285,4 +312,17 @@ def lengths_changed(a: Any, t: Trial) -> str | None:
     list(sampler)
     if lengths != [5, 1, 3, 3]:
         return f"the caller's list of lengths was changed to {lengths}: sort a copy (`sorted`, not `.sort()`)"
+    return None
+
+
+@probe("exact-batches-differ")
+def exact(a: Any, t: Trial) -> str | None:
+    for lengths, budget in ((EXAMPLE, 6), ([1, 2, 3, 4, 5, 6, 7, 8], 12), ([4, 4, 4, 1, 1], 8)):
+        found = epoch(a, lengths, budget, shuffle=False)
+        if found != in_order(lengths, budget, 512):
+            return (
+                f"lengths {lengths}, max_tokens={budget}, shuffle=False: expected "
+                f"{in_order(lengths, budget, 512)}, "
+                f"yours {found}"
+            )
     return None

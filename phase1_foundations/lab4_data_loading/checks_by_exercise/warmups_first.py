@@ -27,9 +27,10 @@ def small(a):
 
 
 @w1.probe("windows-do-not-overlap")
-def blocks(a, t):
+def no_overlap(a, t):
     windows = a.Windows(torch.arange(6.0), 2)
-    if len(windows) == 3 or same(windows[1], torch.tensor([2.0, 3.0])):
+    blocks = same(windows[0], torch.arange(2.0)) and same(windows[1], torch.tensor([2.0, 3.0]))
+    if len(windows) == 3 or blocks:
         return (
             "your window 1 of [0, 1, 2, 3, 4, 5] with width 2 should be [1, 2]: neighbouring windows "
             "overlap, each begins *one* further on, not `width` further on"
@@ -202,6 +203,14 @@ def empty_batch(a, t):
                 f"index_batches({n}, {size}) contains an empty batch: {a.index_batches(n, size)}. There is "
                 "nothing to load there"
             )
+
+
+@w2.probe("beginning-lost")
+def beginning_lost(a, t):
+    if a.index_batches(5, 2, drop_last=True) in ([[1, 2], [3, 4]], [[2, 3], [4]]):
+        return (
+            "with drop_last=True indices at the beginning disappear: it leaves out the *last* batch, if short"
+        )
 
 
 @w2.probe("starts-at-one")
