@@ -112,16 +112,34 @@ def collide(a: Any, t: Trial) -> str | None:
 @probe("remainder-lost")
 def remainder(a: Any, t: Trial) -> str | None:
     for world, workers in ((2, 0), (1, 3), (1, 2), (3, 0)):
-        found = consume(a, SIZES, world=world, workers=workers)
-        missing = sorted(set(every_row(SIZES)) - set(found.rows))
-        if missing and len(found.rows) == len(set(found.rows)):
-            last = missing[0]
+        consumers, lost = max(world, 1) * max(workers, 1), unread(a, world, workers)
+        if lost and lost == list(range(len(SIZES) - len(SIZES) % consumers, len(SIZES))):
             return (
-                f"7 shards among {max(world, 1) * max(workers, 1)} consumers: row {last[1]} of shard "
-                f"{last[0]} was never seen, nor were {len(missing) - 1} others. The remainder of a division "
-                "has to go somewhere: `shards[number::C]`"
+                f"7 shards among {consumers} consumers: samples of shard {lost[0]} were never seen. The "
+                "remainder of a division has to go somewhere: `shards[number::C]`"
             )
     return None
+
+
+@probe("shards-that-nobody-reads")
+def nobody_reads(a: Any, t: Trial) -> str | None:
+    for world, workers in ((2, 0), (1, 2), (2, 2), (3, 0)):
+        lost = unread(a, world, workers)
+        if lost:
+            return (
+                f"world={world}, num_workers={workers}: the shards {lost} were read by nobody. The numbers "
+                "rank · workers + id must be just 0 … C−1, with C = world · workers (workers is 1 outside "
+                "of a worker)"
+            )
+    return None
+
+
+def unread(a: Any, world: int, workers: int) -> list[int]:
+    """Shards of which no row came, if nothing came twice."""
+    rows = consume(a, SIZES, world=world, workers=workers).rows
+    if len(rows) > len(set(rows)):
+        return []
+    return sorted(set(range(len(SIZES))) - {shard for shard, _ in rows})
 
 
 @probe("idle-consumers")

@@ -248,10 +248,10 @@ def not_reproducible(a: Any, t: Trial) -> str | None:
         torch.rand(7), np.random.rand(7), random.random()
         found.append((*first, *epoch(loader)))
     if not all(same(one, other) for one, other in zip(*found, strict=True)):
-        images = all(same(found[0][i], found[1][i]) for i in (1, 3))
-        what = "the distortions" if images else "the order"
+        orders_agree = all(same(found[0][i], found[1][i]) for i in (1, 3))
+        what = "the distortions come" if orders_agree else "the order of the examples comes"
         return (
-            f"two pipelines with seed=5 give different epochs: {what} come from a global random state, not "
+            f"two pipelines with seed=5 give different epochs: {what} from a global random state, not "
             "from a generator made of the seed"
         )
     return None
