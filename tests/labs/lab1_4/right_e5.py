@@ -20,7 +20,7 @@ def torch_warp(x, angle, scale, right_, down):
     return F.grid_sample(x, F.affine_grid(theta, list(x.shape), align_corners=False), align_corners=False)
 
 
-@right("E5")
+@right("E5", slow=True)
 def distorted_in_getitem():
     class Crooked(Dataset):
         def __init__(self, x, y, seed):
