@@ -84,6 +84,22 @@ def buffer_ignored(a: Any, t: Trial) -> str | None:
     return None
 
 
+@probe("buffer-emptied-at-each-shard")
+def emptied(a: Any, t: Trial) -> str | None:
+    in_turn = 0
+    for epoch in range(4):
+        stream = make(a, (3,) * 10, shuffle_buffer=10)
+        stream.set_epoch(epoch)
+        order = [shard for shard, _ in take(stream, 100)]
+        in_turn += order == sorted(order)
+    if in_turn == 4:
+        return (
+            "with shards of 3 rows and shuffle_buffer=10 the shards still come one after the other: your "
+            "buffer is emptied at the end of each shard. It goes on into the next one"
+        )
+    return None
+
+
 @probe("more-rows-wait")
 def more_wait(a: Any, t: Trial) -> str | None:
     ahead = 0

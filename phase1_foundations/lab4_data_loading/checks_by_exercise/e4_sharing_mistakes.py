@@ -184,6 +184,24 @@ def max_readers(found: Consumed) -> int:
     return max(map(len, readers.values()), default=0)
 
 
+@probe("reads-the-shards-of-others")
+def reads_others(a: Any, t: Trial) -> str | None:
+    by_consumer = []
+    for rank in range(3):
+        stream = make(a, SIZES, rank=rank, world=3)
+        with watched_loading() as held:
+            take(stream, 100)
+        by_consumer.append(held.names)
+    twice = sum(map(len, by_consumer)) - len(set().union(*by_consumer))
+    if twice:
+        return (
+            f"seven shards and three machines: they loaded {[len(names) for names in by_consumer]} shards. "
+            "Rows are handed out rightly, but files of others are read and thrown away: choose the shards "
+            "before np.load"
+        )
+    return None
+
+
 @probe("unfair-shares")
 def unfair(a: Any, t: Trial) -> str | None:
     sizes = (3,) * 5

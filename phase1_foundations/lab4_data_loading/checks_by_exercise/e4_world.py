@@ -109,6 +109,8 @@ class Held:
     """Arrays that `np.load` returned, those still alive, and rows in living tensors."""
 
     loaded: list[weakref.ref[Any]] = field(default_factory=list)
+    names: set[str] = field(default_factory=set)
+    """Names of the files that were loaded."""
 
     @property
     def loads(self) -> int:
@@ -129,6 +131,7 @@ def watched_loading() -> Iterator[Held]:
         array = original(*args, **kwargs)
         if isinstance(array, np.ndarray) and not isinstance(array, np.memmap):
             held.loaded.append(weakref.ref(owner(array)))
+            held.names.add(Path(str(args[0] if args else kwargs.get("file"))).name)
         return array
 
     np.load = load

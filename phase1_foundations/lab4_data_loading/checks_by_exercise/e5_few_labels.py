@@ -17,6 +17,7 @@ from phase1_foundations.lab4_data_loading.checks_by_exercise.e5_world import (
     easy_task,
     epoch,
     few_digits,
+    shades,
     signs,
     simulated_workers,
     test_digits,
@@ -92,6 +93,7 @@ def fresh_epochs(a: Any, t: Trial) -> None:
             t.that(bool(torch.isfinite(images).all()), "an image is not finite")
         t.equal(x, kept, "X200 after two epochs")
     x, y = signs(50)
+    x = x * shades(50)
     loader, again = (a.build_pipeline(x, y, seed=t.seed % 100) for _ in range(2))
     images = []
     for _ in range(2):

@@ -65,6 +65,11 @@ def signs(count: int) -> tuple[Tensor, Tensor]:
     return SIGN.repeat(count, 1, 1, 1), torch.arange(count) % 10
 
 
+def shades(count: int) -> Tensor:
+    """Factors [count, 1, 1, 1] that make equal images different ones."""
+    return torch.linspace(0.7, 1.1, count).view(-1, 1, 1, 1)
+
+
 @functools.cache
 def templates() -> dict[str, Tensor]:
     """Unit vectors [M, 64]: the sign as it may come, mirrored, and turned too far."""

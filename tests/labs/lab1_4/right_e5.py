@@ -191,3 +191,43 @@ def integer_pixels_and_rotations():
         return DataLoader(range(len(X200)), batch_size=32, sampler=Order(), collate_fn=collate)
 
     return {"build_pipeline": build_pipeline}
+
+
+@right("E5", slow=True)
+def a_few_fixed_amounts():
+    """Five angles, three scales, whole and half pixels: not continuous, and enough."""
+
+    def build_pipeline(X200, y200, *, seed):
+        g = torch.Generator().manual_seed(seed)
+
+        def pick(values, count):
+            return torch.tensor(values)[torch.randint(len(values), (count,), generator=g)]
+
+        def collate(examples):
+            x, y = (torch.stack(part) for part in zip(*examples, strict=True))
+            n = len(x)
+            angle, scale = pick([-0.5, -0.25, 0.0, 0.25, 0.5], n), pick([0.9, 1.0, 1.1], n)
+            return torch_warp(x, angle, scale, pick([-0.25, 0.0, 0.25], n), pick([-0.25, 0.0, 0.25], n)), y
+
+        data = torch.utils.data.TensorDataset(X200, y200)
+        return DataLoader(data, batch_size=50, shuffle=True, generator=g, collate_fn=collate)
+
+    return {"build_pipeline": build_pipeline}
+
+
+@right("E5", slow=True)
+def strong_distortions():
+    def build_pipeline(X200, y200, *, seed):
+        g = torch.Generator().manual_seed(seed)
+
+        def collate(examples):
+            x, y = (torch.stack(part) for part in zip(*examples, strict=True))
+            u = 2 * torch.rand(6, len(x), generator=g) - 1
+            x = torch_warp(x, 0.65 * u[0], 1 + 0.2 * u[1], 0.35 * u[2], 0.35 * u[3])
+            x = x * (1 + 0.15 * u[4])[:, None, None, None] + 0.05 * torch.randn(x.shape, generator=g)
+            return x, y
+
+        data = torch.utils.data.TensorDataset(X200, y200)
+        return DataLoader(data, batch_size=64, shuffle=True, generator=g, collate_fn=collate)
+
+    return {"build_pipeline": build_pipeline}

@@ -433,6 +433,41 @@ def views_of_the_shard():
     return stream(copy=lambda self, row: torch.from_numpy(row))
 
 
+@wrong("E4")
+def reads_everything_hands_out_its_share():
+    def rows(self):
+        number, consumers = self.who()
+        whole = len(self.shards) >= consumers
+        for s, path in enumerate(self.shards):
+            shard = np.load(path)
+            for r in range(len(shard)):
+                if (s if whole else r + s) % consumers == number:
+                    yield self.copy(shard[r])
+            del shard
+
+    return stream(rows=rows)
+
+
+@wrong("E4")
+def buffer_for_each_shard():
+    def rows(self):
+        number, consumers = self.who()
+        whole, rng = len(self.shards) >= consumers, self.rng()
+        for s, path in enumerate(self.shards):
+            if whole and s % consumers != number:
+                continue
+            hold = []
+            for r, row in enumerate(np.load(path)):
+                if whole or (r + s) % consumers == number:
+                    hold.append(self.copy(row))
+                    if len(hold) >= max(self.n, 1):
+                        yield hold.pop(rng.randrange(len(hold)))
+            rng.shuffle(hold)
+            yield from hold
+
+    return stream(rows=rows, shuffled=lambda self, rows: rows)
+
+
 # ---- resuming -------------------------------------------------------------------------------------------
 
 
