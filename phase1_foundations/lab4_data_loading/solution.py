@@ -930,6 +930,10 @@ if __name__ == "__main__":
 # **What it must reach** with the default settings, on 360 test digits that nobody trained on: **0.85** right
 # of the crooked ones, and **0.90** of the upright ones. Without any distortion a network reads 0.45 to 0.5
 # of the crooked ones. With labels in random order it must know nothing.
+#
+# The network decides too. Measured with good distortions, over several seeds: one hidden layer of 128 units
+# with Adam at 1e-3 stops at 0.74 to 0.77 of the crooked digits; two layers of 256 reach 0.86 to 0.90; a small
+# convolutional network, with a learning rate that falls from 5e-3 to 0, reaches 0.94 to 0.96.
 
 
 # %% exercise="E5"
