@@ -61,8 +61,14 @@ def known_formats(a: Any, t: Trial) -> None:
     for fmt, dtype in KNOWN.items():
         for x in (halves, middles, middles.nextafter(torch.zeros(1)), some_floats(t, 100_000)):
             exact(t, a, x, fmt, x.to(dtype).float())
-    x = some_floats(t, 50_000)
-    exact(t, a, x, (8, 23), x)
+    powers = 2.0 ** torch.arange(-126, 128)
+    for x in (
+        some_floats(t, 50_000),
+        powers,
+        powers.nextafter(torch.zeros(1)),
+        -powers.nextafter(powers * 2),
+    ):
+        exact(t, a, x, (8, 23), x)
 
 
 def enumerated(x: Tensor, exp_bits: int, man_bits: int) -> Tensor:

@@ -217,9 +217,9 @@ def rounded_twice(a: Any, t: Trial) -> str | None:
 
 @probe("logarithm-rounds")
 def logarithm(a: Any, t: Trial) -> str | None:
-    x = torch.tensor([8.0, 2.0**20, 1.0]).nextafter(torch.zeros(3))
+    x = torch.tensor([8.0, 2.0**20]).nextafter(torch.zeros(2))
     found = a.round_to_format(x, 8, 23)
-    if not torch.equal(found, x) and torch.equal(found, torch.tensor([8.0, 2.0**20, 1.0])):
+    if not torch.equal(found, x) and torch.equal(found, torch.tensor([8.0, 2.0**20])):
         return (
             f"(8, 23) is float32 itself, but {x[0].item():.8g} became {found[0].item():g}: the logarithm "
             f"of a "
