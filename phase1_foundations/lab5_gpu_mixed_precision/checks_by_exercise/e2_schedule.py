@@ -116,7 +116,7 @@ def settings(a: Any, t: Trial) -> str | None:
     return None
 
 
-# ---- several optimizers -----------------------------------------------------------------------------------
+# ---- several optimizers ---------------------------------------------------------------------------------
 
 
 @probe("one-note-for-all-optimizers")
@@ -177,7 +177,7 @@ def backs_off_twice(a: Any, t: Trial) -> str | None:
     return None
 
 
-# ---- saving -----------------------------------------------------------------------------------------------
+# ---- saving ---------------------------------------------------------------------------------------------
 
 
 def after(a: Any, pattern: str, **settings: float) -> Any:

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from courseware.check import Exercise, Trial
 from courseware.check.compare import difference
+from courseware.check.outcomes import Diagnosed, OutOfTime
 
 Probes = list[tuple[str, Callable[[Any, Trial], str | None]]]
 
@@ -44,8 +45,11 @@ def add(exercise: Exercise, probes: Probes) -> None:
 
 
 def failure(t: Trial, call: Callable[[], Any]) -> str | None:
-    """The error that the learner's call ends in, as `TypeError: …`; None if it returns, or is a stub."""
+    """The error that the learner's call ends in, as `TypeError: …`; None if it returns. A stub's is "
+    "raised."""
     error = t.attempt(call).error
-    if error is None or isinstance(error, NotImplementedError):
+    if error is None:
         return None
+    if isinstance(error, NotImplementedError | Diagnosed | OutOfTime):
+        raise error
     return f"{type(error).__name__}: {error}"

@@ -8,7 +8,7 @@ from courseware.check import Exercise
 from phase1_foundations.lab5_gpu_mixed_precision.checks_by_exercise import pictures
 from phase1_foundations.lab5_gpu_mixed_precision.checks_by_exercise.tools import failure, same
 
-# ---- W1 ----------------------------------------------------------------------------------------------
+# ---- W1 -------------------------------------------------------------------------------------------------
 
 w1 = Exercise(
     "W1",
@@ -180,7 +180,7 @@ def structure(a, t):
 
 w1.reward(pictures.moved)
 
-# ---- W2 ----------------------------------------------------------------------------------------------
+# ---- W2 -------------------------------------------------------------------------------------------------
 
 w2 = Exercise(
     "W2",

@@ -9,7 +9,7 @@ from courseware.check import Exercise
 from phase1_foundations.lab5_gpu_mixed_precision.checks_by_exercise import pictures
 from phase1_foundations.lab5_gpu_mixed_precision.checks_by_exercise.tools import failure, numbers, same
 
-# ---- W3 ----------------------------------------------------------------------------------------------
+# ---- W3 -------------------------------------------------------------------------------------------------
 
 w3 = Exercise(
     "W3",
@@ -183,7 +183,7 @@ def stored(a, t):
 
 w3.reward(pictures.three_fields)
 
-# ---- W4 ----------------------------------------------------------------------------------------------
+# ---- W4 -------------------------------------------------------------------------------------------------
 
 w4 = Exercise(
     "W4",
