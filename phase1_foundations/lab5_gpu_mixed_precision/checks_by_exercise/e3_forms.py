@@ -48,14 +48,12 @@ def several_results(a: Any, t: Trial) -> str | None:
         return square(x), 3 * x
 
     x = ones(3)
-    attempt = t.attempt(lambda: a.checkpoint(fn, x))
-    if attempt.error is not None:
-        return f"a function that returns two tensors ends in {type(attempt.error).__name__}: {attempt.error}"
-    if not isinstance(attempt.value, tuple) or len(attempt.value) != 2:
-        return (
-            f"fn returns a tuple of two tensors, checkpoint a {type(attempt.value).__name__}: keep the form"
-        )
-    left, right = attempt.value
+    if error := failure(t, lambda: a.checkpoint(fn, x)):
+        return f"a function that returns two tensors ends in {error}"
+    result = a.checkpoint(fn, x)
+    if not isinstance(result, tuple) or len(result) != 2:
+        return f"fn returns a tuple of two tensors, checkpoint a {type(result).__name__}: keep the form"
+    left, right = result
     if error := failure(t, lambda: (left.sum() + right.sum()).backward()):
         return f"backward through a function that returns two tensors ends in {error}"
     with t.oracle():

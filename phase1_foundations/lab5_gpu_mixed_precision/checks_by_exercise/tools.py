@@ -45,8 +45,8 @@ def add(exercise: Exercise, probes: Probes) -> None:
 
 
 def failure(t: Trial, call: Callable[[], Any]) -> str | None:
-    """The error that the learner's call ends in, as `TypeError: …`; None if it returns. A stub's is "
-    "raised."""
+    """The error that the learner's call ends in, as `TypeError: …`; None if it returns. A stub's is
+    raised."""
     error = t.attempt(call).error
     if error is None:
         return None
