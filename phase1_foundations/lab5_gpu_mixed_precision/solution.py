@@ -904,7 +904,7 @@ def fusion_saving(ops: list[PointwiseOp], n: int, itemsize: int) -> float:
 
 # %% check="E4"
 if __name__ == "__main__":
-    lab.check("E4", count_cost, attainable, measure_machine, fusion_saving)
+    lab.check("E4", count_cost, attainable, measure_machine, fusion_saving, Attend)
 
 # %% reward="E4"
 if __name__ == "__main__":

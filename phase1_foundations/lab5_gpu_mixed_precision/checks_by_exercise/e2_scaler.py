@@ -15,8 +15,7 @@ INF, NAN = math.inf, math.nan
 
 
 def sgd(*sizes: int, groups: bool = False) -> tuple[list[nn.Parameter], torch.optim.Optimizer]:
-    """Parameters of zeros and an optimizer that subtracts their gradients; with `groups`, a group for "
-    "each."""
+    """Parameters of zeros and an optimizer that subtracts their gradients; `groups`: a group for each."""
     weights = [nn.Parameter(torch.zeros(size)) for size in sizes]
     return weights, torch.optim.SGD([{"params": [w]} for w in weights] if groups else weights, lr=1.0)
 
