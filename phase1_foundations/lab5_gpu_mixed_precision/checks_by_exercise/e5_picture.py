@@ -48,8 +48,8 @@ def exponents(a: Any) -> None:
     axes[1].legend(fontsize=8)
     show(
         fig,
-        caption="Left: sizes of your network's gradients. Divided by 2¹⁸ nearly all lie below what float16 can hold; "
+        caption="Left: sizes of your network's gradients. Divided by 2¹⁸ nearly all lie below float16; "
         "a scale moves the whole hill into the window. Right: 12 epochs each; " + ", ".join(facts) + ".",
-        alt="Left a histogram of gradient exponents far left of a shaded window, and the same histogram shifted into "
+        alt="Left a histogram of gradient exponents left of a shaded window, and the same histogram shifted into "
         "it. Right four loss curves: three fall together, float16 without a scaler stays flat.",
     )

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 
 from courseware.check import Exercise, Trial
-from phase1_foundations.lab5_gpu_mixed_precision.checks_by_exercise import e5_mistakes
+from phase1_foundations.lab5_gpu_mixed_precision.checks_by_exercise import e5_log, e5_mistakes
 from phase1_foundations.lab5_gpu_mixed_precision.checks_by_exercise.e5_picture import exponents
 from phase1_foundations.lab5_gpu_mixed_precision.checks_by_exercise.e5_watch import (
     BATCH,
@@ -43,6 +43,7 @@ e5 = Exercise(
     ),
 )
 add(e5, e5_mistakes.PROBES)
+add(e5, e5_log.PROBES)
 
 
 def reached(a: Any, t: Trial, **how: Any) -> tuple[float, list[dict[str, Any]]]:
@@ -71,7 +72,7 @@ def half_with_scaler(a: Any, t: Trial) -> None:
     t.that(right >= plain - APART, f"half precision with a scaler gets {right:.3f}, float32 {plain:.3f}")
     skipped = sum(not row["stepped"] for row in log)
     t.that(
-        skipped == 220 - sum(row["stepped"] for row in log) > 0,
+        skipped > 0,
         "a scaler that starts at 2³⁶ and grows every 40 steps must meet overflows; the log shows no "
         "skipped step",
     )
@@ -104,7 +105,7 @@ def equal_runs(a: Any, t: Trial) -> None:
     for how in ({"micro": 4}, {"micro": 8, "ckpt": False}, {"micro": 2, "scaler": Noting(2.0**10)}):
         found = weights_of(train(a, X, y, fmt=None, epochs=1, **how).model)
         for one, expected in zip(found, plain, strict=True):
-            # A gradient near 0 may change its sign by rounding, and Adam makes a full step of it: most entries agree.
+            # A gradient near 0 may change its sign by rounding, and Adam makes a full step of it.
             close = ((one - expected).abs() < 2e-4).double().mean()
             t.that(close > 0.97, f"{how}: the weights after three batches differ from those with micro=1")
 
