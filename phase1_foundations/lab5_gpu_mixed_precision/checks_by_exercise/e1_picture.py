@@ -18,16 +18,17 @@ def rulers(a: Any) -> None:
         error = (rounded - x).abs() / x
         marks = a.round_to_format(torch.linspace(0.9, 4.3, 3000), *fmt).unique()
         axes[0].plot(marks, torch.full_like(marks, -float(row)), "|", color=COLOURS[colour], markersize=11)
-        kept = rounded.isfinite()
-        axes[1].plot(x[kept], error[kept].clamp(min=1e-6), color=COLOURS[colour], linewidth=0.6, label=name)
+        error[rounded.isinf()] = torch.nan
+        worst = error.reshape(300, 200).amax(dim=1)
+        axes[1].plot(x[::200], worst, color=COLOURS[colour], linewidth=1.5, label=name)
         facts = a.format_info(*fmt)
         print(
             f"{name:16} max {facts['max']:10.4g}   smallest {facts['min_subnormal']:9.3g}   eps "
             f"{facts['eps']:.3g}"
         )
     axes[0].set(yticks=range(0, -4, -1), yticklabels=list(formats), xlabel="numbers from 1 to 4")
-    axes[1].set(xscale="log", yscale="log", xlabel="x", ylabel="relative error", ylim=(1e-5, 3))
-    axes[1].legend(loc="lower left", ncols=2)
+    axes[1].set(xscale="log", yscale="log", xlabel="x", ylabel="largest relative error", ylim=(1e-4, 3))
+    axes[1].legend(loc="lower left", ncols=4, fontsize=8, bbox_to_anchor=(0.0, 1.0), columnspacing=1.2)
     show(
         fig,
         caption="Above: every number between 1 and 4 that your formats have; their gaps double at 2 and "

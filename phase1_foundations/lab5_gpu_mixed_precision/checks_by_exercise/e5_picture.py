@@ -30,12 +30,13 @@ def exponents(a: Any) -> None:
     axes[0].hist(sizes, bins=60, color=COLOURS["red"], alpha=0.7, label="gradients of loss / 2¹⁸")
     axes[0].hist(sizes + 24, bins=60, color=COLOURS["blue"], alpha=0.7, label="times a scale of 2²⁴")
     axes[0].set(xlabel="log₂ |gradient|", ylabel="entries", yticks=[], ylim=(0, None))
-    axes[0].set_ylim(0, axes[0].get_ylim()[1] * 1.45)
-    axes[0].legend(loc="upper left", fontsize=8)
+    axes[0].legend(loc="lower left", fontsize=8, bbox_to_anchor=(0.0, 1.0))
     facts = []
-    for (name, (fmt, own)), colour in zip(results.items(), ("black", "green", "red", "blue"), strict=True):
+    styles = (("black", 4.0, "-"), ("green", 2.2, "-"), ("red", 1.5, "-"), ("yellow", 1.2, "--"))
+    for (name, (fmt, own)), (colour, width, dash) in zip(results.items(), styles, strict=True):
         run = train(a, X, y, fmt=fmt, scaler=own, epochs=12)
-        axes[1].plot([row["loss"] for row in run.log], color=COLOURS[colour], label=name, linewidth=1.3)
+        losses = [row["loss"] for row in run.log]
+        axes[1].plot(losses, dash, color=COLOURS[colour], label=name, linewidth=width)
         right = accuracy(run.model, X_test, y_test)
         skipped = sum(not row["stepped"] for row in run.log)
         facts.append(f"{name} {right:.3f}")
@@ -45,11 +46,11 @@ def exponents(a: Any) -> None:
         )
     print("logistic regression  0.969;  support vector machine 0.983")
     axes[1].set(xlabel="batch", ylabel="loss", ylim=(0, None))
-    axes[1].legend(fontsize=8)
+    axes[1].legend(fontsize=8, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2, columnspacing=1.0)
     show(
         fig,
         caption="Left: sizes of your network's gradients. Divided by 2¹⁸ nearly all lie below float16; "
         "a scale moves the whole hill into the window. Right: 12 epochs each; " + ", ".join(facts) + ".",
-        alt="Left a histogram of gradient exponents left of a shaded window, and the same histogram shifted into "
+        alt="Left a histogram of gradient exponents left of a shaded window, and the same one shifted into "
         "it. Right four loss curves: three fall together, float16 without a scaler stays flat.",
     )

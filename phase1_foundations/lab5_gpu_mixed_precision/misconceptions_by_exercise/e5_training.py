@@ -66,6 +66,8 @@ def trainer(
                         scaler.update()
                 else:
                     weights.optimizer.step()
+                    if scaler:
+                        scaler.update()
                 weights.publish()
                 if scale_after and scaler:
                     scale = scaler.get_scale()
