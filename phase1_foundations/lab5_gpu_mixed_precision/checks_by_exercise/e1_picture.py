@@ -34,8 +34,8 @@ def rulers(a: Any) -> None:
         caption="Above: every number between 1 and 4 that your formats have; their gaps double at 2 and "
         "at 4. "
         "Below: the error of your rounding. It is even over the normal range and rises to 1 where a format's "
-        "subnormals end; half precision is a hundred times finer than e5m2, over the same range.",
-        alt="Above four rows of tick marks, densest for half precision, 22 for the format (4, 3). Below four "
+        "subnormals end; half precision is 256 times finer than e5m2, over the same range.",
+        alt="Above four rows of tick marks, densest for half precision, sparsest for e5m2. Below four "
         "curves of the relative error over eighteen powers of ten, flat in the middle and rising to 1 at "
         "the left.",
     )

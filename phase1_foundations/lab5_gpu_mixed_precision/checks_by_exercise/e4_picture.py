@@ -49,11 +49,10 @@ def roofline(a: Any) -> None:
     ax.legend(loc="lower right")
     show(
         fig,
-        caption="Each dot is a layer, at the speed that your roofline allows it. On the slope a layer waits for "
-        "memory, under the flat roof for arithmetic. Norms, activations and pooling stand far left: no "
-        "faster "
-        "arithmetic would help them. The depthwise convolution has a tenth of the intensity of its "
-        "neighbours.",
-        alt="A line that rises and then turns flat, with dots on it: elementwise layers far left on the slope, "
-        "the depthwise convolution further right, ordinary convolutions far right.",
+        caption="Each dot is a layer, at the speed that your roofline allows it. On the slope a layer waits "
+        "for memory, under the flat roof for arithmetic. Norms, activations and pooling stand far left: "
+        "faster arithmetic would not help them. The depthwise convolution has a tenth of the intensity "
+        "of its neighbours.",
+        alt="A line that rises and then turns flat, with dots on it: elementwise layers far left on the "
+        "slope, the depthwise convolution further right, ordinary convolutions far right.",
     )
