@@ -72,10 +72,10 @@ def another_dtype(a: Any, t: Trial) -> str | None:
 
 @probe("one-element-at-a-time")
 def slow(a: Any, t: Trial) -> str | None:
-    x = t.randn(20_000, dtype=torch.float32)
-    if t.attempt(lambda: a.round_to_format(x, 5, 10), seconds=1.5).timed_out:
+    x = t.randn(40_000, dtype=torch.float32)
+    if t.attempt(lambda: a.round_to_format(x, 5, 10), seconds=0.4).timed_out:
         return (
-            "20,000 numbers took more than 1.5 CPU seconds: you go through them one by one in Python. "
+            "40,000 numbers took more than 0.4 CPU seconds: you go through them one by one in Python. "
             "Torch's "
             "functions (`frexp`, `round`, `where`) take the whole tensor at once"
         )

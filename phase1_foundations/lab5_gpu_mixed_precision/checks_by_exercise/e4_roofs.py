@@ -14,6 +14,7 @@ from phase1_foundations.lab5_gpu_mixed_precision.checks_by_exercise.tools import
     Probes,
     collector,
     failure,
+    is_stub,
     same,
 )
 
@@ -170,7 +171,7 @@ def extras(a: Any, t: Trial) -> str | None:
 def another_clock(a: Any, t: Trial) -> str | None:
     machine = Machine.some(t)
     attempt = t.attempt(lambda: measured(a, machine), seconds=2.5)
-    if isinstance(attempt.error, NotImplementedError):
+    if attempt.error is not None and is_stub(attempt.error):
         raise attempt.error
     if machine.readings < 4:
         return (

@@ -219,7 +219,7 @@ signature("zeros-count-as-lost", 4 / 7, "the zeros of x were zero before the cas
 signature(
     "zeros-count-above-the-line", 4 / 5, "the zeros of x are counted as lost; they were zero before the cast"
 )
-signature("positive-only", 1 / 4, "negative numbers are flushed too: −10⁻⁹ becomes −0")
+signature("positive-only", 1 / 3, "negative numbers are flushed too: −10⁻⁹ becomes −0")
 signature("positive-lost-only", 1 / 5, "negative numbers are flushed too: −10⁻⁹ becomes −0")
 signature("positive-below-the-line", 2 / 3, "negative numbers are nonzero too: compare with `!= 0`")
 signature("counts-survivors", 3 / 5, "that is the share that survives; asked for is the share that is lost")
@@ -280,7 +280,7 @@ def share(a, t):
                 alive = [v for v in given.flatten() if v.item() != 0]
                 lost = [v for v in alive if v.to(dtype).float().item() == 0]
                 expected = len(lost) / len(alive) if alive else 0.0
-                t.equal(a.flushed(given, dtype), expected, f"to {dtype}")
+                t.equal(a.flushed(given, dtype), expected, f"to {dtype}", rtol=1e-5)
     t.equal(a.flushed(X.expand(3, 7).T, torch.float16), 0.4, "a transposed tensor")
 
 

@@ -321,6 +321,19 @@ def other_dtype(a, t):
         return f"the values are right, but their dtype is {found.dtype}, asked for is torch.float32"
 
 
+@w4.probe("another-gap")
+def another_gap(a, t):
+    found = a.gap(POINTS, 10)
+    if found.shape != POINTS.shape:
+        return f"for five numbers your result has shape {tuple(found.shape)}: one gap for each element"
+    if not same(found, GAPS):
+        return (
+            f"at {numbers(POINTS)} your gaps with 10 mantissa bits are {numbers(found)}, expected "
+            f"{numbers(GAPS)}: "
+            "2^(k − man_bits), with 2ᵏ ≤ |x| < 2ᵏ⁺¹"
+        )
+
+
 @w4.property("2^(k − man_bits), exactly")
 def exactly(a, t):
     from math import floor, frexp
