@@ -76,12 +76,17 @@ def off_by_one(a: Any, t: Trial) -> str | None:
 
 @probe("count-not-reset-after-overflow")
 def after_overflow(a: Any, t: Trial) -> str | None:
-    found = scales(a, "ggiggg", init=64.0, interval=3)
-    if found != [64.0, 64.0, 32.0, 32.0, 32.0, 64.0] and found[2] == 32.0 and 64.0 in found[3:5]:
-        return (
-            f"interval=3, steps good good inf good good good: the scale went {listed(found)}, and grew too "
-            "early. `interval` good steps *in a row* are needed: the count restarts after a skip"
-        )
+    right = {"ggiggg": [64.0, 64.0, 32.0, 32.0, 32.0, 64.0], "giggg": [64.0, 32.0, 32.0, 32.0, 64.0]}
+    for pattern, expected in right.items():
+        found = scales(a, pattern, init=64.0, interval=3)
+        skip = pattern.index("i")
+        if found[: skip + 1] == expected[: skip + 1] and 64.0 in found[skip + 1 : -1]:
+            words = " ".join({"g": "good", "i": "inf"}[letter] for letter in pattern)
+            return (
+                f"interval=3, steps {words}: the scale went {listed(found)}, and grew too early. "
+                "`interval` good "
+                "steps *in a row* are needed: the count restarts after a skip"
+            )
     return None
 
 
@@ -99,9 +104,13 @@ def limits(a: Any, t: Trial) -> str | None:
         return (
             f"four overflows from 4: the scale went {listed(found)}. There is no lower limit: 2, 1, 0.5, 0.25"
         )
-    found = scales(a, "gggg", init=2.0**23, interval=1)
-    if (found[0] == 2.0**24 and found[-1] != 2.0**27) or found[0] == 2.0**23:
-        return f"growth stopped at {max(found):g}: there is no upper limit, the next overflow is the limit"
+    low, found = (scales(a, "gggg", init=init, interval=1) for init in (2.0, 2.0**23))
+    if low == [4.0, 8.0, 16.0, 32.0] and found != [2.0**24, 2.0**25, 2.0**26, 2.0**27]:
+        return (
+            f"from 2 the scale doubles with interval=1, from 2²³ it goes {listed(found)}: there is no "
+            "upper limit, "
+            "the next overflow is the limit"
+        )
     return None
 
 

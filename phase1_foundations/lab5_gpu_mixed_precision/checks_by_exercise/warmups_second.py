@@ -32,10 +32,6 @@ def parts(x: Tensor) -> tuple[list[int], list[int], list[int]]:
     return [w >> 31 for w in words], [w >> 23 & 255 for w in words], [w & 8388607 for w in words]
 
 
-def listed(result) -> list[list[float]]:
-    return [field.tolist() for field in result]
-
-
 @w3.probe("not-three-fields")
 def not_three(a, t):
     result = a.fields(FLOATS)

@@ -56,9 +56,8 @@ def numpy_in_float64():
         b = (1 << (exp_bits - 1)) - 1
         tiny = math.ldexp(1.0, 1 - b)
         top = math.ldexp(2.0 - math.ldexp(1.0, -man_bits), b)
-        return dict(
-            max=top, min_normal=tiny, min_subnormal=math.ldexp(tiny, -man_bits), eps=math.ldexp(1, -man_bits)
-        )
+        eps = math.ldexp(1.0, -man_bits)
+        return {"max": top, "min_normal": tiny, "min_subnormal": tiny * eps, "eps": eps}
 
     return {"round_to_format": round_to_format, "format_info": format_info}
 
@@ -96,7 +95,7 @@ def own_rounding_of_halves():
         emax = 2 ** (exp_bits - 1) - 1
         emin = 1 - emax
         v = x.detach().to(torch.float64)
-        m, e = torch.frexp(v.abs())
+        e = torch.frexp(v.abs())[1]
         shift = (man_bits - torch.clamp(e - 1, min=emin)).double()
         r = half_even(v.abs() * 2.0**shift) / 2.0**shift
         limit = 2.0**emax * (2.0 - 2.0 ** (-man_bits))

@@ -201,22 +201,6 @@ def in_place(x, exp_bits, man_bits, *, saturate=False):
 
 
 @rounding
-def one_at_a_time(x, exp_bits, man_bits, *, saturate=False):
-    bias = 2 ** (exp_bits - 1) - 1
-    top = (2 - 2.0**-man_bits) * 2.0**bias
-    out = torch.empty_like(x)
-    for index in range(x.numel()):
-        v = x.flatten()[index].item()
-        if math.isfinite(v) and v != 0:
-            step = 2.0 ** (max(math.frexp(v)[1] - 1, 1 - bias) - man_bits)
-            v = math.copysign(round(abs(v) / step) * step, v)
-        if abs(v) > top:
-            v = math.copysign(top if saturate else math.inf, v)
-        out.flatten()[index] = v
-    return out
-
-
-@rounding
 def only_four_formats(x, exp_bits, man_bits, *, saturate=False):
     formats = {
         (5, 10): torch.float16,
