@@ -192,8 +192,13 @@ def too_often(a: Any, t: Trial) -> str | None:
             "is to avoid"
         )
     if fn.calls > 2:
+        return f"the backward pass ran fn {fn.calls - 1} times, once is asked for (for all gradients)"
+    first, second = Counted(square), Counted(square)
+    a.checkpoint(second, a.checkpoint(first, ones(3))).sum().backward()
+    if first.calls > 2:
         return (
-            f"the backward pass ran fn {fn.calls - 1} times, once is asked for (for all gradients together)"
+            f"of two checkpoints in a row the first function ran {first.calls} times: the second run of the "
+            "other one goes on into the graph before it. Detach its inputs (`x.detach().requires_grad_()`)"
         )
     return None
 

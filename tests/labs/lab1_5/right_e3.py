@@ -81,9 +81,9 @@ def setup_context_and_flat_results():
                 copies.append(c)
             with torch.enable_grad():
                 outs = ctx.call["fn"](*copies)
+                outs = [outs] if isinstance(outs, Tensor) else list(outs)
+                total = sum((o * g).sum() for o, g in zip(outs, above, strict=True) if o.requires_grad)
             torch.set_rng_state(now)
-            outs = [outs] if isinstance(outs, Tensor) else list(outs)
-            total = sum((o * g).sum() for o, g in zip(outs, above, strict=True) if o.requires_grad)
             if isinstance(total, Tensor):
                 total.backward()
             return (None, None, *[c.grad for c in copies])
@@ -115,7 +115,7 @@ def own_checkpoint():
             ys = ys if isinstance(ys, tuple) else (ys,)
             keep = [i for i, y in enumerate(ys) if y.requires_grad]
             torch.autograd.backward(tuple(ys[i] for i in keep), tuple(gs[i] for i in keep))
-            return (None, None) + tuple(x.grad for x in xs)
+            return None, None, *(x.grad for x in xs)
 
     def checkpoint(fn, *args):
         if not torch.is_grad_enabled():
