@@ -37,6 +37,9 @@ def zero_bytes(a: Any, t: Trial) -> str | None:
     error = failure(t, lambda: a.attainable(100.0, 0.0, 2e9, 1e9))
     if error:
         return f"attainable with 0 bytes ends in {error}; nothing has to be moved: (peak, 'compute')"
+    found = a.attainable(100.0, 0.0, 2e9, 1e9)
+    if tuple(found) != (2e9, "compute"):
+        return f"attainable with 0 bytes gives {found}; nothing has to be moved, so it is (peak, 'compute')"
     return None
 
 

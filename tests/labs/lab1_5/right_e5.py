@@ -106,7 +106,7 @@ def sequential_checkpoint():
                 losses = []
                 for rows in batch:
                     logits = (
-                        checkpoint_sequential(model.blocks, 2, X[rows], use_reentrant=False)
+                        checkpoint_sequential(model.blocks, 4, X[rows], use_reentrant=False)
                         if ckpt
                         else model(X[rows])
                     )

@@ -166,8 +166,7 @@ class OptimizesTheModel(MasterWeights):
 @masters
 class PublishesNothing(MasterWeights):
     def publish(self):
-        for master, p in zip(self.masters, self._parameters, strict=True):
-            p = to_format(master, self._fmt)
+        self.rounded = [to_format(master, self._fmt) for master in self.masters]
 
 
 @masters

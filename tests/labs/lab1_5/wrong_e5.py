@@ -40,7 +40,7 @@ DEFAULTS = Settings(
     backward_last_piece=False,
     step_each_piece=False,
     scaling=True,
-    update=True,
+    updates=True,
     publish=True,
     final_round=False,
     zeros=lambda g: (g == 0).double().mean().item(),
@@ -78,7 +78,7 @@ def trainer(**exchanged):
             stepped = True
             if scaler is not None:
                 stepped = scaler.step(weights.optimizer)
-                if s.update:
+                if s.updates:
                     scaler.update()
             else:
                 weights.optimizer.step()
@@ -200,7 +200,7 @@ variant("cleared_in_each_piece", clear_each_piece=True)
 variant("last_piece_alone", backward_last_piece=True)
 variant("a_step_for_each_piece", step_each_piece=True)
 variant("scaler_only_steps", scaling=False)
-variant("never_updates", update=False)
+variant("never_updates", updates=False)
 variant("never_publishes", publish=False)
 variant("returned_weights_off", final_round=True)
 variant("no_masters", masters=OnTheModel)
