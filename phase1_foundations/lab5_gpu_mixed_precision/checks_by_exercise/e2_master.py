@@ -44,15 +44,16 @@ def cannot_be_made(a: Any, t: Trial) -> str | None:
 
 @probe("masters-share-memory")
 def share_memory(a: Any, t: Trial) -> str | None:
-    model, weights, _ = mastered(a)
-    kept = weights.masters[0].detach().clone()
-    with torch.no_grad():
-        model.weight.fill_(7.0)
-    if not torch.equal(weights.masters[0].detach(), kept):
-        return (
-            "a change of the model's weight changed its master: both are the same memory (`p.detach()` and "
-            "`p.data` are views). Add `.clone()`"
-        )
+    for fmt in ((5, 10), None):
+        model, weights, _ = mastered(a, fmt)
+        kept = weights.masters[0].detach().clone()
+        with torch.no_grad():
+            model.weight.fill_(7.0)
+        if not torch.equal(weights.masters[0].detach(), kept):
+            return (
+                f"with fmt={fmt} a change of the model's weight changed its master: both are the same memory "
+                "(`p.detach()` and `p.data` are views, and `p.data = master` shares it). Copy the numbers"
+            )
     return None
 
 

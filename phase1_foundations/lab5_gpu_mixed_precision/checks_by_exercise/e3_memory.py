@@ -183,7 +183,7 @@ def cuts(a: Any, t: Trial) -> None:
     for count in (16, 28):
         sizes = t.randint(0, 40, count).tolist()
         holds(sizes, least_peak_of_many(sizes))
-    holds([3] * 64, 3 * 15)
+    holds([3] * 49, 3 * 13)
 
 
 e3.reward(pareto)

@@ -36,7 +36,7 @@ def fails(a: Any, t: Trial) -> str | None:
         "fmt=None and no scaler": {"fmt": None},
         "half precision and a scaler of the check": {"scaler": Noting()},
         "bfloat16, ckpt=False, micro=1": {"fmt": (8, 7), "ckpt": False, "micro": 1},
-        "micro=128": {"micro": 128},
+        "micro=16": {"micro": 16},
     }.items():
         error = failure(t, lambda how=how: short(a, t, **how))
         if error:

@@ -26,7 +26,7 @@ class WatchedScaler:
 
     def scale(self, loss: Tensor) -> Tensor:
         self.calls.append("scale")
-        self.losses.append(float(loss))
+        self.losses.append(float(torch.as_tensor(loss).detach()))
         self.seen_loss(loss)
         return loss * self._scale
 

@@ -138,7 +138,7 @@ def sequential_checkpoint():
 
 @right("E5")
 def rounds_on_use():
-    """As autocast does it: the float32 weights are the model's own, rounded before each batch and put back."""
+    """As autocast does it: the model's own float32 weights, rounded before each batch and put back."""
 
     def train_amp(
         X, y, *, fmt, loss_div=2.0**18, scaler=None, micro=4, ckpt=True, epochs=20, dropout=0.0, seed=0
