@@ -6,10 +6,36 @@ import torch
 from torch import nn
 
 from shared.plotting import COLOURS, panels, show
+from shared.train import Precision
+
+
+def beside_the_library(a: Any) -> None:
+    """The same gradients, some of them infinite, for the learner's scaler and that of shared.train."""
+    library = Precision("fp16", torch.device("cpu"))
+    assert library.scaler is not None
+    yours, scales = a.DynamicLossScaler(), []
+    left, right = (nn.Parameter(torch.zeros(1)) for _ in range(2))
+    optimizers = [torch.optim.SGD([p], lr=1e-6) for p in (left, right)]
+    for step in range(40):
+        loss = torch.tensor(1.0 if step % 9 else float("inf"))
+        yours.scale(loss * left.sum()).backward()
+        library.scale(loss * right.sum()).backward()
+        yours.step(optimizers[0])
+        yours.update()
+        library.step(optimizers[1])
+        left.grad = right.grad = None
+        scales.append(yours.get_scale())
+        assert scales[-1] == library.scaler.get_scale()
+    assert torch.equal(left, right)
+    print(
+        f"40 steps beside shared.train.Precision: equal scales, {scales[0]:g} … {scales[-1]:g}, and equal "
+        "weights"
+    )
 
 
 def staircase_of_scales(a: Any) -> None:
     """Gradients of half precision that shrink while training goes on; the scale follows them."""
+    beside_the_library(a)
     generator = torch.Generator().manual_seed(0)
     weight = nn.Parameter(torch.zeros(64))
     optimizer = torch.optim.SGD([weight], lr=0.0)

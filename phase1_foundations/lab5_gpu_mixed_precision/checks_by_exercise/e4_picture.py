@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from shared.plotting import COLOURS, panels, show
+from shared.profiling import flops
 
 
 def roofline(a: Any) -> None:
@@ -31,6 +32,10 @@ def roofline(a: Any) -> None:
     )
     costs = a.count_cost(model, torch.zeros(8, 3, 32, 32))
     leaves = dict(model.named_modules())
+    yours = sum(costs[n].flops for n, m in leaves.items() if isinstance(m, nn.Linear | nn.Conv2d))
+    library = flops(lambda: model.eval()(torch.zeros(8, 3, 32, 32)))
+    assert yours == library
+    print(f"Products and convolutions: {yours:,} FLOPs in your count, {library:,} in shared.profiling.flops")
     fig, ax = panels(height=3.4)
     intensity = torch.logspace(-3.5, 3.0, 200).tolist()
     ax.plot(intensity, [a.attainable(i, 1.0, peak, bandwidth)[0] for i in intensity], color=COLOURS["black"])

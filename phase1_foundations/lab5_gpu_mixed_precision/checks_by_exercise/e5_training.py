@@ -18,9 +18,9 @@ from phase1_foundations.lab5_gpu_mixed_precision.checks_by_exercise.e5_watch imp
 )
 from phase1_foundations.lab5_gpu_mixed_precision.checks_by_exercise.tools import add
 
-ACCURACY = 0.93  # the reference gets 0.958 or more in each format over five seeds
-APART = 0.03  # and differs by at most 0.003 between formats
-ILL = 0.30  # without a scaler half precision stays between 0.04 and 0.14
+ACCURACY = 0.93  # the reference gets 0.953 to 0.975 in each format over ten seeds
+APART = 0.03  # and differs by at most 0.009 between float32 and half
+ILL = 0.30  # without a scaler half precision gets 0.08 to 0.14
 CHANCE = 0.30
 
 e5 = Exercise(
