@@ -922,8 +922,8 @@ if __name__ == "__main__":
 #
 # **Measuring.** The fastest of many calls is the machine, the rest is the machine plus somebody else. On a
 # GPU a call returns before the work is done: `torch.cuda.synchronize()` must stand before each reading of
-# the clock, or you measure how fast kernels can be ordered. The numbers there are also hundreds of times
-# larger: an H100's data sheet says about 3.35·10¹² bytes/s.
+# the clock, or you measure how fast kernels can be ordered. The numbers there are larger by orders of
+# magnitude: an H100's data sheet says about 3.35·10¹² bytes/s.
 
 # %% [markdown]
 # # Everything together
@@ -1084,10 +1084,10 @@ if __name__ == "__main__":
     lab.reward("E5")
 
 # %% [markdown] exercise="E5" tags=["discussion"]
-# **Why it dies without a scaler.** Half precision ends at 2⁻²⁴. A gradient of 10⁻² divided by 2¹⁸ is 4·10⁻⁸,
-# and what is below half of 2⁻²⁴ is 0. Nearly all entries vanish on the way back. The few that survive are
-# worse than nothing: Adam gives each of them a full step. `bfloat16` has the exponents of float32 and needs
-# no scaler.
+# **Why it dies without a scaler.** Half precision ends at 2⁻²⁴. A gradient of 10⁻³ divided by 2¹⁸ is 4·10⁻⁹,
+# far below half of that, and becomes 0: nearly all entries vanish on the way back. The few that may survive
+# are worse than nothing, since Adam gives each of them a full step. `bfloat16` has the exponents of float32
+# and needs no scaler.
 #
 # **Order.** Backward for each piece, then the gradients go to the masters, then unscale, step, publish,
 # update. The scale must not change between the pieces of one batch, or their gradients would have different

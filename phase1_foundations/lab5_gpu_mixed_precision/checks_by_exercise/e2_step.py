@@ -95,6 +95,14 @@ def never_clips(a: Any, t: Trial) -> str | None:
     return None
 
 
+@probe("max-norm-ignored")
+def max_norm_ignored(a: Any, t: Trial) -> str | None:
+    found = length(torch.tensor(moved(a, (30.0, 40.0), 5.0)[0]))
+    if abs(found - 5.0) > 1e-3:
+        return f"a gradient of norm 50 and max_norm = 5 moved the weight by {found:.4g}: clip to `max_norm`"
+    return None
+
+
 @probe("stretches-small-gradients")
 def stretches(a: Any, t: Trial) -> str | None:
     found = length(torch.tensor(moved(a, (0.3, 0.4), 1.0)[0]))

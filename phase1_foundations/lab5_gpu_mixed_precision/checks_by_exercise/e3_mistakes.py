@@ -130,28 +130,46 @@ def upstream(a: Any, t: Trial) -> str | None:
 
 @probe("parameters-get-no-gradient")
 def parameters_without(a: Any, t: Trial) -> str | None:
+    for words, wrap in (("", lambda m: m), (" that a function calls", lambda m: lambda z: m(z))):
+        model, x = layer(), ones(2, 4)
+        a.checkpoint(wrap(model), x).sum().backward()
+        if all(p.grad is None for p in model.parameters()):
+            return (
+                f"only the inputs received a gradient, the parameters of a module{words} have none: "
+                "`torch.autograd.grad` with respect to the inputs reaches nothing else. "
+                "`torch.autograd.backward` on the second run fills `.grad` of every leaf"
+            )
+    return None
+
+
+@probe("gradients-overwritten")
+def overwritten(a: Any, t: Trial) -> str | None:
     model, x = layer(), ones(2, 4)
     a.checkpoint(model, x).sum().backward()
-    if all(p.grad is None for p in model.parameters()):
+    first = [p.grad.clone() for p in model.parameters()]
+    a.checkpoint(model, x).sum().backward()
+    if all(same(p.grad, g) for p, g in zip(model.parameters(), first, strict=True)):
         return (
-            "only the inputs received a gradient, the parameters inside fn have none: `torch.autograd.grad` "
-            "with respect to the inputs reaches nothing else. `torch.autograd.backward` on the second run "
-            "fills `.grad` of every leaf"
+            "after two backward passes the parameters hold the gradient of one: gradients add up in "
+            "`.grad`, as "
+            "`backward` does it; do not assign them"
         )
     return None
 
 
 @probe("no-input-requires-a-gradient")
 def no_input(a: Any, t: Trial) -> str | None:
-    model, x = layer(), torch.ones(2, 4).double()
-    error = failure(t, lambda: a.checkpoint(model, x).sum().backward())
-    if error or all(p.grad is None for p in model.parameters()):
-        return (
-            "x requires no gradient (it is data), but fn has parameters, and they got none"
-            + (f" ({error})" if error else "")
-            + ": a Function all of whose tensor arguments need no gradient is left out of the graph. Give it "
-            "one more argument that does, a scalar that is not used"
-        )
+    for called in (False, True):
+        model, x = layer(), torch.ones(2, 4).double()
+        fn = (lambda z, m=model: m(z)) if called else model
+        error = failure(t, lambda f=fn, v=x: a.checkpoint(f, v).sum().backward())
+        if error or all(p.grad is None for p in model.parameters()):
+            return (
+                "x requires no gradient (it is data), but fn has parameters, and they got none"
+                + (f" ({error})" if error else "")
+                + ": a Function all of whose tensor arguments need no gradient is left out of the graph. Give "
+                "it one more argument that does, a scalar that is not used"
+            )
     return None
 
 

@@ -183,6 +183,17 @@ def no_step(a: Any, t: Trial) -> str | None:
     return None
 
 
+@probe("optimizer-made-anew")
+def made_anew(a: Any, t: Trial) -> str | None:
+    found = len(short(a, t, epochs=3).optimizers)
+    if found > 1:
+        return (
+            f"in three epochs {found} different optimizers made steps: make it once, or Adam forgets its "
+            "averages"
+        )
+    return None
+
+
 @probe("another-optimizer")
 def another_optimizer(a: Any, t: Trial) -> str | None:
     for optimizer in short(a, t).optimizers:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-import math
-
 import torch
 import torch.utils.checkpoint as library
 from torch import nn
@@ -36,11 +33,6 @@ def torchs_own(fn, *args):
 @answer("checkpoint")
 def torchs_older_one(fn, *args):
     return library.checkpoint(fn, *args, use_reentrant=True)
-
-
-@answer("checkpoint_chain")
-def torchs_sequential(blocks, x, segments):
-    return library.checkpoint_sequential(blocks, segments, x, use_reentrant=False)
 
 
 @answer("checkpoint")
@@ -255,68 +247,56 @@ def a_seed_of_its_own(fn, *args):
     return SeedsAnew.apply(fn, torch.zeros((), requires_grad=True), *args)
 
 
-@answer("checkpoint_chain")
-def plain_loop(blocks, x, segments):
-    for block in blocks:
-        x = block(x)
-    return x
+class AssignsGradients(Function):
+    @staticmethod
+    def forward(ctx, fn, extra, *args):
+        ctx.fn, ctx.state = fn, torch.get_rng_state()
+        ctx.save_for_backward(*args)
+        return fn(*args)
+
+    @staticmethod
+    def backward(ctx, *above):
+        args = [a.detach().requires_grad_(a.requires_grad) for a in ctx.saved_tensors]
+        with torch.enable_grad(), torch.random.fork_rng():
+            torch.set_rng_state(ctx.state)
+            out = ctx.fn(*args)
+        outs = out if isinstance(out, tuple) else (out,)
+        pairs = [(o, g) for o, g in zip(outs, above, strict=True) if o.requires_grad]
+        leaves = list(ctx.fn.parameters()) if isinstance(ctx.fn, nn.Module) else []
+        wanted = [a for a in args if a.requires_grad] + leaves
+        found = torch.autograd.grad([o for o, _ in pairs], wanted, [g for _, g in pairs], allow_unused=True)
+        by_identity = {id(w): g for w, g in zip(wanted, found, strict=True)}
+        for leaf in leaves:
+            leaf.grad = by_identity[id(leaf)]
+        return None, None, *(by_identity.get(id(a)) for a in args)
 
 
-@answer("checkpoint_chain")
-def one_big_segment(blocks, x, segments):
-    return sound(nn.Sequential(*blocks), x)
+@answer("checkpoint")
+def parameters_of_modules_alone(fn, *args):
+    return AssignsGradients.apply(fn, torch.zeros((), requires_grad=True), *args)
 
 
-@answer("checkpoint_chain")
-def every_block_alone(blocks, x, segments):
-    for block in blocks:
-        x = sound(block, x)
-    return x
+class Overwrites(Function):
+    @staticmethod
+    def forward(ctx, fn, extra, *args):
+        ctx.fn, ctx.state = fn, torch.get_rng_state()
+        ctx.save_for_backward(*args)
+        return fn(*args)
+
+    @staticmethod
+    def backward(ctx, *above):
+        args = [a.detach().requires_grad_(a.requires_grad) for a in ctx.saved_tensors]
+        with torch.enable_grad(), torch.random.fork_rng():
+            torch.set_rng_state(ctx.state)
+            out = ctx.fn(*args)
+        if isinstance(ctx.fn, nn.Module):
+            ctx.fn.zero_grad()
+        outs = out if isinstance(out, tuple) else (out,)
+        pairs = [(o, g) for o, g in zip(outs, above, strict=True) if o.requires_grad]
+        torch.autograd.backward([o for o, _ in pairs], [g for _, g in pairs])
+        return None, None, *(a.grad for a in args)
 
 
-@answer("checkpoint_chain")
-def segments_as_length(blocks, x, segments):
-    for start in range(0, len(blocks), segments):
-        x = sound(nn.Sequential(*blocks[start : start + segments]), x)
-    return x
-
-
-@answer("checkpoint_chain")
-def drops_the_remainder(blocks, x, segments):
-    size = len(blocks) // segments
-    for s in range(segments):
-        x = sound(nn.Sequential(*blocks[s * size : (s + 1) * size]), x)
-    return x
-
-
-@answer("checkpoint_chain")
-def rounded_up_length(blocks, x, segments):
-    size = math.ceil(len(blocks) / segments)
-    for start in range(0, len(blocks), size):
-        x = sound(nn.Sequential(*blocks[start : start + size]), x)
-    return x
-
-
-@answer("checkpoint_chain")
-def remainder_into_the_last(blocks, x, segments):
-    size = len(blocks) // segments
-    for s in range(segments):
-        end = len(blocks) if s == segments - 1 else (s + 1) * size
-        x = sound(nn.Sequential(*blocks[s * size : end]), x)
-    return x
-
-
-@answer("checkpoint_chain")
-def late_binding(blocks, x, segments):
-    edges = [len(blocks) * i // segments for i in range(segments + 1)]
-    for start, end in itertools.pairwise(edges):
-        x = sound(lambda h: nn.Sequential(*blocks[start:end])(h), x)  # noqa: B023
-    return x
-
-
-@answer("checkpoint_chain")
-def backwards(blocks, x, segments):
-    edges = [len(blocks) * i // segments for i in range(segments + 1)]
-    for start, end in reversed(list(itertools.pairwise(edges))):
-        x = sound(nn.Sequential(*blocks[start:end]), x)
-    return x
+@answer("checkpoint")
+def clears_before_it_adds(fn, *args):
+    return Overwrites.apply(fn, torch.zeros((), requires_grad=True), *args)

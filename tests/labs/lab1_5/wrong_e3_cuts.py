@@ -1,11 +1,15 @@
-"""Wrong cuts for E3 beyond the lab's own misconceptions."""
+"""Wrong chains and cuts for E3 beyond the lab's own misconceptions."""
 
 from __future__ import annotations
 
 import itertools
 import math
 
+import torch.utils.checkpoint as library
+from torch import nn
+
 from phase1_foundations.lab5_gpu_mixed_precision.solution import best_segments as sound_cuts
+from phase1_foundations.lab5_gpu_mixed_precision.solution import checkpoint as sound
 from tests.labs.answers import Answers
 
 wrong = Answers()
@@ -21,6 +25,78 @@ def answer(name, **how):
         return function
 
     return register
+
+
+@answer("checkpoint_chain")
+def torchs_sequential(blocks, x, segments):
+    return library.checkpoint_sequential(blocks, segments, x, use_reentrant=False)
+
+
+@answer("checkpoint_chain")
+def plain_loop(blocks, x, segments):
+    for block in blocks:
+        x = block(x)
+    return x
+
+
+@answer("checkpoint_chain")
+def one_big_segment(blocks, x, segments):
+    return sound(nn.Sequential(*blocks), x)
+
+
+@answer("checkpoint_chain")
+def every_block_alone(blocks, x, segments):
+    for block in blocks:
+        x = sound(block, x)
+    return x
+
+
+@answer("checkpoint_chain")
+def segments_as_length(blocks, x, segments):
+    for start in range(0, len(blocks), segments):
+        x = sound(nn.Sequential(*blocks[start : start + segments]), x)
+    return x
+
+
+@answer("checkpoint_chain")
+def drops_the_remainder(blocks, x, segments):
+    size = len(blocks) // segments
+    for s in range(segments):
+        x = sound(nn.Sequential(*blocks[s * size : (s + 1) * size]), x)
+    return x
+
+
+@answer("checkpoint_chain")
+def rounded_up_length(blocks, x, segments):
+    size = math.ceil(len(blocks) / segments)
+    for start in range(0, len(blocks), size):
+        x = sound(nn.Sequential(*blocks[start : start + size]), x)
+    return x
+
+
+@answer("checkpoint_chain")
+def remainder_into_the_last(blocks, x, segments):
+    size = len(blocks) // segments
+    for s in range(segments):
+        end = len(blocks) if s == segments - 1 else (s + 1) * size
+        x = sound(nn.Sequential(*blocks[s * size : end]), x)
+    return x
+
+
+@answer("checkpoint_chain")
+def late_binding(blocks, x, segments):
+    edges = [len(blocks) * i // segments for i in range(segments + 1)]
+    for start, end in itertools.pairwise(edges):
+        x = sound(lambda h: nn.Sequential(*blocks[start:end])(h), x)  # noqa: B023
+    return x
+
+
+@answer("checkpoint_chain")
+def backwards(blocks, x, segments):
+    edges = [len(blocks) * i // segments for i in range(segments + 1)]
+    for start, end in reversed(list(itertools.pairwise(edges))):
+        x = sound(nn.Sequential(*blocks[start:end]), x)
+    return x
 
 
 @answer("best_segments")

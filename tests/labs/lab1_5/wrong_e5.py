@@ -51,6 +51,7 @@ DEFAULTS = Settings(
     stepped=lambda stepped: stepped,
     data=lambda X, y: (X, y),
     train_mode=True,
+    anew=False,
 )
 
 
@@ -87,6 +88,8 @@ def trainer(**exchanged):
             return stepped
 
         for epoch in range(epochs):
+            if s.anew:
+                weights.optimizer = s.adam(weights.masters)
             order = s.order(X, epoch)
             for batch in order[: len(order) // s.size * s.size].split(s.size):
                 total, stepped = 0.0, True
@@ -227,3 +230,4 @@ variant("model_alone", result=lambda model, log: model)
 variant("log_first", result=lambda model, log: (log, model))
 variant("losses_alone", result=lambda model, log: (model, [row["loss"] for row in log]))
 variant("the_notebooks_digits", data=notebook_data)
+variant("a_new_adam_each_epoch", anew=True)
