@@ -167,8 +167,8 @@ def no_input(a: Any, t: Trial) -> str | None:
             return (
                 "x requires no gradient (it is data), but fn has parameters, and they got none"
                 + (f" ({error})" if error else "")
-                + ": a Function all of whose tensor arguments need no gradient is left out of the graph. Give "
-                "it one more argument that does, a scalar that is not used"
+                + ": a Function all of whose tensor arguments need no gradient is left out of the graph. "
+                "Give it one more argument that does, a scalar that is not used"
             )
     return None
 

@@ -18,7 +18,7 @@ def rounded(x, fmt):
     return x.clone() if fmt is None else round_to_format(x, *fmt)
 
 
-@right("E5")
+@right("E5", slow=True)
 def masters_by_hand_and_torchs_checkpoint():
     def train_amp(
         X, y, *, fmt, loss_div=2.0**18, scaler=None, micro=4, ckpt=True, epochs=20, dropout=0.0, seed=0
@@ -189,7 +189,7 @@ def rounds_on_use():
     return {"train_amp": train_amp}
 
 
-@right("E5")
+@right("E5", slow=True)
 def a_trainer_class():
     class Trainer:
         def __init__(self, fmt, dropout, scaler, micro, ckpt, loss_div):

@@ -120,12 +120,12 @@ def trainer(**exchanged):
     return train_amp
 
 
-def variant(name, **exchanged):
+def variant(name, *, slow=False, **exchanged):
     def build():
         return {"train_amp": trainer(**exchanged)}
 
     build.__name__ = name
-    wrong("E5")(build)
+    wrong("E5", slow=slow)(build)
 
 
 class OnTheModel(MasterWeights):
@@ -181,52 +181,58 @@ def notebook_data(X, y):
 
 
 variant("adam_with_its_own_eps", adam=lambda m: torch.optim.Adam(m, lr=2e-3))
-variant("another_learning_rate", adam=lambda m: torch.optim.Adam(m, lr=1e-3, eps=1e-30))
-variant("sgd", adam=lambda m: torch.optim.SGD(m, lr=2e-3))
-variant("adamw", adam=lambda m: torch.optim.AdamW(m, lr=2e-3, eps=1e-30))
+variant("another_learning_rate", slow=True, adam=lambda m: torch.optim.Adam(m, lr=1e-3, eps=1e-30))
+variant("sgd", slow=True, adam=lambda m: torch.optim.SGD(m, lr=2e-3))
+variant("adamw", slow=True, adam=lambda m: torch.optim.AdamW(m, lr=2e-3, eps=1e-30))
 variant("never_seeded", seed=lambda seed: None)
 variant("always_the_same_seed", seed=lambda seed: torch.manual_seed(0))
 variant("never_shuffled", order=lambda X, epoch: torch.arange(len(X)))
 variant(
-    "shuffled_once", order=lambda X, epoch: torch.randperm(len(X), generator=torch.Generator().manual_seed(0))
+    "shuffled_once",
+    slow=True,
+    order=lambda X, epoch: torch.randperm(len(X), generator=torch.Generator().manual_seed(0)),
 )
 variant("drawn_with_repetition", order=lambda X, epoch: torch.randint(len(X), (len(X),)))
 variant("batches_of_64", size=64)
 variant("micro_ignored", micro=lambda micro: 1)
 variant("pieces_added_up", divide=lambda loss, micro, loss_div: loss / loss_div)
-variant("divided_by_128_rows_again", divide=lambda loss, micro, loss_div: loss / 128 / micro / loss_div)
+variant(
+    "divided_by_128_rows_again", slow=True, divide=lambda loss, micro, loss_div: loss / 128 / micro / loss_div
+)
 variant("sum_over_rows", reduction="sum")
 variant("loss_not_divided", divide=lambda loss, micro, loss_div: loss / micro)
 variant("fixed_divisor", divide=lambda loss, micro, loss_div: loss / micro / 2.0**18)
-variant("loss_divided_twice", divide=lambda loss, micro, loss_div: loss / micro / loss_div / loss_div)
+variant(
+    "loss_divided_twice", slow=True, divide=lambda loss, micro, loss_div: loss / micro / loss_div / loss_div
+)
 variant("cleared_in_each_piece", clear_each_piece=True)
 variant("last_piece_alone", backward_last_piece=True)
 variant("a_step_for_each_piece", step_each_piece=True)
 variant("scaler_only_steps", scaling=False)
 variant("never_updates", updates=False)
 variant("never_publishes", publish=False)
-variant("returned_weights_off", final_round=True)
+variant("returned_weights_off", slow=True, final_round=True)
 variant("no_masters", masters=OnTheModel)
 variant("weights_not_rounded", masters=Unrounded)
 variant("starts_rounded", masters=StartsRounded)
 variant("format_ignored", fmt=lambda fmt: None)
-variant("always_half", fmt=lambda fmt: (5, 10))
+variant("always_half", slow=True, fmt=lambda fmt: (5, 10))
 variant("a_net_of_its_own", net=plain_net)
 variant("no_dropout", net=lambda fmt, dropout: Net(fmt))
 variant("in_eval_mode", train_mode=False)
 variant("always_checkpoints", ckpt=lambda ckpt: True)
 variant("never_checkpoints", ckpt=lambda ckpt: False)
 variant("zeros_counted_the_other_way", zeros=lambda g: (g != 0).double().mean().item())
-variant("zeros_in_percent", zeros=lambda g: 100 * (g == 0).double().mean().item())
+variant("zeros_in_percent", slow=True, zeros=lambda g: 100 * (g == 0).double().mean().item())
 variant("tiny_counts_as_zero", zeros=lambda g: (g.abs() < 1e-7).double().mean().item())
-variant("zeros_as_a_tensor", zeros=lambda g: (g == 0).double().mean())
-variant("loss_as_a_tensor", loss=lambda total: torch.tensor(total))
-variant("loss_of_the_sum", loss=lambda total: total * 4)
+variant("zeros_as_a_tensor", slow=True, zeros=lambda g: (g == 0).double().mean())
+variant("loss_as_a_tensor", slow=True, loss=lambda total: torch.tensor(total))
+variant("loss_of_the_sum", slow=True, loss=lambda total: total * 4)
 variant("always_stepped", stepped=lambda stepped: True)
 variant("stepped_reversed", stepped=lambda stepped: not stepped)
 variant("no_zeros_in_the_log", row=lambda row: {k: v for k, v in row.items() if k != "zeros"})
-variant("lists_in_the_log", row=lambda row: list(row.values()))
-variant("model_alone", result=lambda model, log: model)
+variant("lists_in_the_log", slow=True, row=lambda row: list(row.values()))
+variant("model_alone", slow=True, result=lambda model, log: model)
 variant("log_first", result=lambda model, log: (log, model))
 variant("losses_alone", result=lambda model, log: (model, [row["loss"] for row in log]))
 variant("the_notebooks_digits", data=notebook_data)
