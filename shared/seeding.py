@@ -15,8 +15,8 @@ import numpy as np
 import torch
 
 RngState = dict[str, Any]
-"""Every generator's state. Made of tensors and single numbers: ``torch.load(weights_only=True)`` takes it, and one
-tensor is written and read far faster than 625 numbers in a tuple."""
+"""Every generator's state. Made of tensors and single numbers: ``torch.load(weights_only=True)`` takes it,
+and one tensor is written and read far faster than 625 numbers in a tuple."""
 
 
 def seed_everything(seed: int, *, deterministic: bool = False) -> None:
