@@ -110,7 +110,7 @@ def sgd_with_momentum():
     return {"train_deep": train_deep}
 
 
-@right("E5")
+@right("E5", slow=True)
 def gated_like_a_highway():
     class Block(nn.Module):
         def __init__(self, width, zero_init):
