@@ -88,7 +88,7 @@ def estimates_the_length():
 
 
 @misconception("E3", diagnosis="set-epoch-has-no-effect")
-def forgets_the_epoch():
+def epoch_left_out():
     return sampler(generator=lambda self: torch.Generator().manual_seed(self.seed))
 
 
@@ -159,12 +159,12 @@ def python_shuffle():
 
 
 @misconception("E3", diagnosis="seed-ignored")
-def epoch_alone():
+def seed_left_out():
     return sampler(generator=lambda self: torch.Generator().manual_seed(self.epoch))
 
 
 @misconception("E3", diagnosis="drop-last-ignored")
-def never_drops():
+def drop_last_unread():
     def cut(self, bucket):
         self.drop_last, kept = False, self.drop_last
         batches = Sound.cut(self, bucket)
