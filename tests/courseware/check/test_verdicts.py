@@ -64,6 +64,9 @@ def test_torchs_own_not_implemented_is_the_learners_exception(check):
         return torch.ops.aten._amp_update_scale(x, x, x, 1.0, 1.0, 1)
 
     assert check(calls_what_torch_lacks).status is Status.RAISED
+    report = check(lambda x: x.double() << 1)
+    assert report.status is Status.RAISED
+    assert "NotImplementedError" in report.message
 
 
 def test_an_exception_is_shown_with_the_learners_own_lines_only(check):
