@@ -236,16 +236,16 @@ if __name__ == "__main__":
 # - `scale` is s. None means 1/√D. It may be any number, 0 included.
 # - `mask` broadcasts to the shape of `weights`. Boolean: True = may attend. Floating: it is *added* to the
 #   scaled scores, so 0 keeps a key and −∞ hides it.
-# - `is_causal=True`: query i may attend to keys 0 … i. So they are aligned at the *first* key, also where T_q
-#   and T_k differ, as in torch.
+# - `is_causal=True`: query i may attend to keys 0 … i. So they are aligned at the *first* key, also where
+#   T_q and T_k differ, as in torch.
 # - With a mask *and* `is_causal`, both apply. (torch refuses the combination; there is no reason to.)
 #
 # **What must hold**
 # - A query that may attend to no key at all (its row is all False, or all −∞, or T_k is 0) has weights 0 and
 #   output 0. The gradients with respect to q, k and v are finite there too.
 # - Scores of ±10⁴ are no problem.
-# - `q`, `k` and `v` have one floating dtype, and `out` and `weights` come back in it. In float16 and bfloat16
-#   compute the scores, the softmax and the sum over the keys in float32, and convert at the end.
+# - `q`, `k` and `v` have one floating dtype, and `out` and `weights` come back in it. In float16 and
+#   bfloat16 compute the scores, the softmax and the sum over the keys in float32, and convert at the end.
 # - Gradients flow back to q, k and v. No input changes, the mask neither.
 #
 # ```text
@@ -322,9 +322,9 @@ if __name__ == "__main__":
 # **What it consists of**: four `nn.Linear`, named `query`, `key`, `value` and `out`, and no other parameter.
 # With D = `d_model` and D_h = D / `n_heads`:
 # - `query` and `out` map D to D; `key` and `value` map D to `n_kv_heads` · D_h.
-# - `n_kv_heads` None means `n_heads`. With fewer, neighbouring query heads share a key head: of 4 query heads
-#   and 2 key heads, query heads 0 and 1 use key head 0, query heads 2 and 3 use key head 1. With one key head
-#   for all, this is multi-query attention.
+# - `n_kv_heads` None means `n_heads`. With fewer, neighbouring query heads share a key head: of 4 query
+#   heads and 2 key heads, query heads 0 and 1 use key head 0, query heads 2 and 3 use key head 1. With one
+#   key head for all, this is multi-query attention.
 # - `bias` says whether all four have biases.
 # - `ValueError` if `n_heads` does not divide `d_model`, or `n_kv_heads` does not divide `n_heads`.
 #
@@ -337,15 +337,16 @@ if __name__ == "__main__":
 #   may see nothing gets zeros from every head, so its `y` is the bias of `out`.
 # - `weights` is None, or with `need_weights=True` the mean over the heads, `[B, T_q, T_k]`.
 # - `dropout` is the probability with which each *weight* (not the output) is set to 0 in training, while the
-#   others are divided by 1 − dropout: `F.dropout` on the weights. In evaluation nothing is dropped. Whether the
-#   returned weights are those before or after the dropout is up to you.
+#   others are divided by 1 − dropout: `F.dropout` on the weights. In evaluation nothing is dropped.
+#   Whether the returned weights are those before or after the dropout is up to you.
 # - Any T from 1 on, and B = 0, work.
 #
-# **`MultiHeadAttention.from_torch(mha)`** makes a layer that computes what `mha`, an `nn.MultiheadAttention`,
-# computes. It copies weights, biases, dropout probability and dtype; later changes of one do not touch the
-# other. `mha` is a plain one: with or without biases, without `kdim`, `vdim`, `add_bias_kv`, `add_zero_attn`.
-# torch keeps the three input projections in one matrix: `in_proj_weight [3D, D]` is query, key, value from top
-# to bottom, `in_proj_bias [3D]` likewise; `out_proj` is an ordinary linear layer.
+# **`MultiHeadAttention.from_torch(mha)`** makes a layer that computes what `mha`, an
+# `nn.MultiheadAttention`, computes. It copies weights, biases, dropout probability and dtype; later
+# changes of one do not touch the other. `mha` is a plain one: with or without biases, without `kdim`,
+# `vdim`, `add_bias_kv`, `add_zero_attn`. torch keeps the three input projections in one matrix:
+# `in_proj_weight [3D, D]` is query, key, value from top to bottom, `in_proj_bias [3D]` likewise;
+# `out_proj` is an ordinary linear layer.
 #
 # **Not allowed**, by any route: torch's ready-made attentions, as in E1. Use your `sdpa`.
 
@@ -455,21 +456,22 @@ if __name__ == "__main__":
 # shape that broadcasts to `[B, H, T_q, T_k]`.
 #
 # - `causal(Tq, Tk, offset=0)` → `[T_q, T_k]`. Query i stands at position i + offset and sees key j if
-#   j ≤ i + offset. With a cache of 5 positions and 2 new queries: `causal(2, 7, offset=5)`. The offset may be
-#   negative; then the first queries see nothing.
+#   j ≤ i + offset. With a cache of 5 positions and 2 new queries: `causal(2, 7, offset=5)`. The offset may
+#   be negative; then the first queries see nothing.
 # - `window(Tq, Tk, left, right)` → `[T_q, T_k]`. Query i sees itself, `left` keys before it and `right` keys
 #   after it: i − left ≤ j ≤ i + right. Both are at least 0; with 0 and 0 the diagonal is left.
 # - `padding(lengths, T)` → `[B, 1, 1, T]`. `lengths` is `[B]`, whole numbers from 0 to T: how many tokens of
 #   each sequence are real; padding is on the right. It hides padded *keys*, from every query. It hides no
 #   query: what a padded query computes is ignored later.
-# - `documents(ids)` → `[B, 1, T, T]`. Several texts are packed into one row of T positions. `ids` is `[B, T]`,
-#   whole numbers: the number of the text that a position belongs to, −1 for padding. A position sees the
-#   positions of its own text. Padding sees nothing and is seen by nobody, itself included.
-# - `combine(*masks)` → the mask that allows what *every* given mask allows, with the shapes broadcast. `None`
-#   among them stands for "everything is allowed" and changes nothing; if nothing else is given, the result is
-#   `None`.
+# - `documents(ids)` → `[B, 1, T, T]`. Several texts are packed into one row of T positions. `ids` is `[B,
+#   T]`, whole numbers: the number of the text that a position belongs to, −1 for padding. A position sees
+#   the positions of its own text. Padding sees nothing and is seen by nobody, itself included.
+# - `combine(*masks)` → the mask that allows what *every* given mask allows, with the shapes broadcast.
+#   `None` among them stands for "everything is allowed" and changes nothing; if nothing else is given, the
+#   result is `None`.
 # - `to_additive(mask, dtype)` → a tensor of the mask's shape in the floating `dtype`: 0 where True, −∞ where
-#   False. Added to scores it does what the boolean mask does, in every dtype, also in a row without any True.
+#   False. Added to scores it does what the boolean mask does, in every dtype, also in a row without any
+#   True.
 #
 # Any T may be 0 or 1. No input changes.
 #
@@ -545,14 +547,15 @@ if __name__ == "__main__":
 # padding mask would *lift* the causal one.
 #
 # **Why −∞ and not −10⁹.** In float16 the most negative number is −65,504, so −10⁹ turns into −∞ there and
-# not elsewhere. `finfo(dtype).min` is finite everywhere; but in a row without any True all scores become that
-# same number, and the softmax attends to everything, evenly, the padding included. −∞ says what is meant,
-# and your `sdpa` knows what to do with it.
+# not elsewhere. `finfo(dtype).min` is finite everywhere; but in a row without any True all scores become
+# that same number, and the softmax attends to everything, evenly, the padding included. −∞ says what is
+# meant, and your `sdpa` knows what to do with it.
 #
 # **The price of a mask** is T_q · T_k booleans. Keep the small factors apart, `[B, 1, 1, T]` and `[T, T]`,
 # and let them meet where they are used; build them once, and not in every layer of every step.
 #
-# In `nn.MultiheadAttention` and `nn.TransformerEncoder` True means *ignore*. Hand your masks over as `~mask`.
+# In `nn.MultiheadAttention` and `nn.TransformerEncoder` True means *ignore*. Hand your masks over as
+# `~mask`.
 
 # %% [markdown]
 # # Attention for long sequences
@@ -571,13 +574,14 @@ if __name__ == "__main__":
 # A new block brings scores s and values V. If its maximum is larger, everything so far was computed with an
 # m that was too small, and is brought up to date by one factor:
 #
-# $$m' = \max(m, \max s) \qquad l' = e^{m - m'}\, l + \sum e^{s - m'} \qquad o' = e^{m - m'}\, o + e^{s - m'} V$$
+# $$m' = \max(m, \max s) \qquad l' = e^{m - m'}\, l + \sum e^{s - m'} \qquad
+# o' = e^{m - m'}\, o + e^{s - m'} V$$
 #
 # At the end `out = o / l`, and `lse = m + log l` is the logarithm of the sum of all `exp(score)`.
 #
 # **1. `blockwise_attention(q, k, v, *, block_q=64, block_k=64, is_causal=False)`** → `(out, lse)`
-# - `q [B, H, T_q, D]`, `k [B, H, T_k, D]`, `v [B, H, T_k, D_v]` → `out [B, H, T_q, D_v]`, `lse [B, H, T_q]`. The
-#   scale is 1/√D. `is_causal` as in E1: query i sees keys 0 … i.
+# - `q [B, H, T_q, D]`, `k [B, H, T_k, D]`, `v [B, H, T_k, D_v]` → `out [B, H, T_q, D_v]`, `lse [B, H,
+#   T_q]`. The scale is 1/√D. `is_causal` as in E1: query i sees keys 0 … i.
 # - The block sizes are at least 1; they need not divide T and may be larger.
 # - T_k = 0: `out` is 0 and `lse` is −∞. Scores of ±10⁴ are no problem.
 # - `out` has the dtype of q. m, l and o are at least float32, and `lse` comes back as float32 (float64 if q
@@ -585,7 +589,8 @@ if __name__ == "__main__":
 # - It only computes: nobody asks for its gradients.
 #
 # **2. `BlockwiseAttention`**, a `torch.autograd.Function`, makes it differentiable.
-# `BlockwiseAttention.apply(q, k, v, block_q, block_k, is_causal)` → `out`, one tensor; all six are always given.
+# `BlockwiseAttention.apply(q, k, v, block_q, block_k, is_causal)` → `out`, one tensor; all six are always
+# given.
 # - `forward` keeps q, k, v, `out` and `lse` for the backward pass, and nothing of size T².
 # - `backward` computes the weights of a block once more, P = exp(S − lse), and from them, with dO for the
 #   gradient that arrives and s for the scale:
@@ -593,15 +598,15 @@ if __name__ == "__main__":
 # $$dV = P^\top dO \qquad dP = dO\, V^\top \qquad dS = P \odot (dP - \Delta) \qquad dQ = s\, dS\, K \qquad
 # dK = s\, dS^\top Q$$
 #
-#   where Δ is one number a row: the sum over the row of dO ⊙ out. The gradients of blocks add up. They come back
-#   in the dtypes of q, k and v.
+#   where Δ is one number a row: the sum over the row of dO ⊙ out. The gradients of blocks add up. They
+#   come back in the dtypes of q, k and v.
 #
 # **What is counted**
 # - Memory: no tensor that the forward or the backward pass allocates has more elements than
-#   2 · B · H · max(block_q · block_k, T · D), with T and D the larger of T_q, T_k and of D, D_v. What is kept for
-#   the backward pass is at most twice as large as q, k, v, `out` and `lse` together.
-# - Work: with `is_causal`, blocks that lie wholly in the future are skipped. At T = 512 and blocks of 64 that
-#   leaves 36 of 64 blocks; the forward pass may do at most 0.62 times the work of the full one.
+#   2 · B · H · max(block_q · block_k, T · D), with T and D the larger of T_q, T_k and of D, D_v. What is
+#   kept for the backward pass is at most twice as large as q, k, v, `out` and `lse` together.
+# - Work: with `is_causal`, blocks that lie wholly in the future are skipped. At T = 512 and blocks of 64
+#   that leaves 36 of 64 blocks; the forward pass may do at most 0.62 times the work of the full one.
 #
 # **Not allowed**, by any route: torch's ready-made attentions, and torch's own backward inside yours.
 
@@ -716,9 +721,9 @@ if __name__ == "__main__":
 # %% [markdown] exercise="E5" minutes=50
 # ## E5 · Digits as 16 patches
 #
-# **1. `patches(x)`**: `[B, 8, 8]` → `[B, 16, 4]`. Patch 0 is the 2 × 2 square at the top left, patch 1 the one
-# to its right; four patches a row, from left to right and from top to bottom. The four pixels of a patch are
-# read in the same way.
+# **1. `patches(x)`**: `[B, 8, 8]` → `[B, 16, 4]`. Patch 0 is the 2 × 2 square at the top left, patch 1 the
+# one to its right; four patches a row, from left to right and from top to bottom. The four pixels of a
+# patch are read in the same way.
 #
 # **2. `PatchAttention(d=32, heads=4, layers=1, positions=True)`**, an `nn.Module`: `[B, 8, 8]` → logits
 # `[B, 10]`.
@@ -727,29 +732,29 @@ if __name__ == "__main__":
 #   `self.position` is None. No class token: there are always sixteen.
 # - `layers` blocks with self-attention among the tokens, in `heads` heads. Pre-norm is the usual form:
 #   `h = h + attention(norm(h))`, then `h = h + feedforward(norm(h))`.
-# - Then one vector for the image, by any pooling in which no place is special (the mean, or weights that depend
-#   on the tokens, as in attention with one learned query), and a linear layer to ten logits.
+# - Then one vector for the image, by any pooling in which no place is special (the mean, or weights that
+#   depend on the tokens, as in attention with one learned query), and a linear layer to ten logits.
 # - After each call `self.last_weights` is a list with one tensor a layer, the first layer first:
 #   `[B, 16, 16]`, the attention weights averaged over the heads, detached from autograd.
 # - Every image is computed by itself: who else is in the batch must not matter.
 #
 # **3. `rollout(weights)`** follows attention through the layers: `weights` is such a list of L tensors
 # `[B, T, T]`, and the result is `[B, T, T]`. A layer passes half of a token on through the residual path and
-# half through attention, so layer l counts as Aₗ' = ½ Aₗ + ½ I. Entry (i, j) of the product A_L' ⋯ A₂' A₁' is how
-# much of token i at the end comes from token j at the beginning. The last layer stands on the left.
+# half through attention, so layer l counts as Aₗ' = ½ Aₗ + ½ I. Entry (i, j) of the product A_L' ⋯ A₂' A₁'
+# is how much of token i at the end comes from token j at the beginning. The last layer stands on the left.
 #
 # **4. `train_attention(X, y, *, epochs=25, seed=0, layers=1, positions=True)`** trains a
 # `PatchAttention(layers=layers, positions=positions)` on `X [N, 8, 8]`, float32 from 0 to 1, with classes
-# `y [N]`, and returns it in evaluation mode. The seed decides everything random: two calls with the same seed
-# give the same model, whatever was drawn before; another seed gives another one.
+# `y [N]`, and returns it in evaluation mode. The seed decides everything random: two calls with the same
+# seed give the same model, whatever was drawn before; another seed gives another one.
 #
 # **What it must reach** with the default settings: 0.93 of the test digits right. For comparison, logistic
-# regression on the 64 pixels gets 0.969 and a support vector machine 0.994. What works: AdamW, batches of 64,
-# cross-entropy, `OneCycleLR` with a maximum of 4e-3 over all steps, d = 32.
+# regression on the 64 pixels gets 0.969 and a support vector machine 0.994. What works: AdamW, batches of
+# 64, cross-entropy, `OneCycleLR` with a maximum of 4e-3 over all steps, d = 32.
 #
 # **What the check also looks at.** Labels in random order must lead to a model that knows nothing about test
-# digits. If the patches of an image *and* the rows of `position` are permuted alike, the logits stay the same;
-# without positions they stay the same for every permutation of the patches.
+# digits. If the patches of an image *and* the rows of `position` are permuted alike, the logits stay the
+# same; without positions they stay the same for every permutation of the patches.
 #
 # **Not allowed** inside the model: torch's ready-made attentions. You have your own.
 
@@ -802,7 +807,7 @@ class PatchAttention(nn.Module):
 
 
 def rollout(weights: list[Tensor]) -> Tensor:
-    """L tensors [B, T, T], the first layer first → [B, T, T]: the product of ½A + ½I, last layer on the left."""
+    """L tensors [B, T, T], first layer first → [B, T, T]: the product of ½A + ½I, last layer on the left."""
     # BEGIN SOLUTION
     total = torch.eye(weights[0].shape[-1], dtype=weights[0].dtype)
     for layer in weights:
@@ -848,8 +853,8 @@ if __name__ == "__main__":
 # and positions together changes nothing, and why the model without positions sees a bag of patches.
 #
 # **What the pictures say, and what they do not.** Rollout shows from where information *could* have come if
-# attention and the residual path were all there is; the feed-forward networks and the values do not appear in
-# it. Other weights can give the same output. Switching a head off is an experiment, a map is not.
+# attention and the residual path were all there is; the feed-forward networks and the values do not appear
+# in it. Other weights can give the same output. Switching a head off is an experiment, a map is not.
 #
 # **The result.** A linear model on the pixels does as well, and a support vector machine does better. With
 # 1,437 pictures there is not enough data to make up for what attention has to learn by itself: that
