@@ -1,3 +1,4 @@
 """Wrong answers that real beginners write, each with the diagnosis it must get: the test of the checks."""
 
 from phase2_intermediate.lab1_attention.misconceptions_by_exercise.e1_sdpa import *
+from phase2_intermediate.lab1_attention.misconceptions_by_exercise.e2_heads import *

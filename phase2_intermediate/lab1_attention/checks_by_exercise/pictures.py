@@ -38,9 +38,11 @@ def sentence(a: Any) -> None:
         ax.tick_params(axis="x", rotation=90)
     show(
         fig,
-        caption="Your weights, for words with four hand-made properties (water, finance, colour, grammar). Look at "
+        caption="Your weights, for words with four hand-made properties (water, finance, colour, grammar). "
+        "Look at "
         "the two rows “bank”: alone the word cannot know which bank it is; the mask decides whom it asks.",
-        alt="Two heat maps of ten by ten weights. Without a mask both “bank” rows are alike; with the mask the first "
+        alt="Two heat maps of ten by ten weights. Without a mask both “bank” rows are alike; with the mask "
+        "the first "
         "looks at river, the second at money.",
     )
 
@@ -66,9 +68,11 @@ def maps_of_heads(a: Any) -> None:
         ax.set_axis_off()
     show(
         fig,
-        caption=f"The four heads of your untrained layer, output {tuple(full.shape)}. Positions 4 to 7 repeat 0 to 3, "
+        caption=f"The four heads of your untrained layer, output {tuple(full.shape)}. Positions 4 to 7 "
+        "repeat 0 to 3, "
         "so every map consists of four equal quarters: attention sees content, not places.",
-        alt="Four heat maps of eight by eight weights, each with a different pattern that repeats in four quarters.",
+        alt="Four heat maps of eight by eight weights, each with a different pattern that repeats in four "
+        "quarters.",
     )
 
 
@@ -88,8 +92,10 @@ def mosaic(a: Any) -> None:
         ax.set(xticks=[], yticks=[])
     show(
         fig,
-        caption="Your masks; dark means “may attend”, a row is a query. The last two are `combine` of two others.",
-        alt="Six black and white squares: a triangle, a diagonal band, seven full columns, three blocks on the "
+        caption="Your masks; dark means “may attend”, a row is a query. The last two are `combine` of two "
+        "others.",
+        alt="Six black and white squares: a triangle, a diagonal band, seven full columns, three blocks on "
+        "the "
         "diagonal, three small triangles, and a triangle cut off after seven columns.",
     )
 
@@ -119,8 +125,10 @@ def bytes_against_length(a: Any) -> None:
     ax.legend()
     show(
         fig,
-        caption=f"Counted, one head of width 32: at T = 2048 the formula makes a tensor of {largest['formula'][-1]:,.0f} "
+        caption="Counted, one head of width 32: at T = 2048 the formula makes a tensor of "
+        f"{largest['formula'][-1]:,.0f} "
         f"KiB, yours never one above {largest['yours, blocks of 128'][-1]:,.0f} KiB. The outputs agree.",
-        alt="Two lines in a doubly logarithmic plot: the formula's largest tensor grows with the square of T, yours "
+        alt="Two lines in a doubly logarithmic plot: the formula's largest tensor grows with the square of "
+        "T, yours "
         "stays flat and then grows in proportion to T.",
     )

@@ -28,9 +28,11 @@ def smoothing(a: Any) -> None:
     ax.legend()
     show(
         fig,
-        caption="Your mean, asked at 300 places. A small bandwidth repeats the nearest value, a large one forgets "
+        caption="Your mean, asked at 300 places. A small bandwidth repeats the nearest value, a large one "
+        "forgets "
         "the question and gives the mean of everything.",
-        alt="Forty noisy points of a sine and three curves: one jagged, one close to the sine, one nearly flat.",
+        alt="Forty noisy points of a sine and three curves: one jagged, one close to the sine, one nearly "
+        "flat.",
     )
 
 
@@ -78,7 +80,9 @@ def heads_as_colours(a: Any) -> None:
         ax.set_axis_off()
     show(
         fig,
-        caption="Your cut: every head keeps all positions, and two of the six numbers of each. The first digit is "
+        caption="Your cut: every head keeps all positions, and two of the six numbers of each. The first "
+        "digit is "
         "the position, the second the place in the vector.",
-        alt="A table of four positions by six numbers, and beside it three tables of four by two: its columns.",
+        alt="A table of four positions by six numbers, and beside it three tables of four by two: its "
+        "columns.",
     )
