@@ -2,3 +2,4 @@
 
 from phase2_intermediate.lab1_attention.misconceptions_by_exercise.e1_sdpa import *
 from phase2_intermediate.lab1_attention.misconceptions_by_exercise.e2_heads import *
+from phase2_intermediate.lab1_attention.misconceptions_by_exercise.e3_masks import *
