@@ -34,13 +34,14 @@ def forward_with(
     whole = mistake == "last-block-dropped"
     for i in range(0, queries - queries % block_q if whole else queries, block_q):
         rows = slice(i, min(i + block_q, queries))
-        m = torch.full(q.shape[:-2] + (rows.stop - i, 1), -math.inf, dtype=q.dtype)
+        m = torch.full((*q.shape[:-2], rows.stop - i, 1), -math.inf, dtype=q.dtype)
         l, o, blocks = torch.zeros_like(m), out[..., rows, :] * 0, []
-        for j in range(0, keys - keys % block_k if whole else keys, block_k):
+        end = min(rows.stop, keys) if is_causal and "skipped" in mistake else keys
+        for j in range(0, keys - keys % block_k if whole else end, block_k):
             s = scale * q[..., rows, :] @ k[..., j : j + block_k, :].transpose(-1, -2)
             values = v[..., j : j + block_k, :]
             key, query = torch.arange(j, j + s.shape[-1]), torch.arange(i, rows.stop)[:, None]
-            if mistake == "causal-inside-each-block":
+            if mistake.startswith("causal-inside-each-block"):
                 key, query = key - j, query - i
             if mistake == "causal-by-blocks" and is_causal:
                 s = s if j < i + block_q else s - math.inf
@@ -82,17 +83,21 @@ FORWARD = {
     "exp(m_old − m_new)",
     "correction-inverted": "the correction is exp(m_old − m_new), at most 1; yours is its inverse",
     "not-divided": "the final division by l is missing",
-    "each-block-normalised": "each block was normalised by itself, and the blocks averaged: a block with large "
+    "each-block-normalised": "each block was normalised by itself, and the blocks averaged: a block with "
+    "large "
     "scores must weigh more. Divide once, at the end",
     "each-block-normalised-and-added": "each block was normalised by itself: divide once, at the end",
     "last-block-only": "only the last block of keys counts: add up o and l over the blocks",
     "no-scale": "the scores are not divided by √D",
-    "last-block-dropped": "block sizes that do not divide T: the rest at the end is missing. The last block is "
+    "last-block-dropped": "block sizes that do not divide T: the rest at the end is missing. The last "
+    "block is "
     "shorter",
     "causal-ignored": "is_causal has no effect",
-    "causal-inside-each-block": "is_causal compares positions *inside* a block. The keys of a block begin at j, its "
+    "causal-inside-each-block": "is_causal compares positions *inside* a block. The keys of a block begin "
+    "at j, its "
     "queries at i: compare j + 0, 1, … with i + 0, 1, …",
-    "causal-by-blocks": "is_causal skips future blocks, but on the diagonal a query still sees the later keys of its "
+    "causal-by-blocks": "is_causal skips future blocks, but on the diagonal a query still sees the later "
+    "keys of its "
     "own block",
     "lse-without-m": "lse is log l alone; the maximum m was taken out of every exponent: add it again",
     "lse-is-m": "lse is m alone: add log l",
@@ -100,6 +105,9 @@ FORWARD = {
     "lse-without-log": "lse is m + l: m + log l is asked for",
     "lse-in-base-2": "lse has base 2: the natural logarithm is asked for",
 }
+
+
+FORWARD["causal-inside-each-block, future skipped"] = FORWARD["causal-inside-each-block"]
 
 
 def right_gradients(
@@ -157,10 +165,12 @@ BACKWARD = {
     "delta-averaged": "Δ is a sum over the row of dO ⊙ out, not a mean",
     "delta-over-the-wrong-axis": "Δ is one number a *row*: sum dO ⊙ out over the last axis",
     "delta-added": "Δ is added: dS = P ⊙ (dP − Δ)",
-    "softmax-derivative-elementwise": "dS = dP · P · (1 − P) is the diagonal of the softmax's Jacobian alone: each "
+    "softmax-derivative-elementwise": "dS = dP · P · (1 − P) is the diagonal of the softmax's Jacobian "
+    "alone: each "
     "weight depends on all scores of its row",
     "weights-forgotten-in-ds": "dS = P ⊙ (dP − Δ): the factor P is missing",
-    "weights-not-normalised": "P = exp(S − lse) adds up to 1 in each row; yours does not: subtract lse, not the "
+    "weights-not-normalised": "P = exp(S − lse) adds up to 1 in each row; yours does not: subtract lse, "
+    "not the "
     "maximum",
     "grad-out-ignored": "the gradient that arrives is ignored: dO is not always 1",
     "scale-forgotten": "dQ and dK miss the factor s = 1/√D",
