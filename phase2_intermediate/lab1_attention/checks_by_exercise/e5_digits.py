@@ -20,8 +20,8 @@ from phase2_intermediate.lab1_attention.checks_by_exercise.e5_picture import wha
 from phase2_intermediate.lab1_attention.checks_by_exercise.tools import family
 from shared.data import digits
 
-ACCURACY = 0.93
-CHANCE = 0.3
+ACCURACY = 0.92  # the reference gets 0.944 to 0.978 over ten seeds
+CHANCE = 0.3  # the reference gets 0.08 to 0.12
 
 e5 = Exercise(
     "E5",
@@ -94,7 +94,7 @@ def rollouts(a: Any, t: Trial) -> None:
                 t.equal(weights, kept, "the weights after the call")
 
 
-@e5.property("0.93 of the test digits right", points=12)
+@e5.property("0.92 of the test digits right", points=12)
 def reaches_the_metric(a: Any, t: Trial) -> None:
     a.rollout([torch.eye(2)[None]])  # what is not written yet shows here, before anything is trained
     a.patches(images(t, 1))

@@ -64,7 +64,7 @@ def maps_of_heads(a: Any) -> None:
             _, weights = only(x, need_weights=True)
             assert weights is not None
             weights = 4 * weights[0] - 3 / 8  # … and attend evenly: what is left of the mean is this head
-        heatmap(ax, weights, title=f"head {head}", limits=(0, 0.5))
+        heatmap(ax, weights, title=f"head {head}", fmt=lambda _: "", limits=(0, 0.4))
         ax.set_axis_off()
     show(
         fig,
@@ -88,13 +88,13 @@ def mosaic(a: Any) -> None:
     }
     fig, axes = panels(2, 3, height=4.4)
     for ax, (title, mask) in zip(axes.flat, made.items(), strict=True):
-        heatmap(ax, mask.expand(1, 1, 10, 10)[0, 0].float(), title=title, limits=(0, 1.4))
+        heatmap(ax, mask.expand(1, 1, 10, 10)[0, 0].float(), title=title, fmt=lambda _: "", limits=(0, 1.2))
         ax.set(xticks=[], yticks=[])
     show(
         fig,
-        caption="Your masks; dark means “may attend”, a row is a query. The last two are `combine` of two "
+        caption="Your masks; bright means “may attend”, a row is a query. The last two are `combine` of two "
         "others.",
-        alt="Six black and white squares: a triangle, a diagonal band, seven full columns, three blocks on "
+        alt="Six squares of two colours: a triangle, a diagonal band, seven full columns, three blocks on "
         "the "
         "diagonal, three small triangles, and a triangle cut off after seven columns.",
     )

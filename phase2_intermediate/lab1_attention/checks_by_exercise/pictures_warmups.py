@@ -15,7 +15,7 @@ def smoothing(a: Any) -> None:
     values = keys.sin() + 0.25 * torch.randn(40, generator=generator)
     query = torch.linspace(-0.5, 6.8, 300)
     fig, ax = panels(height=2.8)
-    ax.plot(keys, values, ".", color=COLOURS["grey"])
+    ax.plot(keys, values, ".", color=COLOURS["sky"])
     for bandwidth, colour in ((0.05, "orange"), (0.4, "blue"), (3.0, "green")):
         curve(
             ax,
