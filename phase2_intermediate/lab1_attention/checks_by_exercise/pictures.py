@@ -64,7 +64,7 @@ def maps_of_heads(a: Any) -> None:
             _, weights = only(x, need_weights=True)
             assert weights is not None
             weights = 4 * weights[0] - 3 / 8  # … and attend evenly: what is left of the mean is this head
-        heatmap(ax, weights, title=f"head {head}", fmt=lambda _: "", limits=(0, 0.4))
+        heatmap(ax, weights, title=f"head {head}", fmt=lambda _: "", limits=(0, 0.25))
         ax.set_axis_off()
     show(
         fig,
