@@ -222,8 +222,8 @@ def boolean_mask(a: Any, t: Trial) -> None:
 
 @probe("mask-after-softmax")
 def too_late(a: Any, t: Trial) -> str | None:
-    q, k = torch.ones(1, 1), torch.tensor([[0.0], [1.0], [1000.0]])
-    _, weights = attend(a, t, q, k, torch.ones(3, 1), torch.tensor([True, True, False]))
+    q, k, v = torch.ones(1, 1), torch.tensor([[0.0], [1.0], [1000.0]]), torch.ones(3, 1)
+    _, weights = attend(a, t, q, k, v, torch.tensor([True, True, False]))
     if not same(weights, torch.tensor([[0.26894142, 0.73105858, 0.0]])):
         return (
             f"the scores 0, 1 and 1000, the last one hidden, gave the weights {numbers(weights)}, expected "
@@ -351,6 +351,15 @@ def causal_rule(a: Any, t: Trial) -> None:
                     f"{shown}: the kept weights do not add up to 1. Mask before the softmax",
                 ),
             ],
+        )
+    k = torch.tensor([[0.0], [1.0], [1000.0]])
+    _, weights = attend(a, t, torch.ones(2, 1), k, torch.ones(3, 1), is_causal=True)
+    if bool(weights.isnan().any()) or not bool(weights.sum(-1).all()):
+        t.fail(
+            f"the scores 0, 1 and 1000 with is_causal gave queries 0 and 1 the weights {numbers(weights)}: "
+            "the score "
+            "1000, which lies in the future, had rounded the others to 0. Mask first, then the softmax",
+            diagnosis="causal-after-softmax",
         )
 
 

@@ -43,10 +43,14 @@ def forward_with(
             key, query = torch.arange(j, j + s.shape[-1]), torch.arange(i, rows.stop)[:, None]
             if mistake.startswith("causal-inside-each-block"):
                 key, query = key - j, query - i
+            if mistake == "causal-bottom-right":
+                query = query + keys - queries
             if mistake == "causal-by-blocks" and is_causal:
                 s = s if j < i + block_q else s - math.inf
             elif is_causal and mistake != "causal-ignored":
-                s = torch.where(key <= query, s, -math.inf)
+                s = torch.where(
+                    key < query if mistake == "causal-without-itself" else key <= query, s, -math.inf
+                )
             top = s.amax(-1, keepdim=True)
             m_new = torch.maximum(m, top)
             safe = torch.where(m_new.isinf(), 0.0, m_new)
@@ -65,6 +69,11 @@ def forward_with(
             "last-block-only": blocks[-1] if blocks else o,
         }.get(mistake, o / l)
         lse[..., rows] = {
+            "causal-bottom-right": "is_causal aligns the last query with the last key here: query i sees "
+            "keys 0 … i, also "
+            "where T_q and T_k differ",
+            "causal-without-itself": "with is_causal a query does not see the key at its own place: j ≤ i, "
+            "not j < i",
             "lse-without-m": l.log(),
             "lse-is-m": m,
             "lse-is-l": l,

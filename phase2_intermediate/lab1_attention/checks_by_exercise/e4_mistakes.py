@@ -77,6 +77,8 @@ def forward(a: Any, t: Trial) -> None:
         (4, 4, 2, 2, False),
         (6, 6, 2, 2, True),
         (5, 7, 2, 3, False),
+        (5, 7, 2, 3, True),
+        (7, 5, 2, 2, True),
     ):
         q, k, v = rising(t, queries, keys)
         out, lse = both(a, t, q, k, v, block_q=block_q, block_k=block_k, is_causal=is_causal)
@@ -117,19 +119,31 @@ def block_sizes(a: Any, t: Trial) -> str | None:
 @probe("large-scores")
 def large(a: Any, t: Trial) -> str | None:
     v = torch.tensor([1.0, 2.0, 3.0, 4.0], dtype=torch.float64).reshape(1, 1, 4, 1)
-    for order, words in (((0, 1, 2, 3), "rise"), ((3, 2, 1, 0), "fall"), ((0, 3, 1, 2), "rise and fall")):
-        k = torch.tensor([-1e4, -5e3, 1e3, 1e4], dtype=torch.float64)[list(order)].reshape(1, 1, 4, 1)
-        for sign in (1.0, -1.0):
-            q = torch.full((1, 1, 1, 1), sign, dtype=torch.float64)
-            out, lse = both(a, t, q, k, v, block_q=1, block_k=1)
-            if not same(out, right_attention(q, k, v)) or not same(lse, right_lse(q, k)):
-                return (
-                    f"scores {numbers(sign * k.flatten())}, which {words}, in blocks of one: out is "
-                    f"{numbers(out)}, lse "
-                    f"{numbers(lse)}, expected {numbers(right_attention(q, k, v))} and "
-                    f"{numbers(right_lse(q, k))}. "
-                    "Every exponent must be at most 0: m is the largest score *so far*, and never falls"
-                )
+    q = torch.tensor([1.0, -1.0, 0.001], dtype=torch.float64).reshape(1, 1, 3, 1)
+    for scores in (
+        (-1e4, -5e3, 1e3, 1e4),
+        (1e4, 1e3, -5e3, -1e4),
+        (-1e4, 1e4, -5e3, 1e3),
+        (-2e3, -2001.0, -2003.0, -2004.0),
+        (2004.0, 2003.0, 2001.0, 2e3),
+    ):
+        k = torch.tensor(scores, dtype=torch.float64).reshape(1, 1, 4, 1)
+        for block in (1, 2):
+            out, lse = both(a, t, q, k, v, block_q=3, block_k=block)
+            right, right_sum = right_attention(q, k, v), right_lse(q, k)
+            for row in range(3):
+                if not same(out[0, 0, row], right[0, 0, row]) or not same(
+                    lse[0, 0, row], right_sum[0, 0, row]
+                ):
+                    return (
+                        f"a query with the scores {numbers(q[0, 0, row, 0] * k.flatten())}, in blocks of "
+                        f"{block}, got "
+                        f"out {out[0, 0, row].item():.4g} and lse {lse[0, 0, row].item():.6g}, expected "
+                        f"{right[0, 0, row].item():.4g} and {right_sum[0, 0, row].item():.6g}. Every "
+                        "exponent must be at "
+                        "most 0, and one of them 0: m is the largest score of *this row* so far, and "
+                        "begins at −∞"
+                    )
     return None
 
 

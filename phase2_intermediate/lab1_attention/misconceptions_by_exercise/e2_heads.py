@@ -173,7 +173,7 @@ def rounds_the_head_width():
 
 
 @misconception("E2", diagnosis="forbidden")
-def calls_the_kernel():
+def heads_in_the_kernel():
     class MultiHeadAttention(Sound):
         def forward(self, x, context=None, *, mask=None, is_causal=False, need_weights=False):
             context = x if context is None else context
