@@ -90,6 +90,9 @@ def masks_and_contexts(a: Any, t: Trial) -> None:
                 y, _ = result(t, layer(x, context, mask=mask, is_causal=is_causal))
                 wide = mask.expand(2, 4, 3, 5)
                 t.equal(y, formula(layer, 4, x, context, wide, is_causal=is_causal)[0], where="y")
+    other = t.randn(2, 3, 24)
+    with family("context-as-long-as-x", "a context of the same shape as x"):
+        t.equal(result(t, layer(x, other))[0], formula(layer, 4, x, other)[0], where="y")
     mask = torch.zeros(3, 5, dtype=torch.bool)
     mask[1, 2] = True
     with family("blind-row", "queries 0 and 2 may see nothing, so their y is the bias of `out`"):

@@ -124,7 +124,7 @@ def grouped(a: Any, t: Trial) -> None:
 def cross(a: Any, t: Trial) -> None:
     x, context = t.randn(2, 3, 24), t.randn(2, 5, 24)
     compare(a, t, (24, 4), ("context-ignored",), x, context)
-    compare(a, t, (24, 4), ("values-from-x",), x, t.randn(2, 3, 24))
+    compare(a, t, (24, 4), ("context-ignored", "values-from-x"), x, t.randn(2, 3, 24))
 
 
 @probe("the-masks")
@@ -240,6 +240,24 @@ def dropout(a: Any, t: Trial) -> None:
         "dropped: `dropout` is the probability of being dropped",
         diagnosis="dropout-probability-inverted",
     )
+
+
+@probe("dropout-on-the-input")
+def dropout_of_inputs(a: Any, t: Trial) -> str | None:
+    layer, x = ones_layer(a, 0.5, training=True), t.randn(200, 1, 8)
+    with torch.no_grad():
+        layer.value.weight.copy_(torch.eye(8))
+        layer.value.bias.zero_()
+    y, _ = result(t, layer(x))  # a single key: each head's half of x comes doubled, or not at all
+    halves, doubled = y.detach().reshape(200, 2, 4), 2 * x.reshape(200, 2, 4)
+    fine = (halves == 0).all(-1) | ((halves - doubled).abs() < 1e-9).all(-1)
+    if not bool(fine.all()):
+        return (
+            "with a single position, a head gives its value, doubled by dropout=0.5, or 0; yours gives "
+            "something in "
+            "between: only the weights are dropped, neither x nor queries, keys and values"
+        )
+    return None
 
 
 @probe("from-torch")
