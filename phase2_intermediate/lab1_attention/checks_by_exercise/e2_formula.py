@@ -42,7 +42,7 @@ def cut(x: Tensor, heads: int, how: str = "") -> list[Tensor]:
     b, time, width = x.shape
     if how == "heads-mix-time-and-channels":
         return list(x.reshape(b, heads, time, width // heads).unbind(1))
-    if how == "heads-take-every-nth-number":
+    if how in ("heads-take-every-nth-number", "only-cut-wrongly"):
         return list(x.reshape(b, time, width // heads, heads).unbind(-1))
     return list(x.chunk(heads, dim=-1))
 
@@ -51,7 +51,7 @@ def joined(heads: list[Tensor], how: str = "") -> Tensor:
     stacked = torch.stack(heads, dim=1)  # B H T D_h
     if how == "merges-without-transposing":
         return stacked.reshape(stacked.shape[0], stacked.shape[2], -1)
-    if how == "heads-take-every-nth-number":
+    if how in ("heads-take-every-nth-number", "only-merged-wrongly"):
         return torch.stack(heads, dim=-1).flatten(2)
     return torch.cat(heads, dim=-1)
 
@@ -73,16 +73,28 @@ def formula(
         mask = ~mask
     if mistake == "causal-ignored":
         is_causal = False
+    if mistake == "always-causal":
+        is_causal = True
     context = x if context is None or mistake == "context-ignored" else context
+    if mistake == "queries-from-the-context":
+        x, context = context, x
     width = x.shape[-1] // heads
     values_from = x if mistake == "values-from-x" else context
     q, k, v = layer.query(x), layer.key(context), layer.value(values_from)
+    if mistake == "query-for-all-three":
+        k, v = layer.query(context), layer.query(values_from)
     if mistake == "keys-and-values-exchanged":
         k, v = v, k
     heads_here = 1 if mistake == "one-head-only" else heads
     shared = heads_here if mistake == "one-head-only" else max(k.shape[-1] // width, 1)
     queries, keys, values = cut(q, heads_here, mistake), cut(k, shared, mistake), cut(v, shared, mistake)
-    scale = {"scale-from-the-model-width": x.shape[-1], "no-scale": 1}.get(mistake, queries[0].shape[-1])
+    head_width = queries[0].shape[-1]
+    scale = {
+        "scale-from-the-model-width": x.shape[-1],
+        "no-scale": 1,
+        "scale-without-the-root": head_width**2,
+        "scale-from-the-number-of-heads": heads,
+    }.get(mistake, head_width)
     outputs, weights = [], []
     for h, query in enumerate(queries):
         owner = h % shared if mistake == "key-heads-interleaved" else h // (heads_here // shared)
@@ -103,6 +115,10 @@ def formula(
     y = merged if mistake == "no-output-projection" else layer.out(merged)
     if mistake == "adds-its-input":
         y = y + x
+    if mistake == "projected-twice":
+        y = layer.out(y)
+    if mistake == "relu-at-the-end":
+        y = y.relu()
     return y, torch.stack(weights, dim=1)
 
 
@@ -118,6 +134,19 @@ WORDS = {
     "scale-from-the-model-width": "the scores are divided by √D, the width of the model: use √D_h, the "
     "width of a "
     "head",
+    "only-cut-wrongly": "the heads are merged rightly, but cut wrongly: a head takes D_h neighbours of "
+    "each position, "
+    "not every H-th number",
+    "only-merged-wrongly": "the heads are cut rightly, but their numbers are interleaved when they are "
+    "merged: those of "
+    "head 0 come first",
+    "scale-without-the-root": "the scores are divided by D_h: divide by √D_h",
+    "scale-from-the-number-of-heads": "the scores are divided by √H, the number of heads: use √D_h",
+    "always-causal": "without is_causal the future is hidden all the same",
+    "projected-twice": "`out` is applied twice",
+    "relu-at-the-end": "there is a relu at the end: `out` comes last",
+    "query-for-all-three": "`query` gives the keys and values, too: each has a linear map of its own",
+    "queries-from-the-context": "queries and context are exchanged: x asks, the context answers",
     "no-scale": "the scores are not divided by √D_h",
     "no-output-projection": "the output projection is missing: y = out(merged heads)",
     "one-head-only": "there is one head of width D: cut queries, keys and values into heads first",

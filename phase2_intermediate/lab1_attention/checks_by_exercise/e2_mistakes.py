@@ -96,7 +96,15 @@ def heads(a: Any, t: Trial) -> None:
     mistakes = (
         *("heads-mix-time-and-channels", "heads-take-every-nth-number", "merges-without-transposing"),
         *("scale-from-the-model-width", "no-scale", "no-output-projection", "one-head-only"),
-        *("keys-and-values-exchanged", "heads-averaged", "adds-its-input"),
+        *(
+            "keys-and-values-exchanged",
+            "heads-averaged",
+            "adds-its-input",
+            "only-cut-wrongly",
+            "only-merged-wrongly",
+        ),
+        *("scale-without-the-root", "scale-from-the-number-of-heads", "always-causal", "projected-twice"),
+        *("relu-at-the-end", "query-for-all-three"),
     )
     compare(a, t, (24, 4), mistakes, x)
 
@@ -123,8 +131,10 @@ def grouped(a: Any, t: Trial) -> None:
 @probe("the-context")
 def cross(a: Any, t: Trial) -> None:
     x, context = t.randn(2, 3, 24), t.randn(2, 5, 24)
-    compare(a, t, (24, 4), ("context-ignored",), x, context)
-    compare(a, t, (24, 4), ("context-ignored", "values-from-x"), x, t.randn(2, 3, 24))
+    compare(a, t, (24, 4), ("context-ignored", "queries-from-the-context"), x, context)
+    compare(
+        a, t, (24, 4), ("context-ignored", "values-from-x", "queries-from-the-context"), x, t.randn(2, 3, 24)
+    )
 
 
 @probe("the-masks")
@@ -176,7 +186,7 @@ def returned_weights(a: Any, t: Trial) -> None:
         ],
     )
     t.that(
-        same(y.detach(), formula(layer, 4, x, context)[0].detach()),
+        same(y.detach(), result(t, layer(x, context))[0].detach()),
         "with need_weights=True another y comes out",
         diagnosis="need-weights-changes-y",
     )

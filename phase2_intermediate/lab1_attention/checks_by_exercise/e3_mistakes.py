@@ -68,6 +68,7 @@ def causal(a: Any, t: Trial) -> None:
             mask,
             right,
             [
+                ("offset-ignored", j <= i, f"{shown}: {shape}. The offset has no effect"),
                 (
                     "causal-without-itself",
                     j < i + offset,
@@ -89,7 +90,6 @@ def causal(a: Any, t: Trial) -> None:
                     j <= i + offset + 1,
                     f"{shown}: {shape}. One key of the future is visible",
                 ),
-                ("offset-ignored", j <= i, f"{shown}: {shape}. The offset has no effect"),
                 (
                     "offset-subtracted",
                     j <= i - offset,
