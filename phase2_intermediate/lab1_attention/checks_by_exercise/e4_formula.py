@@ -28,7 +28,7 @@ def forward_with(
     mistake: str, q: Tensor, k: Tensor, v: Tensor, block_q: int, block_k: int, is_causal: bool = False
 ) -> tuple[Tensor, Tensor]:
     """(out, lse) of an answer that makes this mistake."""
-    scale = 1.0 if mistake == "no-scale" else q.shape[-1] ** -0.5
+    scale = {"no-scale": 1.0, "scale-by-d": 1 / q.shape[-1]}.get(mistake, q.shape[-1] ** -0.5)
     queries, keys = q.shape[-2], k.shape[-2]
     out, lse = q.new_zeros(*q.shape[:-1], v.shape[-1]), q.new_zeros(q.shape[:-1])
     whole = mistake == "last-block-dropped"
@@ -59,6 +59,7 @@ def forward_with(
                 r = torch.where(m.isinf(), 0.0, (safe - m).exp())
             p = (s - safe).exp()
             blocks.append((p / p.sum(-1, keepdim=True)).nan_to_num() @ values)
+            l = l * 0 if mistake == "l-not-accumulated" else l
             l = l * (1 if mistake in ("not-rescaled", "only-o-rescaled") else r) + p.sum(-1, keepdim=True)
             o = o * (1 if mistake in ("not-rescaled", "only-l-rescaled") else r) + p @ values
             m = m_new
@@ -79,6 +80,7 @@ def forward_with(
             "lse-is-l": l,
             "lse-without-log": m + l,
             "lse-in-base-2": (m + l.log()) / math.log(2),
+            "lse-in-two-bases": m + l.log2(),
         }.get(mistake, m + l.log())[..., 0]
     return out, lse
 
@@ -112,6 +114,9 @@ FORWARD = {
     "lse-is-m": "lse is m alone: add log l",
     "lse-is-l": "lse is l, the sum itself: m + log l is asked for",
     "lse-without-log": "lse is m + l: m + log l is asked for",
+    "lse-in-two-bases": "lse is m + log₂ l: the natural logarithm is asked for",
+    "scale-by-d": "the scores are divided by D: divide by √D",
+    "l-not-accumulated": "l is the sum of the last block alone: l' = exp(m − m') l + the new sum",
     "lse-in-base-2": "lse has base 2: the natural logarithm is asked for",
 }
 
