@@ -258,13 +258,13 @@ def bag(a: Any, t: Trial) -> str | None:
         )
     with torch.no_grad():
         model.position.copy_(model.position[order])
-    if not same(one, logits_of(t, model, moved), rtol=1e-3, atol=1e-4):
-        return (
-            "patches and the rows of `position` shuffled alike give other logits: something besides "
-            "`position` knows "
-            "where a patch is. Row i is added to patch i, and the same layers treat all patches, pooling "
-            "included"
-        )
+    t.that(
+        same(one, logits_of(t, model, moved), rtol=1e-3, atol=1e-4),
+        "patches and the rows of `position` shuffled alike give other logits: something besides `position` "
+        "knows where a "
+        "patch is. Row i is added to patch i, and the same layers treat all patches, pooling included",
+        diagnosis="places-known-besides-position",
+    )
     return None
 
 
