@@ -381,6 +381,11 @@ def returned(a: Any, t: Trial) -> None:
         diagnosis="returns-something-else",
     )
     t.that(
+        isinstance(getattr(model, "position", None), nn.Parameter),
+        "train_attention trains a model without positions, although `positions` is True by default",
+        diagnosis="training-ignores-its-arguments",
+    )
+    t.that(
         not model.training,
         "the model comes back in training mode: call `.eval()`",
         diagnosis="not-in-eval-mode",

@@ -66,6 +66,19 @@ def wrong_formulas(a: Any, t: Trial) -> str | None:
                 "the weights are not divided by their sum: a mean needs weights that add up to 1",
             ),
             (
+                "question-ignored",
+                values.mean().expand(3),
+                "that is the plain mean of all values: near keys weigh more",
+            ),
+            *(
+                (
+                    "bandwidth-multiplies",
+                    (exponents * h**4 * factor).softmax(-1) @ values,
+                    "the exponent is *divided* by 2h²: a large bandwidth makes far keys count more",
+                )
+                for factor in (1, 4)
+            ),
+            (
                 "divided-by-m",
                 plain @ values / 4,
                 "divide by the sum of the weights, not by the number of keys",
