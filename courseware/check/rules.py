@@ -15,6 +15,7 @@ import importlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from types import CodeType, FunctionType
 from typing import Any
 
@@ -157,6 +158,7 @@ def call_closed(path: str, *args: Any, **kwargs: Any) -> Any:
     return _closed[path](*args, **kwargs)
 
 
+@cache  # a check opens and closes the doors at every call
 def _doorway(path: str) -> CodeType:
     """Code that runs in the forbidden function's place, and in its module's namespace."""
     source = (
