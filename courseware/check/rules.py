@@ -11,7 +11,7 @@ is none. So the calls themselves are intercepted, while the learner's code runs 
 
 from __future__ import annotations
 
-import importlib
+import pkgutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -68,7 +68,8 @@ class Rules:
             raise self.refusal(name)
 
     def refusal(self, name: str) -> Diagnosed:
-        return Diagnosed(FORBIDDEN, f"`{name}` is not allowed in this exercise: {self.why}")
+        shown = name.removesuffix(".__wrapped__").removesuffix(".__init__")
+        return Diagnosed(FORBIDDEN, f"`{shown}` is not allowed in this exercise: {self.why}")
 
 
 def forbid(
@@ -82,7 +83,8 @@ def forbid(
 
     `functions`: torch functions and tensor methods by their last name (`"expand"`, `"cross_entropy"`).
     `aten`: operators refused also when torch calls them internally: use it only where no right answer can.
-    `python`: dotted paths of Python functions (`"torch.autograd.functional.hvp"`).
+    `python`: dotted paths of Python functions (`"torch.autograd.functional.hvp"`), also of a class's method
+    or of what a decorator wraps (`"torch.optim.Optimizer.__init__"`, `"….clip_grad_norm_.__wrapped__"`).
     `autograd`: refuse torch's backward and forward-mode engines.
     """
     return Rules(why, frozenset(functions), frozenset(aten), tuple(python), autograd)
@@ -134,8 +136,7 @@ def _closed_engine(rules: Rules) -> Iterator[None]:
 @contextmanager
 def _closed_function(path: str, rules: Rules) -> Iterator[None]:
     """Exchange a Python function's code: `from module import name` made earlier is refused as well."""
-    module_name, _, name = path.rpartition(".")
-    function = getattr(importlib.import_module(module_name), name)
+    function, name = pkgutil.resolve_name(path), path.rpartition(".")[2]
     if not isinstance(function, FunctionType) or function.__code__.co_freevars:
         raise TypeError(f"{path} cannot be forbidden as a Python function: list it under functions or aten")
     original = FunctionType(
