@@ -108,7 +108,8 @@ def reaches_the_metric(a: Any, t: Trial) -> None:
             accuracy(t, model, X_test, y_test),
             ACCURACY,
             "of the test digits are right",
-            more=f"of the training digits {accuracy(t, model, X, y):.3f} are. About 0.7 on the test means that places "
+            more=f"of the training digits {accuracy(t, model, X, y):.3f} are. About 0.7 on the test means "
+            "that places "
             "are not used",
         )
 
