@@ -333,7 +333,8 @@ if __name__ == "__main__":
 # - `x [B, T_q, D]` gives the queries. Keys and values come from `context [B, T_k, D]`, or from `x` itself if
 #   it is None. `y` is `[B, T_q, D]`.
 # - Heads are cut as in W4: head 0 has the first D_h numbers. The scale is 1/√D_h.
-# - `mask` and `is_causal` mean what they mean in E1; the mask broadcasts to `[B, H, T_q, T_k]`. A query that
+# - `mask`, always boolean here, and `is_causal` mean what they mean in E1; the mask broadcasts to
+#   `[B, H, T_q, T_k]`. A query that
 #   may see nothing gets zeros from every head, so its `y` is the bias of `out`.
 # - `weights` is None, or with `need_weights=True` the mean over the heads, `[B, T_q, T_k]`.
 # - `dropout` is the probability with which each *weight* (not the output) is set to 0 in training, while the

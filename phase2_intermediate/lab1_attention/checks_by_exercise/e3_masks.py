@@ -67,6 +67,8 @@ def padding(a: Any, t: Trial) -> None:
         for dtype in (torch.int64, torch.int32):
             with family("padding-mask", f"padding({lengths.tolist()}, {time})"):
                 t.equal(a.padding(lengths.to(dtype), time), padding_grid(lengths, time))
+    with family("padding-mask", "padding([1, 2, 0], 4): T is what is given, not the longest sequence"):
+        t.equal(a.padding(torch.tensor([1, 2, 0]), 4), padding_grid(torch.tensor([1, 2, 0]), 4))
 
 
 @e3.property("documents", points=3)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from courseware.check.observe import observe
+from shared.nn import MultiHeadAttention as Library
 from shared.plotting import curve, heatmap, panels, show
 
 WORDS = ("the", "river", "bank", "was", "green", ";", "the", "bank", "lent", "money")
@@ -53,6 +54,9 @@ def maps_of_heads(a: Any) -> None:
     x = torch.randn(1, 8, 32)
     x[0, 4:] = x[0, :4]  # the second half repeats the first
     full, _ = layer(x)
+    library = Library(32, 4, 2).eval()
+    library.load_state_dict(layer.state_dict(), strict=False)
+    assert torch.allclose(library(x), full, atol=1e-5)
     fig, axes = panels(1, 4, height=2.2)
     for head, ax in enumerate(axes):
         only = a.MultiHeadAttention(32, 4, 2).eval()
@@ -70,7 +74,8 @@ def maps_of_heads(a: Any) -> None:
         fig,
         caption=f"The four heads of your untrained layer, output {tuple(full.shape)}. Positions 4 to 7 "
         "repeat 0 to 3, "
-        "so every map consists of four equal quarters: attention sees content, not places.",
+        "so every map consists of four equal quarters: attention sees content, not places. The library's "
+        "layer, with your weights, gives the same output.",
         alt="Four heat maps of eight by eight weights, each with a different pattern that repeats in four "
         "quarters.",
     )
