@@ -11,7 +11,8 @@ from torch import Tensor
 from courseware.check import Exercise, Trial
 from courseware.check.edges import layouts
 from phase2_intermediate.lab1_attention.checks_by_exercise import pictures
-from phase2_intermediate.lab1_attention.checks_by_exercise.e1_mistakes import attend, probe
+from phase2_intermediate.lab1_attention.checks_by_exercise.e1_mistakes import attend
+from phase2_intermediate.lab1_attention.checks_by_exercise.e1_mistakes_edges import probe
 from phase2_intermediate.lab1_attention.checks_by_exercise.tools import (
     READY_MADE,
     family,

@@ -13,9 +13,9 @@ from phase2_intermediate.lab1_attention.checks_by_exercise.e3_mistakes import (
     causal_grid,
     documents_grid,
     padding_grid,
-    probe,
     window_grid,
 )
+from phase2_intermediate.lab1_attention.checks_by_exercise.e3_mistakes_combine import probe
 from phase2_intermediate.lab1_attention.checks_by_exercise.tools import family, right_attention
 
 e3 = Exercise(

@@ -12,10 +12,10 @@ from phase2_intermediate.lab1_attention.checks_by_exercise.e5_mistakes import (
     images,
     images_of,
     logits_of,
-    probe,
     right_patches,
     shaken,
 )
+from phase2_intermediate.lab1_attention.checks_by_exercise.e5_mistakes_training import probe
 from phase2_intermediate.lab1_attention.checks_by_exercise.e5_picture import what_it_looks_at
 from phase2_intermediate.lab1_attention.checks_by_exercise.tools import family
 from shared.data import digits
