@@ -1,0 +1,149 @@
+"""What several checks of this lab need: oracles in float64, and mistakes named by the values they give."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from courseware.check import Exercise, Trial, forbid
+from courseware.check.compare import difference
+from courseware.check.origin import origin, short
+from courseware.check.outcomes import Diagnosed, PropertyMissed
+
+READY_MADE = forbid(
+    "scaled_dot_product_attention",
+    "multi_head_attention_forward",
+    "_native_multi_head_attention",
+    "_transformer_encoder_layer_fwd",
+    "_fused_sdp_choice",
+    "_scaled_dot_product_attention_math",
+    "_scaled_dot_product_flash_attention",
+    "_scaled_dot_product_flash_attention_for_cpu",
+    "_scaled_dot_product_efficient_attention",
+    "_scaled_dot_product_cudnn_attention",
+    "_scaled_dot_product_fused_attention_overrideable",
+    why="it is the answer itself. Build it from a product, a softmax and another product",
+)
+Case = tuple[str, Any, str]  # diagnosis, the value that this mistake gives, the words for it
+
+
+class Probes:
+    """Probes in the order in which they stand, to be given to an exercise that is made elsewhere."""
+
+    def __init__(self) -> None:
+        self.all: list[tuple[str, Callable[[Any, Trial], str | None]]] = []
+
+    def __call__(self, diagnosis: str) -> Callable[[Any], Any]:
+        def register(run: Any) -> Any:
+            self.all.append((diagnosis, run))
+            return run
+
+        return register
+
+    def add_to(self, exercise: Exercise) -> None:
+        for diagnosis, run in self.all:
+            exercise.probe(diagnosis)(run)
+
+
+def same(observed: Any, expected: Any, **how: Any) -> bool:
+    """Equal to the tolerance of the dtype; shapes count, dtypes do not unless `dtype=True`."""
+    return difference(observed, expected, **{"dtype": False, **how}) is None
+
+
+def numbers(values: Tensor) -> str:
+    """A small tensor as a learner would write it: [1, 2.5]."""
+
+    def text(item: Any) -> str:
+        if isinstance(item, list):
+            return "[" + ", ".join(map(text, item)) + "]"
+        return str(item) if isinstance(item, bool) else f"{item:.4g}"
+
+    return text(values.detach().tolist())
+
+
+def name_it(t: Trial, observed: Any, right: Any, cases: Iterable[Case], **how: Any) -> None:
+    """If the value is not right but is what a known mistake gives, say which."""
+    if same(observed, right, **how):
+        return
+    for diagnosis, value, words in cases:
+        if not same(value, right, **how) and same(observed, value, **how):
+            t.fail(words, diagnosis=diagnosis, observed=observed, expected=right)
+
+
+@contextmanager
+def family(diagnosis: str, words: str) -> Iterator[None]:
+    """Whatever fails in the body belongs to one family of mistakes: its name and its sentence come first."""
+    try:
+        yield
+    except (NotImplementedError, Diagnosed):
+        raise  # not written yet, or named already
+    except PropertyMissed as missed:
+        raise Diagnosed(diagnosis, f"{words}: {missed.message}", **missed.facts) from missed
+    except Exception as error:
+        lines = origin(error, __file__.rpartition("checks_by_exercise")[0] + "checks_by_exercise").lines
+        code = {"your code": "\n".join(f"line {x.number} in {x.function}: {x.text}" for x in lines[-2:])}
+        raise Diagnosed(
+            diagnosis, f"{words}: your code raised {short(error)}", **(code if lines else {})
+        ) from error
+
+
+def visible(
+    queries: int,
+    keys: int,
+    mask: Tensor | None = None,
+    *,
+    is_causal: bool = False,
+    shape: tuple[int, ...] = (),
+) -> Tensor:
+    """Who may see whom, as booleans [..., T_q, T_k], from a boolean mask and the causal rule."""
+    seen = torch.ones(*shape, queries, keys, dtype=torch.bool)
+    if is_causal:
+        seen = seen & (torch.arange(keys) <= torch.arange(queries)[:, None])
+    return seen if mask is None else seen & mask
+
+
+def right_weights(
+    q: Tensor,
+    k: Tensor,
+    mask: Tensor | None = None,
+    *,
+    is_causal: bool = False,
+    scale: float | None = None,
+) -> Tensor:
+    """The attention weights in float64 by the definition: exp of each visible score over their sum."""
+    scores = torch.einsum("...id,...jd->...ij", q.detach().double(), k.detach().double())
+    scores = scores * (1 / math.sqrt(q.shape[-1]) if scale is None else scale)
+    seen = visible(scores.shape[-2], scores.shape[-1], is_causal=is_causal)
+    if mask is not None and mask.dtype == torch.bool:
+        seen = seen & mask
+    elif mask is not None:
+        scores = scores + mask.double()
+    scores = torch.where(seen, scores, -torch.inf)
+    if scores.shape[-1] == 0:
+        return scores
+    top = scores.amax(dim=-1, keepdim=True)
+    parts = (scores - torch.where(top.isinf(), 0.0, top)).exp()
+    total = parts.sum(dim=-1, keepdim=True)
+    return parts / torch.where(total == 0, 1.0, total)
+
+
+def right_attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, **how: Any) -> Tensor:
+    """The output that belongs to `right_weights`, in float64."""
+    return right_weights(q, k, mask, **how) @ v.detach().double()
+
+
+def random_mask(t: Trial, *shape: int) -> Tensor:
+    """Booleans in which every row has a True, and a False if it has room for one."""
+    mask = t.rand(*shape) < 0.5
+    keys = shape[-1]
+    for row in mask.reshape(-1, keys):
+        order = torch.randperm(keys, generator=t.generator)
+        row[order[0]] = True
+        if keys > 1:
+            row[order[1]] = False
+    return mask
