@@ -14,8 +14,9 @@
 #
 # - **A mean over nothing is 0**, with a graph behind it and a gradient of zeros. (`F.cross_entropy` gives
 #   nan. A loss that returns 0 lets an empty micro-batch pass.)
-# - Floating point inputs are `float32` or `float64`, and the result has their dtype. `bfloat16` is computed
-#   in `float32`; the result may be `float32` or `bfloat16`.
+# - Floating point inputs are `float32` or `float64`, and the result has their dtype. `bfloat16` logits and
+#   embeddings are computed in `float32`; the result may be `float32` or `bfloat16`.
+# - Values right to 1e-5 will do, so a small ε where it does no harm is fine.
 # - A loss is a 0-d tensor, and gradients of its floating point inputs are finite wherever the loss is
 #   defined.
 # - Inputs stay as they are. `shared.losses` holds the grown-up versions, so it is closed while a check runs.

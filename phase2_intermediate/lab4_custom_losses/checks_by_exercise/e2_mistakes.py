@@ -1,0 +1,414 @@
+"""The known mistakes of E2, each by its signature on a few embeddings."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from courseware.check import Trial
+from phase2_intermediate.lab4_custom_losses.checks_by_exercise.tools import (
+    Mistakes,
+    double,
+    gradients,
+    numbers,
+    same,
+)
+
+mistakes = Mistakes()
+probe, value = mistakes.probe, mistakes.value
+
+A, B = double([[0.0, 0.0]]), double([[0.3, 0.4]])  # distance 0.5
+YES, NO = torch.tensor([True]), torch.tensor([False])
+U, V = double([[3.0, 4.0]]), double([[4.0, 3.0]])  # cosine 24/25
+PLUS, MINUS = torch.tensor([1]), torch.tensor([-1])
+LINE, LABELS = double([[0.0], [1.0], [3.0], [7.0]]), torch.tensor([0, 0, 1, 2])  # the statement's example
+FAR = double([[0.0], [1.0], [2.5], [4.0], [9.0]])  # labels 0 0 0 1 1: near and far positives differ
+FAR_LABELS = torch.tensor([0, 0, 0, 1, 1])
+
+
+# ---- pairs --------------------------------------------------------------------------------------------
+
+
+value(
+    "same-and-different-swapped",
+    lambda a: torch.stack([a.contrastive_loss(A, B, YES, 2.0), a.contrastive_loss(A, B, NO, 2.0)]),
+    double([1.5**2, 0.25]),
+    "a pair of the *same* kind at distance 0.5 costs {found} instead of 0.25: the two branches are swapped. "
+    "Same: d², drawn together; different: max(0, margin − d)², pushed apart",
+)
+value(
+    "distance-not-squared",
+    lambda a: a.contrastive_loss(A, B, YES),
+    0.5,
+    "a pair of the same kind at distance 0.5 costs {found}, expected d² = 0.25",
+)
+value(
+    "half-a-loss",
+    lambda a: a.contrastive_loss(A, B, YES),
+    0.125,
+    "a pair of the same kind at distance 0.5 costs {found}, expected d² = 0.25: there is no ½ in this "
+    "version",
+)
+value(
+    "mean-over-dimensions",
+    lambda a: a.contrastive_loss(A, B, YES),
+    0.0625,
+    "a pair at distance 0.5 costs {found}: d is the length of the difference, the root of the *sum* of "
+    "squares",
+)
+value(
+    "distance-squared-twice",
+    lambda a: a.contrastive_loss(A, B, NO, 1.0),
+    [(1 - 0.25) ** 2, 1 - 0.25],
+    "a different pair at distance 0.5, margin 1, costs {found}: the margin is compared with the squared "
+    "distance. "
+    "Expected (1 − 0.5)² = 0.25",
+)
+value(
+    "hinge-not-squared",
+    lambda a: a.contrastive_loss(A, B, NO, 2.0),
+    1.5,
+    "a different pair at distance 0.5, margin 2, costs {found}, expected (2 − 0.5)² = 2.25",
+)
+value(
+    "hinge-without-floor",
+    lambda a: a.contrastive_loss(A, 10 * B, NO, 1.0),
+    16.0,
+    "a different pair at distance 5, margin 1, costs {found}, expected 0: far enough apart is enough, "
+    "max(0, margin − d) before the square",
+)
+value(
+    "margin-fixed",
+    lambda a: a.contrastive_loss(A, B, NO, 2.0),
+    0.25,
+    "margin=2 gives {found}, what margin=1 gives: use the argument",
+)
+value(
+    "cosine-of-lengths",
+    lambda a: a.cosine_embedding_loss(U, V, PLUS),
+    [1 - 24.0, -23.0],
+    "cosine_embedding_loss([3, 4], [4, 3], +1) is {found}: that is 1 − the dot product. The cosine "
+    "divides by "
+    "both lengths: 24/25",
+)
+value(
+    "cosine-sign",
+    lambda a: a.cosine_embedding_loss(U, V, PLUS),
+    [0.96, 1.96, -0.96],
+    "cosine_embedding_loss([3, 4], [4, 3], +1) is {found}, expected 1 − 24/25 = 0.04: similar pairs of "
+    "the same "
+    "kind cost little",
+)
+
+
+@probe("zero-and-one-for-plus-and-minus")
+def zero_and_one(a: Any, t: Trial) -> str | None:
+    found = a.cosine_embedding_loss(U, V, MINUS, 0.5)
+    if same(found, 0.46):
+        return None
+    if same(found, 0.04) or same(a.cosine_embedding_loss(U, V, torch.tensor([0]), 0.5), 0.46):
+        return (
+            f"y = −1 (different) at cosine 0.96, margin 0.5, costs {numbers(found)}, expected 0.46: y "
+            f"holds +1 and "
+            "−1, not 1 and 0. In Python −1 is as true as 1"
+        )
+    return None
+
+
+@probe("negative-cosine-costs")
+def negative_cosine(a: Any, t: Trial) -> str | None:
+    found = a.cosine_embedding_loss(U, -V, MINUS, 0.5)
+    if not same(found, 0.0):
+        return (
+            f"a different pair with cosine −0.96 and margin 0.5 costs {numbers(found)}, expected 0: "
+            "max(0, cos − margin)"
+        )
+    found = a.cosine_embedding_loss(U, V, MINUS, 0.5)
+    if same(found, 0.96) or same(found, 1.46):
+        return (
+            f"a different pair with cosine 0.96 and margin 0.5 costs {numbers(found)}, expected 0.96 − "
+            f"0.5 = 0.46"
+        )
+    return None
+
+
+@probe("pairs-are-summed")
+def pairs_summed(a: Any, t: Trial) -> str | None:
+    twice = torch.cat([A, A]), torch.cat([B, B]), torch.tensor([True, True])
+    found = a.contrastive_loss(*twice)
+    if same(found, 0.5):
+        return "two pairs that cost 0.25 each gave 0.5, the sum; asked for is the mean over the pairs"
+    angle = a.cosine_embedding_loss(torch.cat([U, U]), torch.cat([V, V]), torch.tensor([1, 1]))
+    if same(angle, 0.08):
+        return "two pairs that cost 0.04 each gave 0.08, the sum; asked for is the mean over the pairs"
+    for loss in (found, angle):
+        if loss.dim():
+            return f"the loss of two pairs has shape {tuple(loss.shape)}, expected one number: their mean"
+    return None
+
+
+# ---- triplets: which anchors, which neighbours --------------------------------------------------------
+
+
+def loss_of(a: Any, z: Tensor, labels: Tensor, *margin: float, **how: Any) -> Tensor:
+    result = a.batch_hard_triplet(z, labels, *margin, **how)
+    found: Tensor = result[0]
+    return found
+
+
+@probe("form-of-the-result")
+def form(a: Any, t: Trial) -> str | None:
+    result = a.batch_hard_triplet(LINE, LABELS, 1.5)
+    if not (isinstance(result, tuple) and len(result) == 2 and isinstance(result[0], Tensor)):
+        return f"batch_hard_triplet returned a {type(result).__name__}, expected the tuple (loss, stats)"
+    loss, stats = result
+    wanted = {"frac_active", "mean_ap", "mean_an"}
+    if not isinstance(stats, dict) or set(stats) != wanted:
+        return f"stats is {stats!r:.120}, expected a dict with the keys frac_active, mean_ap and mean_an"
+    for name, number in stats.items():
+        if not isinstance(number, float):
+            return f"stats[{name!r}] is a {type(number).__name__}, expected a Python float: call `.item()`"
+    if loss.dim():
+        return f"the loss has shape {tuple(loss.shape)}, expected one number: the mean over the valid anchors"
+    return None
+
+
+value(
+    "averages-over-all-anchors",
+    lambda a: loss_of(a, LINE, LABELS, 1.5),
+    0.125,
+    "the statement's example gives {found}, expected 0.25: the sum was divided by all 4 rows, but only 2 "
+    "anchors "
+    "are valid",
+)
+value(
+    "averages-over-active-anchors",
+    lambda a: loss_of(a, LINE, LABELS, 1.5),
+    0.5,
+    "the statement's example gives {found}, expected 0.25: the mean is over the valid anchors, also "
+    "those whose "
+    "loss is 0 (or the sum was not divided at all)",
+)
+value(
+    "anchor-is-its-own-positive",
+    lambda a: loss_of(a, LINE, LABELS, 1.5),
+    [sum([0.0, 0.5, 0.0, 0.0]) / 3, (0.5 + 0 + 0) / 4],
+    "the statement's example gives {found}: an anchor that is alone in its class took itself as positive. "
+    "Exclude the diagonal",
+)
+
+
+@probe("lonely-anchors-count")
+def lonely_anchors(a: Any, t: Trial) -> str | None:
+    z, labels = double([[0.0], [1.0], [1.2]]), torch.tensor([0, 0, 1])  # row 2 has no positive
+    right = ((1 - 1.2 + 0.5) + (1 - 0.2 + 0.5)) / 2
+    lonely = (0.3 + 1.3 + max(0.0, 0 - 0.2 + 0.5)) / 3
+    found = loss_of(a, z, labels, 0.5)
+    if same(found, lonely) and not same(found, right):
+        return (
+            f"a row without a partner was used as an anchor with itself as positive (distance 0): "
+            f"{numbers(found)} "
+            f"instead of {right:.4g}. Leave the diagonal out of the positives, and such anchors out of "
+            f"the mean"
+        )
+    return None
+
+
+def brute(z: Tensor, labels: Tensor, margin: float, positive: Any = max, negative: Any = min) -> float:
+    losses = []
+    for i in range(len(z)):
+        near = [float((z[i] - z[j]).norm()) for j in range(len(z)) if j != i and labels[j] == labels[i]]
+        far = [float((z[i] - z[j]).norm()) for j in range(len(z)) if labels[j] != labels[i]]
+        if near and far:
+            losses.append(max(0.0, positive(near) - negative(far) + margin))
+    return sum(losses) / len(losses)
+
+
+def mean(values: list[float]) -> float:
+    return sum(values) / len(values)
+
+
+value(
+    "nearest-positive",
+    lambda a: loss_of(a, FAR, FAR_LABELS, 2.0),
+    brute(FAR, FAR_LABELS, 2.0, positive=min),
+    "the *nearest* positive was mined ({found}): the hard one is the farthest of its own class",
+)
+value(
+    "farthest-negative",
+    lambda a: loss_of(a, FAR, FAR_LABELS, 5.0),
+    [brute(FAR, FAR_LABELS, 5.0, negative=max), brute(FAR, FAR_LABELS, 5.0, positive=min, negative=max)],
+    "the *farthest* negative was mined ({found}): the hard one is the nearest of another class",
+)
+value(
+    "all-instead-of-hardest",
+    lambda a: loss_of(a, FAR, FAR_LABELS, 5.0),
+    [
+        brute(FAR, FAR_LABELS, 5.0, positive=mean, negative=mean),
+        brute(FAR, FAR_LABELS, 5.0, positive=mean),
+        brute(FAR, FAR_LABELS, 5.0, negative=mean),
+    ],
+    "a mean of distances was used ({found}): batch-hard takes for each anchor the one farthest positive "
+    "and the "
+    "one nearest negative",
+)
+
+
+@probe("masked-by-multiplying")
+def masked_by_multiplying(a: Any, t: Trial) -> str | None:
+    d = (FAR - FAR.T).abs()
+    same_class = FAR_LABELS[:, None] == FAR_LABELS[None]
+    d_ap = (d * same_class).amax(1)
+    if same(loss_of(a, FAR, FAR_LABELS, 2.0), (d_ap + 2.0).mean()):
+        return (
+            "the nearest negative is always at distance 0: distances of the same class were multiplied "
+            "by 0, and "
+            "the minimum picks such a 0. Fill them with +inf instead"
+        )
+    return None
+
+
+value(
+    "margin-sign",
+    lambda a: loss_of(a, FAR, FAR_LABELS, 2.0),
+    mean(
+        [max(0.0, ap - an - 2.0) for ap, an in ((2.5, 4.0), (1.5, 3.0), (2.5, 1.5), (5.0, 1.5), (5.0, 6.5))]
+    ),
+    "the margin is subtracted ({found}): then the loss is 0 already when everything collapses into one "
+    "point. It "
+    "is max(0, d_ap − d_an + margin)",
+)
+value(
+    "positive-and-negative-swapped",
+    lambda a: loss_of(a, FAR, FAR_LABELS, 2.0),
+    mean(
+        [max(0.0, an - ap + 2.0) for ap, an in ((2.5, 4.0), (1.5, 3.0), (2.5, 1.5), (5.0, 1.5), (5.0, 6.5))]
+    ),
+    "d_an − d_ap stands in the loss ({found}): that drives classes into each other. It is d_ap − d_an + "
+    "margin",
+)
+value(
+    "no-floor-at-zero",
+    lambda a: loss_of(a, LINE, LABELS, 0.0),
+    -1.5,
+    "the loss is {found}, negative: a triplet that is satisfied costs 0, max(0, …)",
+)
+
+
+@probe("squared-ignored")
+def squared_ignored(a: Any, t: Trial) -> str | None:
+    plain, squared = loss_of(a, FAR, FAR_LABELS, 2.0), loss_of(a, FAR, FAR_LABELS, 2.0, squared=True)
+    if same(plain, squared) or same(plain, 13.05):
+        return "squared=False and squared=True give the same loss: squared=True takes d² in the place of d"
+    if same(squared, plain**2):
+        return "squared=True squares the loss; it is the *distances* that are squared, before the margin"
+    return None
+
+
+@probe("soft-margin")
+def soft_margin(a: Any, t: Trial) -> str | None:
+    gaps = double([2.5 - 4.0, 1.5 - 3.0, 2.5 - 1.5, 5.0 - 1.5, 5.0 - 6.5])
+    found = loss_of(a, FAR, FAR_LABELS, 2.0, soft=True)
+    if same(found, torch.nn.functional.softplus(gaps + 2.0).mean()):
+        return (
+            f"soft=True added the margin inside the softplus ({numbers(found)}): softplus(d_ap − d_an), "
+            f"no margin"
+        )
+    if same(found, loss_of(a, FAR, FAR_LABELS, 2.0)):
+        return "soft=True changes nothing: the loss is then log(1 + exp(d_ap − d_an))"
+    far = loss_of(a, 400 * FAR, FAR_LABELS, soft=True)
+    if same(found, torch.nn.functional.softplus(gaps).mean()) and not bool(far.isfinite()):
+        return (
+            f"soft=True overflows for distances in the thousands ({numbers(far)}): use softplus, or logaddexp"
+        )
+    return None
+
+
+@probe("stats-of-the-wrong-distances")
+def stats_wrong(a: Any, t: Trial) -> str | None:
+    _, stats = a.batch_hard_triplet(LINE, LABELS, 1.5)
+    right = {"frac_active": 0.5, "mean_ap": 1.0, "mean_an": 2.5}
+    for name, number in right.items():
+        if not math.isclose(stats[name], number, rel_tol=1e-5):
+            return (
+                f"in the statement's example stats[{name!r}] is {stats[name]:.4g}, expected {number}: "
+                f"all three are "
+                "means over the valid anchors, of the distances that were mined"
+            )
+    _, stats = a.batch_hard_triplet(2 * LINE, LABELS, 1.5, squared=True)
+    if math.isclose(stats["mean_ap"], 2.0, rel_tol=1e-5):
+        return "with squared=True stats['mean_ap'] is the plain distance: d² takes the place of d everywhere"
+    _, stats = a.batch_hard_triplet(FAR, FAR_LABELS, 2.0, soft=True)
+    if not math.isclose(stats["frac_active"], 1.0) and math.isfinite(stats["frac_active"]):
+        return (
+            f"with soft=True and margin 2 frac_active is {stats['frac_active']:.4g}, expected 1.0: it is "
+            f"the share "
+            "of valid anchors with d_ap − d_an + margin > 0, whatever the loss"
+        )
+    return None
+
+
+# ---- gradients and edges ------------------------------------------------------------------------------
+
+
+@probe("nan-gradient-at-distance-zero")
+def nan_gradient(a: Any, t: Trial) -> str | None:
+    point = double([[0.3, 0.4]])
+    for same_kind in (YES, NO):
+        _, grads = gradients(lambda p, q, s=same_kind: a.contrastive_loss(p, q, s), point, point)
+        if any(g is not None and not bool(g.isfinite().all()) for g in grads):
+            return (
+                "contrastive_loss of two equal embeddings has the gradient nan: √ is infinitely steep at "
+                "0. Use "
+                "`torch.linalg.vector_norm`, or an ε inside the root"
+            )
+    z = double([[1.0, 2.0], [1.0, 2.0], [1.0, 2.0], [0.0, 5.0]])
+    for how in ({}, {"soft": True}):
+        labels = torch.tensor([0, 0, 1, 1])
+        _, grads = gradients(lambda x, how=how: loss_of(a, x, labels, 0.3, **how), z)
+        if grads[0] is not None and not bool(grads[0].isfinite().all()):
+            return (
+                "batch_hard_triplet with three equal embeddings has the gradient nan: √ is infinitely "
+                "steep at 0 "
+                "(the diagonal counts as well, even where it is masked out later). cdist and vector_norm "
+                "are safe, "
+                "or put an ε under the root"
+            )
+    return None
+
+
+@probe("nan-of-a-zero-vector")
+def zero_vector(a: Any, t: Trial) -> str | None:
+    loss, grads = gradients(lambda p, q: a.cosine_embedding_loss(p, q, PLUS), 0 * U, V)
+    bad = not bool(loss.isfinite()) or any(g is None or not bool(g.isfinite().all()) for g in grads)
+    if bad:
+        return (
+            f"the zero vector gives the loss {numbers(loss)} and a gradient that is not finite: 0/0. Its "
+            f"cosine is "
+            "0; divide by at least a small ε, as F.normalize does"
+        )
+    return None
+
+
+@probe("no-valid-anchor")
+def no_valid_anchor(a: Any, t: Trial) -> str | None:
+    for z, labels, why in (
+        (LINE, torch.tensor([0, 1, 2, 3]), "every row alone in its class"),
+        (LINE, torch.tensor([5, 5, 5, 5]), "one class only, so no negative"),
+        (LINE[:1], torch.tensor([0]), "one row"),
+    ):
+        attempt = t.attempt(lambda z=z, labels=labels: a.batch_hard_triplet(z, labels))
+        if attempt.raised(Exception):
+            return f"{why}: it raised {type(attempt.error).__name__}, expected a loss of 0 and stats of 0.0"
+        loss, stats = attempt.value
+        if not same(loss, 0.0) or any(number != 0.0 for number in stats.values()):
+            return (
+                f"{why}: no anchor is valid, so loss and stats are 0; you return {numbers(loss)} and {stats}"
+            )
+    _, (grad,) = gradients(lambda z: loss_of(a, z, torch.tensor([0, 1, 2, 3])), LINE)
+    if grad is None or bool((grad != 0).any()):
+        return "no valid anchor: the loss 0 has no graph. Return `z.sum() * 0`, so that `backward()` works"
+    return None
