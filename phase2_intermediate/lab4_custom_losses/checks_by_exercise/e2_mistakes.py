@@ -15,6 +15,7 @@ from phase2_intermediate.lab4_custom_losses.checks_by_exercise.tools import (
     gradients,
     numbers,
     same,
+    tried,
 )
 
 mistakes = Mistakes()
@@ -176,6 +177,22 @@ def form(a: Any, t: Trial) -> str | None:
     return None
 
 
+@probe("lonely-anchors-count")
+def lonely_anchors(a: Any, t: Trial) -> str | None:
+    z, labels = double([[0.0], [1.0], [1.2]]), torch.tensor([0, 0, 1])  # row 2 has no positive
+    right = ((1 - 1.2 + 0.5) + (1 - 0.2 + 0.5)) / 2
+    lonely = (0.3 + 1.3 + max(0.0, 0 - 0.2 + 0.5)) / 3
+    found = loss_of(a, z, labels, 0.5)
+    if same(found, lonely) and not same(found, right):
+        return (
+            f"a row without a partner was used as an anchor with itself as positive (distance 0): "
+            f"{numbers(found)} "
+            f"instead of {right:.4g}. Leave the diagonal out of the positives, and such anchors out of "
+            f"the mean"
+        )
+    return None
+
+
 value(
     "averages-over-all-anchors",
     lambda a: loss_of(a, LINE, LABELS, 1.5),
@@ -192,29 +209,6 @@ value(
     "those whose "
     "loss is 0 (or the sum was not divided at all)",
 )
-value(
-    "anchor-is-its-own-positive",
-    lambda a: loss_of(a, LINE, LABELS, 1.5),
-    [sum([0.0, 0.5, 0.0, 0.0]) / 3, (0.5 + 0 + 0) / 4],
-    "the statement's example gives {found}: an anchor that is alone in its class took itself as positive. "
-    "Exclude the diagonal",
-)
-
-
-@probe("lonely-anchors-count")
-def lonely_anchors(a: Any, t: Trial) -> str | None:
-    z, labels = double([[0.0], [1.0], [1.2]]), torch.tensor([0, 0, 1])  # row 2 has no positive
-    right = ((1 - 1.2 + 0.5) + (1 - 0.2 + 0.5)) / 2
-    lonely = (0.3 + 1.3 + max(0.0, 0 - 0.2 + 0.5)) / 3
-    found = loss_of(a, z, labels, 0.5)
-    if same(found, lonely) and not same(found, right):
-        return (
-            f"a row without a partner was used as an anchor with itself as positive (distance 0): "
-            f"{numbers(found)} "
-            f"instead of {right:.4g}. Leave the diagonal out of the positives, and such anchors out of "
-            f"the mean"
-        )
-    return None
 
 
 def brute(z: Tensor, labels: Tensor, margin: float, positive: Any = max, negative: Any = min) -> float:
@@ -366,8 +360,8 @@ def nan_gradient(a: Any, t: Trial) -> str | None:
                 "`torch.linalg.vector_norm`, or an ε inside the root"
             )
     z = double([[1.0, 2.0], [1.0, 2.0], [1.0, 2.0], [0.0, 5.0]])
+    labels = torch.tensor([0, 0, 1, 1])
     for how in ({}, {"soft": True}):
-        labels = torch.tensor([0, 0, 1, 1])
         _, grads = gradients(lambda x, how=how: loss_of(a, x, labels, 0.3, **how), z)
         if grads[0] is not None and not bool(grads[0].isfinite().all()):
             return (
@@ -400,8 +394,8 @@ def no_valid_anchor(a: Any, t: Trial) -> str | None:
         (LINE, torch.tensor([5, 5, 5, 5]), "one class only, so no negative"),
         (LINE[:1], torch.tensor([0]), "one row"),
     ):
-        attempt = t.attempt(lambda z=z, labels=labels: a.batch_hard_triplet(z, labels))
-        if attempt.raised(Exception):
+        attempt = tried(t, lambda z=z, labels=labels: a.batch_hard_triplet(z, labels))
+        if attempt.error is not None:
             return f"{why}: it raised {type(attempt.error).__name__}, expected a loss of 0 and stats of 0.0"
         loss, stats = attempt.value
         if not same(loss, 0.0) or any(number != 0.0 for number in stats.values()):

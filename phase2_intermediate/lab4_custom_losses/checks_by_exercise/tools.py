@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from courseware.check import Exercise, Trial, forbid
+from courseware.check import Attempt, Exercise, Trial, forbid
 from courseware.check.compare import difference
 from courseware.check.describe import describe
 from courseware.check.outcomes import Diagnosed, OutOfTime
@@ -22,7 +22,7 @@ SHARED = tuple(
     for name in (
         *("classification.cross_entropy", "classification.focal_loss", "classification.binary_focal_loss"),
         *("regression.huber_loss", "pairs.contrastive_loss", "pairs.cosine_embedding_loss"),
-        *("triplet.triplet_loss", "triplet.mined_triplet_loss", "triplet.mine_triplets"),
+        *("triplet.triplet_loss", "triplet.mined_triplet_loss", "triplet._hardest"),
         *("segmentation.dice_loss", "imbalance.class_weights", "imbalance.logit_adjusted_loss"),
         *("imbalance.log_priors", "infonce.info_nce"),
     )
@@ -86,6 +86,14 @@ class Mistakes:
             exercise.probe(diagnosis)(run)
 
 
+def tried(t: Trial, call: Callable[[], Any]) -> Attempt:
+    """`t.attempt`, but a refusal and a stub speak for themselves."""
+    attempt = t.attempt(call)
+    if isinstance(attempt.error, Diagnosed | OutOfTime | NotImplementedError):
+        raise attempt.error
+    return attempt
+
+
 def gradients(call: Callable[..., Tensor], *inputs: Tensor) -> tuple[Tensor, list[Tensor | None]]:
     """The loss of `call(*inputs)` and its gradient for each input."""
     leaves = [x.detach().clone().requires_grad_() for x in inputs]
@@ -100,9 +108,7 @@ def expect(
     t: Trial, call: Callable[[], Any], expected: Any, words: str, *, diagnosis: str, **how: Any
 ) -> None:
     """The call must give what is expected; a miss, or an exception, carries the name and the words."""
-    attempt = t.attempt(call)
-    if isinstance(attempt.error, Diagnosed | OutOfTime | NotImplementedError):
-        raise attempt.error
+    attempt = tried(t, call)
     if attempt.error is not None:
         first = (str(attempt.error).splitlines() or [""])[0]
         t.fail(f"{words}. It raised {type(attempt.error).__name__}: {first}", diagnosis=diagnosis)
