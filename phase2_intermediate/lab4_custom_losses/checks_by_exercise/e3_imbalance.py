@@ -105,12 +105,12 @@ def dice_edges(a: Any, t: Trial) -> None:
                 f"{words}: the gradient is not finite",
                 diagnosis="dice-edges",
             )
+    blank = torch.full((2, 2, 2), 255)
     for batch_dice in (False, True):
-        zero = torch.full((2, 2, 2), 255)
         expect(
             t,
             lambda b=batch_dice: gradients(
-                lambda z: a.soft_dice_loss(z, zero, ignore_index=255, batch_dice=b), t.randn(2, 3, 2, 2)
+                lambda z: a.soft_dice_loss(z, blank, ignore_index=255, batch_dice=b), t.randn(2, 3, 2, 2)
             ),
             (double(0.0), [torch.zeros(2, 3, 2, 2, dtype=F64)]),
             f"every pixel is ignored (batch_dice={batch_dice}): loss and gradient are 0",

@@ -390,11 +390,13 @@ value(
     "prior-as-a-weight",
     adjusted_of,
     [
-        torch.nn.functional.cross_entropy(Z3, Y3, weight=w, reduction=r)
-        for w in (PRIORS, 1 / PRIORS)
-        for r in ("mean", "sum")
-    ]
-    + [torch.nn.functional.cross_entropy(Z3 * PRIORS, Y3)],
+        torch.nn.functional.cross_entropy(Z3 * PRIORS, Y3),
+        *(
+            torch.nn.functional.cross_entropy(Z3, Y3, weight=w, reduction=r)
+            for w in (PRIORS, 1 / PRIORS)
+            for r in ("mean", "sum")
+        ),
+    ],
     "logit_adjusted_ce is {found}: the priors weigh or multiply. They *shift* the logits, z + τ log π",
 )
 value(
@@ -412,8 +414,10 @@ value(
 value(
     "tau-elsewhere",
     lambda a: adjusted_of(a, 2.0),
-    [adjusted(PRIORS.log() / 2), adjusted((2 * PRIORS).log()), 2 * adjusted(PRIORS.log())]
-    + [torch.nn.functional.cross_entropy(2 * (Z3 + PRIORS.log()), Y3)],
+    [
+        *(adjusted(PRIORS.log() / 2), adjusted((2 * PRIORS).log()), 2 * adjusted(PRIORS.log())),
+        torch.nn.functional.cross_entropy(2 * (Z3 + PRIORS.log()), Y3),
+    ],
     "tau=2 gives {found}: τ multiplies log π alone, z + τ log π",
 )
 value(
