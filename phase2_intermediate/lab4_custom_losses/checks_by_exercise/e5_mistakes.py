@@ -1,0 +1,383 @@
+"""The known mistakes of E5, each by its signature on a few rows; nothing is trained for long."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from courseware.check import Trial
+from phase2_intermediate.lab4_custom_losses.checks_by_exercise.e5_watch import (
+    Notes,
+    one_row_a_class,
+    rows_of,
+    three_clusters,
+)
+from phase2_intermediate.lab4_custom_losses.checks_by_exercise.tools import Mistakes, numbers, same, tried
+
+mistakes = Mistakes()
+probe = mistakes.probe
+
+LABELS = torch.tensor([0, 1, 2] * 40 + [2] * 60)  # 40 zeros, 40 ones, 100 twos
+RATIO = 10.0
+RIGHT = [40, 12, 10]  # 40, 40/√10, 100/10
+
+
+# ---- long_tail ----------------------------------------------------------------------------------------
+
+
+def counts_of(rows: Tensor, y: Tensor = LABELS) -> list[int]:
+    return torch.bincount(y[rows], minlength=int(y.max()) + 1).tolist()
+
+
+@probe("indices-are-asked-for")
+def indices(a: Any, t: Trial) -> str | None:
+    rows = a.long_tail(LABELS, RATIO)
+    if rows.dtype != torch.int64 or rows.dim() != 1:
+        return (
+            f"long_tail returned {rows.dtype} of shape {tuple(rows.shape)}, expected int64 indices into "
+            f"y, one axis: "
+            "a mask becomes indices by `.nonzero()[:, 0]`"
+        )
+    if (len(rows) == len(LABELS) and bool((rows == LABELS).all())) or (len(rows) and int(rows.max()) < 3):
+        return "long_tail returned labels, expected the *indices* of the rows that are kept"
+    return None
+
+
+@probe("rows-of-other-classes")
+def counted_from_the_largest(a: Any, t: Trial) -> str | None:
+    found = counts_of(a.long_tail(LABELS, RATIO))
+    if found == RIGHT:
+        return None
+    wrong = {
+        (4, 12, 100): "the tail is upside down: class 0 keeps all its rows, the last class a ratio-th",
+        (40, 13, 10): "the counts are rounded up or to the nearest; they are rounded down",
+        (40, 12, 4): "the counts start from those of class 0; each class starts from its *own* n_c",
+        (40, 18, 21): "the exponent is −c/K; the last class must have exponent −1, so −c/(K − 1)",
+        (40, 31, 10): "the counts fall along a line; asked for is a power, ratio^(−c/(K−1))",
+        (40, 40, 100): "nothing was left out",
+        (40, 4, 1): "the exponent is −c; it is −c/(K − 1), so that the last class keeps a ratio-th",
+    }
+    why = wrong.get(tuple(found), "of class c keep n_c · ratio^(−c/(K−1)), rounded down, at least 1")
+    return f"classes of 40, 40 and 100 rows with ratio=10 keep {found}, expected {RIGHT}: {why}"
+
+
+@probe("ratio-ignored")
+def ratio_ignored(a: Any, t: Trial) -> str | None:
+    y = torch.tensor([0] * 60 + [1] * 60)
+    for ratio, wanted in ((2.0, [60, 30]), (20.0, [60, 3]), (1000.0, [60, 1])):
+        attempt = tried(t, lambda ratio=ratio: a.long_tail(y, ratio))
+        if attempt.error is not None:
+            return f"two classes with ratio={ratio:g}: it raised {type(attempt.error).__name__}"
+        found = counts_of(attempt.value, y)
+        if found != wanted:
+            return (
+                f"two classes of 60 rows with ratio={ratio:g} keep {found}, expected {wanted} (at least "
+                f"1 each)"
+            )
+    return None
+
+
+@probe("rows-drawn-twice")
+def drawn_twice(a: Any, t: Trial) -> str | None:
+    rows = a.long_tail(LABELS, RATIO)
+    if len(rows.unique()) < len(rows):
+        return (
+            f"{len(rows)} indices, but only {len(rows.unique())} different ones: draw without repetition "
+            f"(randperm)"
+        )
+    return None
+
+
+@probe("not-drawn-from-the-seed")
+def not_from_seed(a: Any, t: Trial) -> str | None:
+    torch.manual_seed(11)
+    first, other = (set(a.long_tail(LABELS, RATIO, seed=seed).tolist()) for seed in (3, 4))
+    torch.manual_seed(12)
+    again = set(a.long_tail(LABELS, RATIO, seed=3).tolist())
+    if first == other:
+        return "seeds 3 and 4 keep the same rows: *which* rows are kept is drawn at random from the seed"
+    if first != again:
+        return "seed=3 twice keeps different rows: draw from a generator of your own, seeded with `seed`"
+    return None
+
+
+# ---- hold_out -----------------------------------------------------------------------------------------
+
+POOL = torch.tensor([0, 3, 6, 9, 12, 15, 18, 21, 24, 27, 1, 4, 7, 10, 2, 2, 2, 5, 5, 5, 5, 3, 3])
+Y = torch.tensor([0, 1, 2] * 10)  # class 0: ten distinct rows, class 1: four, class 2: 2 and 5, oversampled
+
+
+@probe("leaks-into-validation")
+def leaks(a: Any, t: Trial) -> str | None:
+    fit, held = a.hold_out(POOL, Y, 0.3, 1)
+    both = sorted(set(fit.tolist()) & set(held.tolist()))
+    if both:
+        return (
+            f"rows {both[:4]} stand in both parts: oversampled copies were split like different digits. "
+            f"Split the "
+            "*distinct* indices (`rows.unique()`), then put every copy where its index went"
+        )
+    if set(held.tolist()) - set(POOL.tolist()) or set(fit.tolist()) - set(POOL.tolist()):
+        return (
+            "hold_out returned numbers that are not in `rows`: give the indices into y, not positions in "
+            "`rows`"
+        )
+    return None
+
+
+@probe("copies-lost-or-kept")
+def copies(a: Any, t: Trial) -> str | None:
+    fit, held = a.hold_out(POOL, Y, 0.3, 1)
+    if len(held.unique()) < len(held):
+        return "an index stands in `held` more than once: a validation set counts nothing twice"
+    expected = sorted(x for x in POOL.tolist() if x not in set(held.tolist()))
+    if sorted(fit.tolist()) != expected:
+        return (
+            f"`fit` has {len(fit)} entries, expected {len(expected)}: every entry of `rows` whose index "
+            f"is not held, "
+            "with all its copies"
+        )
+    return None
+
+
+@probe("not-class-by-class")
+def class_by_class(a: Any, t: Trial) -> str | None:
+    for seed in range(4):
+        _, held = a.hold_out(POOL, Y, 0.3, seed)
+        found = counts_of(held, Y) if len(held) else [0, 0, 0]
+        if found != [3, 1, 1]:
+            return (
+                f"ten, four and two distinct rows with share=0.3 hold out {found}, expected [3, 1, 1]: "
+                f"class by "
+                "class, rounded down, but at least 1 where there are two (and copies do not count)"
+            )
+    fit, held = a.hold_out(torch.tensor([0, 3, 6, 1, 1]), Y, 0.5, 0)
+    if 1 in held.tolist():
+        return "the only row of a class was held out: then nothing is left to learn it from. n = 1 holds none"
+    return None
+
+
+@probe("held-rows-not-drawn-from-the-seed")
+def held_seed(a: Any, t: Trial) -> str | None:
+    pool = torch.arange(len(LABELS))
+    first, other, again = (set(a.hold_out(pool, LABELS, 0.5, seed)[1].tolist()) for seed in (3, 4, 3))
+    if first == other:
+        return "seeds 3 and 4 hold out the same rows: which ones is drawn at random from the seed"
+    if first != again:
+        return "seed=3 twice holds out different rows: draw from a generator seeded with `seed`"
+    return None
+
+
+# ---- benchmark ----------------------------------------------------------------------------------------
+
+
+@probe("rows-of-the-table")
+def table(a: Any, t: Trial) -> str | None:
+    result = a.benchmark(
+        {"a": F.cross_entropy, "b": F.cross_entropy}, three_clusters(t), seeds=(4, 9), epochs=1
+    )
+    found = sorted((row.loss, row.seed) for row in result)
+    if found != [("a", 4), ("a", 9), ("b", 4), ("b", 9)]:
+        return (
+            f"two losses and seeds (4, 9) give the rows {found}, expected one Row for each loss and each seed"
+        )
+    row = result[0]
+    if not isinstance(row.balanced, float):
+        return f"Row.balanced is a {type(row.balanced).__name__}, expected a Python float"
+    if not isinstance(row.recall, Tensor) or tuple(row.recall.shape) != (3,):
+        return (
+            f"Row.recall should be a tensor with one recall for each of the 3 classes, it is "
+            f"{row.recall!r:.80}"
+        )
+    return None
+
+
+@probe("not-the-seed-s-own-data")
+def own_data(a: Any, t: Trial) -> str | None:
+    asked: list[int] = []
+
+    def data(seed: int) -> Any:
+        asked.append(seed)
+        return three_clusters(t)(seed)
+
+    a.benchmark({"a": F.cross_entropy}, data, seeds=(4, 9), epochs=1)
+    if set(asked) != {4, 9}:
+        return (
+            f"`data` was called with {asked}, expected once for each of the seeds 4 and 9: every seed "
+            f"has its own draw"
+        )
+    return None
+
+
+def noted(a: Any, seeds: tuple[int, ...] = (0, 1), epochs: int = 2) -> list[list[Notes]]:
+    """One Notes for each loss (two) and seed, in a single call of the benchmark for each seed."""
+    found = []
+    for seed in seeds:
+        pair = [Notes(), Notes()]
+        a.benchmark({"first": pair[0], "second": pair[1]}, one_row_a_class(), seeds=(seed,), epochs=epochs)
+        found.append(pair)
+    return found
+
+
+@probe("epochs-and-batches")
+def epochs_and_batches(a: Any, t: Trial) -> str | None:
+    notes = noted(a, (0,))[0][0]
+    sizes = [len(target) for target in notes.targets]
+    if sizes == [70, 70]:
+        return "all 70 rows came as one batch: batches of 64 rows, the last may be smaller"
+    if sizes == [64, 64]:
+        return (
+            "the last, smaller batch of each epoch was dropped: 6 of 70 rows are left out. Every row counts"
+        )
+    if sizes != [64, 6, 64, 6]:
+        return f"70 rows in 2 epochs came in batches of {sizes[:8]}, expected [64, 6, 64, 6]"
+    first, second = torch.cat(notes.targets[:2]), torch.cat(notes.targets[2:])
+    if sorted(first.tolist()) != list(range(70)):
+        return "an epoch does not meet every row exactly once: use a permutation (randperm), not random draws"
+    if torch.equal(first, second) or first.tolist() == list(range(70)):
+        return "the rows come in the same order in every epoch: draw a new random order for each"
+    return None
+
+
+@probe("another-start-for-each-loss")
+def another_start(a: Any, t: Trial) -> str | None:
+    (one, two), (other, _) = noted(a)
+    if not torch.equal(torch.cat(one.targets), torch.cat(two.targets)):
+        return (
+            "under one seed the two losses meet their batches in different orders: seed the order again "
+            "for every "
+            "loss, or the comparison is not paired"
+        )
+    assert one.first_logits is not None
+    assert two.first_logits is not None
+    if not torch.allclose(one.first_logits, two.first_logits, rtol=1e-5, atol=1e-6):
+        return (
+            "under one seed the two losses start from different weights (their first logits differ): "
+            "seed again "
+            "before each network, or the comparison is not paired. Training on with the same network is "
+            "no better"
+        )
+    if torch.equal(torch.cat(one.targets), torch.cat(other.targets)):
+        return "seeds 0 and 1 meet the rows in the same order: the order comes from the seed"
+    assert other.first_logits is not None
+    if one.targets[0].tolist() and torch.allclose(
+        one.first_logits.sort().values.mean(0), other.first_logits.sort().values.mean(0), atol=1e-6
+    ):
+        return "seeds 0 and 1 start from the same weights: the start comes from the seed"
+    return None
+
+
+@probe("another-network")
+def another_network(a: Any, t: Trial) -> str | None:
+    notes = noted(a, (0,), 1)[0][0]
+    size = sum(math.prod(shape) for shape in notes.shapes)
+    if size != 4 * 128 + 128 + 128 * 70 + 70:
+        return (
+            f"for D = 4 and 70 classes the network has the parameters {notes.shapes}, expected one "
+            f"hidden layer of 128: "
+            "(128, 4), (128,), (70, 128), (70,)"
+        )
+    if not 1.8e-3 < notes.step < 2.3e-3:
+        return (
+            f"the first step moved a weight by {notes.step:.2g}, AdamW with lr = 2e-3 moves it by 0.002: "
+            f"another "
+            "optimizer or learning rate makes another comparison"
+        )
+    return None
+
+
+@probe("plain-accuracy")
+def plain_accuracy(a: Any, t: Trial) -> str | None:
+    row = a.benchmark({"ce": F.cross_entropy}, three_clusters(t), seeds=(0,), epochs=15)[0]
+    if same(torch.tensor(row.balanced), (20 + 7 + 2) / 34, atol=1e-3):
+        return (
+            f"Row.balanced is {row.balanced:.3f}: that is plain accuracy, in which the 20 zeros outvote "
+            f"the rest. The "
+            "recalls are 1, 0.7 and 0.5, their mean is 0.733"
+        )
+    if same(row.recall, torch.tensor([20 / 25, 1.0, 1.0]), atol=1e-3):
+        return (
+            f"Row.recall is {numbers(row.recall)}: that is precision. Divide by the test rows *of* the "
+            f"class, not by "
+            "those predicted as it"
+        )
+    if not same(row.recall, torch.tensor([1.0, 0.7, 0.5]), atol=1e-3):
+        return (
+            f"on three clusters that anybody can tell apart Row.recall is {numbers(row.recall)}, "
+            f"expected [1, 0.7, 0.5]:"
+            " of each class of the *test* rows, the share whose largest logit is its own"
+        )
+    if not same(torch.tensor(row.balanced), 2.2 / 3, atol=1e-3):
+        return f"Row.balanced is {row.balanced:.3f}, expected 0.733, the mean of Row.recall"
+    return None
+
+
+@probe("not-the-same-twice")
+def not_the_same_twice(a: Any, t: Trial) -> str | None:
+    data = three_clusters(t)
+    losses = {"a": F.cross_entropy, "b": lambda z, y: 3 * F.cross_entropy(z, y), "c": F.cross_entropy}
+    torch.manual_seed(1)
+    first = a.benchmark(losses, data, seeds=(5,), epochs=1)
+    torch.manual_seed(2)
+    second = a.benchmark(dict(reversed(losses.items())), data, seeds=(5,), epochs=1)
+    for name in losses:
+        if not torch.equal(rows_of(first, name, 5).recall, rows_of(second, name, 5).recall):
+            return (
+                "the same call with the losses in another order gives other rows: everything random "
+                "comes from the seed"
+            )
+    if not torch.equal(rows_of(first, "a", 5).recall, rows_of(first, "c", 5).recall):
+        return "the same loss under two names gives two results (the A/A test fails): it is not paired"
+    return None
+
+
+# ---- the recipe ---------------------------------------------------------------------------------------
+
+
+@probe("recipe-is-not-a-loss")
+def not_a_loss(a: Any, t: Trial) -> str | None:
+    recipe = tried(t, lambda: a.best_recipe(torch.tensor([70, 20, 10])))
+    if recipe.error is not None or not callable(recipe.value):
+        got = f"raised {type(recipe.error).__name__}" if recipe.error else f"returned {recipe.value!r:.60}"
+        return f"best_recipe(counts) {got}; it returns a function loss(logits, target)"
+    z = t.randn(4, 3, dtype=torch.float32).requires_grad_()
+    attempt = tried(t, lambda: recipe.value(z, torch.tensor([0, 1, 2, 0])))
+    if attempt.error is not None:
+        return (
+            f"the loss of best_recipe raised {type(attempt.error).__name__} for float32 logits [4, 3]: "
+            f"{str(attempt.error).splitlines()[0] if str(attempt.error) else ''}"
+        )
+    if not isinstance(attempt.value, Tensor) or attempt.value.dim() or not attempt.value.requires_grad:
+        return "the loss of best_recipe should be a 0-d tensor with a graph, so that `.backward()` works"
+    return None
+
+
+@probe("recipe-ignores-the-counts")
+def ignores_counts(a: Any, t: Trial) -> str | None:
+    z, y = t.randn(6, 3, dtype=torch.float32), torch.tensor([0, 1, 2, 0, 1, 2])
+    one, two = (a.best_recipe(torch.tensor(n))(z, y) for n in ([70, 20, 10], [10, 20, 70]))
+    if same(one, two):
+        return (
+            "best_recipe gives the same loss for counts [70, 20, 10] and [10, 20, 70]: a recipe for "
+            "imbalance must know "
+            "which class is rare. Focal loss and smoothing do not"
+        )
+    return None
+
+
+@probe("recipe-favours-the-frequent")
+def favours_frequent(a: Any, t: Trial) -> str | None:
+    z = torch.zeros(2, 2, requires_grad=True)
+    a.best_recipe(torch.tensor([90, 10]))(z, torch.tensor([0, 1])).backward()
+    pull = z.grad[:, 1].sum() if z.grad is not None else torch.zeros(())
+    if float(pull) > 1e-4:
+        return (
+            "with counts [90, 10] and undecided logits, one row of each class, your loss pushes the "
+            "logit of the "
+            "*rare* class down: the sign of log π, or the weights, are the wrong way round"
+        )
+    return None
