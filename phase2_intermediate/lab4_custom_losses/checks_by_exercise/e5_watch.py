@@ -25,6 +25,7 @@ class Notes:
         self.targets: list[Tensor] = []
         self.first_logits: Tensor | None = None
         self.shapes: list[tuple[int, ...]] = []
+        self.start: list[Tensor] = []
         self.step = 0.0
         self._before: list[tuple[Tensor, Tensor]] = []
 
@@ -38,6 +39,7 @@ class Notes:
             self.first_logits = logits.detach().clone()
             leaves = [node.variable for node in graph_nodes(logits) if hasattr(node, "variable")]
             self.shapes = sorted(tuple(leaf.shape) for leaf in leaves)
+            self.start = [leaf.detach().clone() for leaf in sorted(leaves, key=lambda leaf: leaf.shape)]
             self._before = [(leaf, leaf.detach().clone()) for leaf in leaves]
         elif self._before:
             self.step = max(float((leaf.detach() - old).abs().max()) for leaf, old in self._before)
