@@ -33,7 +33,7 @@ def softplus_curves(a: Any) -> None:
 def masked_means(a: Any) -> None:
     losses = torch.tensor([0.4, 0.9, 0.2, float("inf"), 0.5, float("nan")])
     keep = torch.tensor([True, True, True, False, True, False])
-    print("losses     ", losses.tolist())
+    print("losses     ", [round(loss, 1) for loss in losses.tolist()])
     print("kept       ", keep.tolist())
     print(
         f"your mean   {float(a.mean_kept(losses, keep)):.2f}   of four losses; multiplied by the mask it "
@@ -50,14 +50,15 @@ def digit_means() -> tuple[Tensor, Tensor]:
     from shared.data import digits
 
     found = digits(flat=True).train
-    return torch.stack([found.inputs[found.targets == c].mean(0) for c in range(10)]), found.inputs[:10]
+    groups = [found.inputs[found.targets == c] for c in range(10)]
+    return torch.stack([group.mean(0) for group in groups]), torch.stack([group[0] for group in groups])
 
 
 def distance_table(a: Any) -> None:
     means, some = digit_means()
     fig, ax = panels(height=3.6, width=5.0)
     heatmap(ax, a.squared_distances(some, means), fmt=lambda d: f"{d:.0f}", fontsize=7)
-    ax.set(xlabel="mean image of all …", ylabel="the first ten digits of the training set")
+    ax.set(xlabel="mean image of all …", ylabel="one handwritten …")
     show(
         fig,
         caption="Your squared distances between ten digits and the ten mean images: the smallest number "
@@ -129,12 +130,12 @@ def pulled_apart(a: Any) -> None:
     generator = torch.Generator().manual_seed(3)
     labels = torch.arange(3).repeat_interleave(20)
     z = torch.randn(60, 2, generator=generator).requires_grad_()
-    shots, lines, every = [z.detach().clone()], [], (0, 20, 60, 150)
+    shots, lines, every = [z.detach().clone()], [], (0, 4, 10, 60)
     for step in range(every[-1]):
         loss, stats = a.batch_hard_triplet(z, labels, 0.5)
         (grad,) = torch.autograd.grad(loss, z)
         with torch.no_grad():
-            z -= 3.0 * grad
+            z -= 2.0 * grad
         lines.append((float(loss.detach()), stats["frac_active"]))
         if step + 1 in every:
             shots.append(z.detach().clone())
@@ -185,7 +186,7 @@ def boundaries(a: Any) -> None:
         across = torch.tensor([-2.5, 4.0])
         ax.plot(across, -(w1 * across + b) / w2, style, color="black", label=name)
     ax.set(ylim=(-3, 4), xlim=(-2.5, 4))
-    ax.legend(fontsize=7, loc="upper left")
+    ax.legend(fontsize=7, loc="upper left", handlelength=4)
     show(
         fig,
         caption="1,900 points against 100. Plain cross-entropy gives most of the overlap to the frequent "
@@ -248,7 +249,7 @@ def recalls(a: Any) -> None:
         ax.bar(torch.arange(10) + 0.4 * shift - 0.2, mean, 0.38, color=COLOURS[hue], label=name)
     ax.set(xlabel="class, with its training rows", ylabel="recall", ylim=(0, 1.05))
     ax.set_xticks(range(10), [f"{c}\n{n}" for c, n in enumerate(counts.tolist())])
-    ax.legend(loc="lower left")
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncol=2)
     by = {(row.loss, row.seed): row.balanced for row in table}
     gains = [by["your recipe", seed] - by["cross-entropy", seed] for seed in seeds]
     interval = mean_over_seeds(gains)
