@@ -21,7 +21,7 @@ from phase2_intermediate.lab4_custom_losses.checks_by_exercise.tools import (
 mistakes = Mistakes()
 probe, value = mistakes.probe, mistakes.value
 
-A, B = double([[0.0, 0.0]]), double([[0.3, 0.4]])  # distance 0.5
+A, B = double([[0.0] * 5]), double([[0.3, 0.4, 0.0, 0.0, 0.0]])  # distance 0.5
 YES, NO = torch.tensor([True]), torch.tensor([False])
 U, V = double([[3.0, 4.0]]), double([[4.0, 3.0]])  # cosine 24/25
 PLUS, MINUS = torch.tensor([1]), torch.tensor([-1])
@@ -56,7 +56,7 @@ value(
 value(
     "mean-over-dimensions",
     lambda a: a.contrastive_loss(A, B, YES),
-    0.0625,
+    0.05,
     "a pair at distance 0.5 costs {found}: d is the length of the difference, the root of the *sum* of "
     "squares",
 )
@@ -341,6 +341,19 @@ def stats_wrong(a: Any, t: Trial) -> str | None:
             f"with soft=True and margin 2 frac_active is {stats['frac_active']:.4g}, expected 1.0: it is "
             f"the share "
             "of valid anchors with d_ap − d_an + margin > 0, whatever the loss"
+        )
+    return None
+
+
+@probe("depends-on-the-order-of-the-rows")
+def order_of_rows(a: Any, t: Trial) -> str | None:
+    order = torch.tensor([3, 0, 4, 2, 1])
+    here, there = loss_of(a, FAR, FAR_LABELS, 2.0), loss_of(a, FAR[order], FAR_LABELS[order], 2.0)
+    if not same(here, there):
+        return (
+            f"the same five rows with their labels in another order give {numbers(there)} instead of "
+            f"{numbers(here)}: "
+            "labels come in any order, so compare them with each other instead of counting on groups"
         )
     return None
 

@@ -223,7 +223,7 @@ P, Q = double([[0.0, 0.0], [1.0, 1.0]]), double([[3.0, 4.0], [1.0, 0.0], [0.0, 2
 TABLE = double([[25.0, 1.0, 4.0], [13.0, 1.0, 2.0]])
 
 
-@w3.probe("square-root-taken")
+@w3.probe("another-table")
 def square_root(a: Any, t: Trial) -> str | None:
     found = a.squared_distances(P, Q)
     if same(found, TABLE.sqrt()):
