@@ -86,6 +86,14 @@ def marks_background(a: Any, t: Trial) -> str | None:
     return None
 
 
+value(
+    "overlap-not-returned-as-a-loss",
+    lambda a: a.soft_dice_loss(SCORES, TRUTH),
+    [(1 - PER_CLASS).mean(), -(1 - PER_CLASS).mean()],
+    "soft_dice_loss is {found}, the overlap itself: the loss is 1 − overlap",
+)
+
+
 @probe("smooth-only-below")
 def smooth_below(a: Any, t: Trial) -> str | None:
     found = a.soft_dice_loss(OFF, NONE)
@@ -111,12 +119,6 @@ value(
     "as well",
 )
 value(
-    "overlap-not-returned-as-a-loss",
-    lambda a: a.soft_dice_loss(SCORES, TRUTH),
-    [(1 - PER_CLASS).mean(), -(1 - PER_CLASS).mean()],
-    "soft_dice_loss is {found}, the overlap itself: the loss is 1 − overlap",
-)
-value(
     "the-two-is-missing",
     lambda a: a.soft_dice_loss(SCORES, TRUTH),
     (1 - (PG + 1) / (SP + SG + 1)).mean(),
@@ -129,6 +131,19 @@ value(
     lambda a: a.soft_dice_loss(SCORES, TRUTH),
     (1 - (PG + 1) / (SP + SG - PG + 1)).mean(),
     "soft_dice_loss is {found}: that is intersection over *union*. Dice has 2 Σpg over Σp + Σg",
+)
+value(
+    "means-instead-of-sums",
+    lambda a: a.soft_dice_loss(SCORES, TRUTH),
+    (1 - (2 * PG / 4 + 1) / (SP / 4 + SG / 4 + 1)).mean(),
+    "soft_dice_loss is {found}: means over the pixels instead of sums, so `smooth` weighs as much as all "
+    "pixels",
+)
+value(
+    "smooth-doubled",
+    lambda a: a.soft_dice_loss(SCORES, TRUTH),
+    [(1 - 2 * (PG + 1) / (SP + SG + 1)).mean(), (1 - (2 * PG + 1) / (SP + SG + 2)).mean()],
+    "soft_dice_loss is {found}: `smooth` comes in twice on one side of the line, once on the other",
 )
 value(
     "squares-below",

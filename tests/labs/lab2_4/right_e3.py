@@ -59,7 +59,7 @@ def class_after_class():
 def two_channels_for_one():
     def soft_dice_loss(logits, target, *, smooth=1.0, batch_dice=False, ignore_index=None):
         x = wide(logits)
-        n, c = x.shape[:2]
+        c = x.shape[1]
         log_p = F.logsigmoid(x) if c == 1 else F.log_softmax(x, 1)
         p = log_p.exp().flatten(2)
         y = target.flatten(1)
