@@ -45,6 +45,7 @@ e2 = Exercise(
     ),
 )
 mistakes.add_to(e2)
+LOOSE = {"rtol": 1e-4, "atol": 1e-4}  # an ε under a root shows in the slope of a small distance
 
 
 def contrastive(z1: Tensor, z2: Tensor, same: Tensor, margin: float) -> Tensor:
@@ -96,6 +97,7 @@ def contrastive_loss(a: Any, t: Trial) -> None:
                 [t.randn(rows, width), t.randn(rows, width)],
                 f"contrastive_loss with margin={margin}: d² for the same, max(0, margin − d)² for others",
                 diagnosis="contrastive-value",
+                **LOOSE,
             )
 
 
@@ -133,9 +135,10 @@ def batch_hard(a: Any, t: Trial) -> None:
                 [z],
                 f"{words}: the mean over valid anchors of the hardest triplet",
                 diagnosis="triplet-value",
+                **LOOSE,
             )
             found = a.batch_hard_triplet(z, labels, margin, **how)[1]
-            t.equal(found, stats, f"{words}: the statistics", diagnosis="triplet-stats", rtol=1e-5, atol=1e-6)
+            t.equal(found, stats, f"{words}: the statistics", diagnosis="triplet-stats", **LOOSE)
 
 
 @e2.property("embeddings that coincide, vectors of zeros, huge values", points=3)
@@ -145,7 +148,7 @@ def coincidence(a: Any, t: Trial) -> None:
         found, grads = gradients(
             lambda p, q, k=kind: a.contrastive_loss(p, q, torch.tensor([k] * 3)), point, point
         )
-        t.equal(found, double(loss), f"equal embeddings, same = {kind}", rtol=1e-3, atol=1e-3, dtype=False)
+        t.equal(found, double(loss), f"equal embeddings, same = {kind}", rtol=5e-3, atol=5e-3, dtype=False)
         finite(t, grads, "contrastive_loss of equal embeddings")
     huge = gradients(
         lambda p, q: a.contrastive_loss(p, q, torch.tensor([True, False, False])), point * 1e4, -point * 1e4

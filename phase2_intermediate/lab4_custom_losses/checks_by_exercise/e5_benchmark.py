@@ -136,7 +136,7 @@ def tails(a: Any, t: Trial) -> None:
         n = torch.bincount(labels).double()
         exact = n * ratio ** (-torch.arange(len(n), dtype=torch.float64) / (len(n) - 1))
         found = torch.bincount(labels[rows], minlength=len(n))
-        low, high = ((exact + by).floor().clamp(min=1) for by in (-1e-9, 1e-9))
+        low, high = ((exact + by).floor().clamp(min=1) for by in (-1e-6, 1e-6))
         t.that(
             bool(((found == low) | (found == high)).all()) and len(rows.unique()) == len(rows),
             f"classes of {n.long().tolist()} rows with ratio={ratio} keep {found.tolist()}, expected "
