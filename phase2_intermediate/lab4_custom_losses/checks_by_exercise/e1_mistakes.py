@@ -305,9 +305,10 @@ def huber_of_three(a: Any) -> Tensor:
 
 value(
     "smooth-l1",
-    huber_of_three,
-    2.0,
-    "huber(3, 0; δ = 2) is 2: that is smooth_l1 with β = 2, which is Huber divided by δ. Expected 4",
+    lambda a: torch.stack([huber_of_three(a), a.huber(double([1.0]), double([0.0]), 2.0)]),
+    double([2.0, 0.25]),
+    "huber of (3, 1) and 0 with δ = 2 is {found}: that is smooth_l1 with β = 2, which is Huber divided "
+    "by δ. Expected [4, 0.5]",
 )
 value(
     "squares-the-outlier",

@@ -30,6 +30,25 @@ FAR = double([[0.0], [1.0], [2.5], [4.0], [9.0]])  # labels 0 0 0 1 1: near and 
 FAR_LABELS = torch.tensor([0, 0, 0, 1, 1])
 
 
+@probe("detached")
+def detached(a: Any, t: Trial) -> str | None:
+    for name, call in (
+        ("contrastive_loss", lambda p, q: a.contrastive_loss(p, q, torch.tensor([True, False]), 9.0)),
+        ("cosine_embedding_loss", lambda p, q: a.cosine_embedding_loss(p, q, torch.tensor([1, -1]), -1.0)),
+        (
+            "batch_hard_triplet",
+            lambda p, q: a.batch_hard_triplet(torch.cat([p, q]), LABELS.clamp(max=1), 9.0)[0],
+        ),
+    ):
+        attempt = tried(t, lambda call=call: gradients(call, t.randn(2, 3), t.randn(2, 3)))
+        if attempt.error is None and any(g is None for g in attempt.value[1]):
+            return (
+                f"{name}: no gradient arrives at an embedding; something was detached (`.item()`, "
+                f"`.detach()`)"
+            )
+    return None
+
+
 # ---- pairs --------------------------------------------------------------------------------------------
 
 
@@ -177,6 +196,40 @@ def form(a: Any, t: Trial) -> str | None:
     return None
 
 
+def brute(z: Tensor, labels: Tensor, margin: float, positive: Any = max, negative: Any = min) -> float:
+    losses = []
+    for i in range(len(z)):
+        near = [float((z[i] - z[j]).norm()) for j in range(len(z)) if j != i and labels[j] == labels[i]]
+        far = [float((z[i] - z[j]).norm()) for j in range(len(z)) if labels[j] != labels[i]]
+        if near and far:
+            losses.append(max(0.0, positive(near) - negative(far) + margin))
+    return sum(losses) / len(losses)
+
+
+def mean(values: list[float]) -> float:
+    return sum(values) / len(values)
+
+
+@probe("every-triplet-instead-of-the-hardest")
+def every_triplet(a: Any, t: Trial) -> str | None:
+    d = (FAR - FAR.T).abs()
+    losses = [
+        max(0.0, float(d[i, j] - d[i, k]) + 5.0)
+        for i in range(5)
+        for j in range(5)
+        for k in range(5)
+        if i != j and FAR_LABELS[i] == FAR_LABELS[j] != FAR_LABELS[k]
+    ]
+    found = loss_of(a, FAR, FAR_LABELS, 5.0)
+    if same(found, mean(losses)) or same(found, sum(losses)):
+        return (
+            f"all {len(losses)} triplets were averaged ({numbers(found)}): batch-hard takes one triplet "
+            f"for each anchor, "
+            "its farthest positive and its nearest negative"
+        )
+    return None
+
+
 @probe("lonely-anchors-count")
 def lonely_anchors(a: Any, t: Trial) -> str | None:
     z, labels = double([[0.0], [1.0], [1.2]]), torch.tensor([0, 0, 1])  # row 2 has no positive
@@ -209,20 +262,6 @@ value(
     "those whose "
     "loss is 0 (or the sum was not divided at all)",
 )
-
-
-def brute(z: Tensor, labels: Tensor, margin: float, positive: Any = max, negative: Any = min) -> float:
-    losses = []
-    for i in range(len(z)):
-        near = [float((z[i] - z[j]).norm()) for j in range(len(z)) if j != i and labels[j] == labels[i]]
-        far = [float((z[i] - z[j]).norm()) for j in range(len(z)) if labels[j] != labels[i]]
-        if near and far:
-            losses.append(max(0.0, positive(near) - negative(far) + margin))
-    return sum(losses) / len(losses)
-
-
-def mean(values: list[float]) -> float:
-    return sum(values) / len(values)
 
 
 value(

@@ -70,6 +70,7 @@ def soft_dice(a: Any, t: Trial) -> None:
             (0.1, True, None),
             (2.0, False, 255),
             (1.0, True, -1),
+            (1.0, False, 0),
         ):
             target = t.randint(0, max(classes, 2), n, height, width)
             if ignore is not None:

@@ -274,6 +274,13 @@ def ignored_pixels(a: Any, t: Trial) -> str | None:
     return None
 
 
+@probe("class-zero-cannot-be-ignored")
+def ignore_zero(a: Any, t: Trial) -> str | None:
+    if same(a.soft_dice_loss(SCORES, TRUTH, ignore_index=0), PER_CLASS.mean()):
+        return "ignore_index=0 was taken for None: `if ignore_index:` is False for 0. Ask `is not None`"
+    return None
+
+
 # ---- class weights ------------------------------------------------------------------------------------
 
 

@@ -144,6 +144,24 @@ value(
 )
 
 
+@probe("four-pairs")
+def four_pairs(a: Any, t: Trial) -> str | None:
+    for symmetric, right in ((True, BOTH), (False, FORTH)):
+        attempt = tried(t, lambda symmetric=symmetric: plain(a, symmetric=symmetric))
+        if attempt.error is not None:
+            return f"info_nce of four pairs raised {type(attempt.error).__name__}: {attempt.error}"
+        if not same(attempt.value, right):
+            return (
+                f"info_nce of four pairs with τ = 0.5 and symmetric={symmetric} is "
+                f"{numbers(attempt.value)}, expected "
+                f"{numbers(right)}: the cross-entropy of the cosines over τ, with partner i for row i"
+            )
+    _, grads = gradients(lambda p, q: a.info_nce(p, q, TAU), Z1, Z2)
+    if any(g is None or not bool(g.any()) for g in grads):
+        return "info_nce: no gradient arrives at one of the two views; both learn, so nothing is detached"
+    return None
+
+
 # ---- chunks -------------------------------------------------------------------------------------------
 
 
@@ -395,7 +413,7 @@ def loss_with_graph(a: Any, t: Trial) -> str | None:
             "already"
         )
     if not same(loss, exact):
-        return f"the returned loss is {numbers(loss)}, that of the whole batch is {numbers(exact)}"
+        return f"the returned loss is {float(loss):.6g}, that of the whole batch is {float(exact):.6g}"
     return None
 
 
@@ -409,6 +427,18 @@ def another_mask(a: Any, t: Trial) -> str | None:
             "gradient belongs to embeddings that never were in the loss. Keep `torch.get_rng_state()` "
             "before each "
             "first call, and set it before the second"
+        )
+    return None
+
+
+@probe("dropout-switched-off")
+def switched_off(a: Any, t: Trial) -> str | None:
+    encoder, _, _ = step(a, t, dropout=0.5)
+    seen = list(encoder.calls)
+    encoder.eval()
+    if seen and all(same(encoder(x), z) for x, z in seen):
+        return (
+            "the encoder's dropout did nothing: it was switched off (`eval()`). Leave the encoder in its mode"
         )
     return None
 

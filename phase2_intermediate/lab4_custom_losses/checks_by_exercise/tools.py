@@ -129,20 +129,20 @@ def expect_gradient(
     inputs = list(inputs)
     with t.oracle():
         loss, wanted = gradients(oracle, *(x.to(F64) for x in inputs))
-    expect(
-        t,
-        lambda: _with_none(gradients(call, *inputs)),
-        (
-            loss,
-            *[
-                torch.zeros_like(x, dtype=F64) if g is None else g
-                for x, g in zip(inputs, wanted, strict=True)
-            ],
-        ),
-        words,
-        diagnosis=diagnosis,
-        **how,
-    )
+    attempt = tried(t, lambda: gradients(call, *inputs))
+    if attempt.error is not None:
+        first = (str(attempt.error).splitlines() or [""])[0]
+        t.fail(f"{words}. It raised {type(attempt.error).__name__}: {first}", diagnosis=diagnosis)
+    found, grads = attempt.value
+    how = {"dtype": False, **CLOSE, **how}
+    t.equal(found, loss, words, diagnosis=diagnosis, where="the loss", **how)
+    for number, (grad, right) in enumerate(zip(grads, wanted, strict=True), 1):
+        of = f"the gradient of input {number}" if len(inputs) > 1 else "the gradient"
+        t.that(
+            grad is not None, f"{words}: {of} does not arrive, something was detached", diagnosis="detached"
+        )
+        right = torch.zeros_like(inputs[number - 1], dtype=F64) if right is None else right
+        t.equal(grad, right, words, diagnosis=diagnosis, where=of, **how)
 
 
 def _with_none(found: tuple[Tensor, list[Tensor | None]]) -> tuple[Any, ...]:
