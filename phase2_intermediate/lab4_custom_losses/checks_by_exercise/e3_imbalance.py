@@ -10,7 +10,7 @@ from torch import Tensor
 
 from courseware.check import Exercise, Trial
 from phase2_intermediate.lab4_custom_losses.checks_by_exercise import pictures
-from phase2_intermediate.lab4_custom_losses.checks_by_exercise.e3_mistakes import mistakes
+from phase2_intermediate.lab4_custom_losses.checks_by_exercise.e3_mistakes_weights import mistakes
 from phase2_intermediate.lab4_custom_losses.checks_by_exercise.tools import (
     F64,
     closed,

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from courseware.check import Exercise, Trial
 from phase2_intermediate.lab4_custom_losses.checks_by_exercise import pictures
-from phase2_intermediate.lab4_custom_losses.checks_by_exercise.e4_mistakes import memory_of, mistakes
+from phase2_intermediate.lab4_custom_losses.checks_by_exercise.e4_mistakes import memory_of
+from phase2_intermediate.lab4_custom_losses.checks_by_exercise.e4_mistakes_micro import mistakes
 from phase2_intermediate.lab4_custom_losses.checks_by_exercise.e4_watch import (
     Watched,
     full_batch_gradient,
