@@ -290,3 +290,23 @@ def the_library():
         return finished(z1, z2, same, margin=margin)
 
     return {"contrastive_loss": contrastive_loss}
+
+
+@triplets
+def every_triplet(z, labels, margin, squared, soft):
+    loss, stats = hard(z, labels, margin, squared=squared, soft=soft)
+    d = torch.linalg.vector_norm(z[:, None] - z[None], dim=2)
+    d = d**2 if squared else d
+    same = labels[:, None] == labels[None]
+    positive = same & ~torch.eye(len(z), dtype=torch.bool)
+    i, j, k = (positive[:, :, None] & ~same[:, None, :]).nonzero().unbind(1)
+    if not len(i):
+        return loss, stats
+    gap = d[i, j] - d[i, k]
+    return (F.softplus(gap) if soft else F.relu(gap + margin)).mean(), stats
+
+
+@pairs
+def second_embedding_detached(z1, z2, same, margin=1.0):
+    d = distance(z1, z2.detach())
+    return mean(torch.where(same, d**2, (margin - d).clamp(min=0) ** 2))

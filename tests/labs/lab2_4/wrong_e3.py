@@ -280,3 +280,23 @@ def the_library(logits, target, priors, tau=1.0):
     from shared.losses import logit_adjusted_loss
 
     return logit_adjusted_loss(logits, target, priors.log(), tau=tau)
+
+
+@wrong("E3")
+def zero_is_false():
+    def soft_dice_loss(logits, target, *, smooth=1.0, batch_dice=False, ignore_index=None):
+        p, g = masks(logits, target, ignore_index or None)
+        axes = (0, 2, 3) if batch_dice else (2, 3)
+        return (1 - (2 * (p * g).sum(axes) + smooth) / ((p + g).sum(axes) + smooth)).mean()
+
+    return {"soft_dice_loss": soft_dice_loss}
+
+
+@wrong("E3")
+def ignores_255_by_itself():
+    def soft_dice_loss(logits, target, *, smooth=1.0, batch_dice=False, ignore_index=None):
+        p, g = masks(logits, target, 255)
+        axes = (0, 2, 3) if batch_dice else (2, 3)
+        return (1 - (2 * (p * g).sum(axes) + smooth) / ((p + g).sum(axes) + smooth)).mean()
+
+    return {"soft_dice_loss": soft_dice_loss}

@@ -367,3 +367,26 @@ def the_library():
         return finished(z1, z2, temperature=temperature, symmetric=symmetric)
 
     return {"info_nce": info_nce}
+
+
+@step
+def dropout_switched_off(encoder, x1, x2, *, micro, temperature):
+    encoder.eval()
+    value = cached(encoder, x1, x2, micro, temperature)
+    encoder.train()
+    return value.detach()
+
+
+@step
+def one_seed_for_every_part(encoder, x1, x2, *, micro, temperature):
+    parts = [*x1.split(micro), *x2.split(micro)]
+    torch.manual_seed(0)
+    with torch.no_grad():
+        found = [encoder(part) for part in parts]
+    z = torch.cat(found).requires_grad_()
+    value = right_loss(z[: len(x1)], z[len(x1) :], temperature)
+    (grad,) = torch.autograd.grad(value, z)
+    for part, piece in zip(parts, grad.split([len(f) for f in found]), strict=True):
+        torch.manual_seed(0)
+        encoder(part).backward(piece)
+    return value.detach()
