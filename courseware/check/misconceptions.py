@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
@@ -40,4 +41,15 @@ def misconception(
 
 
 def misconceptions_in(module: ModuleType) -> list[Misconception]:
+    """All that the module defines, or imports from others by name or by ``*``.
+
+    Two files may use one name, and an import then hides one of them: so each file is asked itself.
+    """
+    named = _defined(module)
+    files = dict.fromkeys(wrong.build.__module__ for wrong in named)
+    hidden = [wrong for name in files if name in sys.modules for wrong in _defined(sys.modules[name])]
+    return list({id(wrong): wrong for wrong in [*named, *hidden]}.values())
+
+
+def _defined(module: ModuleType) -> list[Misconception]:
     return [value for value in vars(module).values() if isinstance(value, Misconception)]

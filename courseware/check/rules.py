@@ -11,10 +11,11 @@ is none. So the calls themselves are intercepted, while the learner's code runs 
 
 from __future__ import annotations
 
-import importlib
+import pkgutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from types import CodeType, FunctionType
 from typing import Any
 
@@ -67,7 +68,8 @@ class Rules:
             raise self.refusal(name)
 
     def refusal(self, name: str) -> Diagnosed:
-        return Diagnosed(FORBIDDEN, f"`{name}` is not allowed in this exercise: {self.why}")
+        shown = name.removesuffix(".__wrapped__").removesuffix(".__init__")
+        return Diagnosed(FORBIDDEN, f"`{shown}` is not allowed in this exercise: {self.why}")
 
 
 def forbid(
@@ -81,7 +83,8 @@ def forbid(
 
     `functions`: torch functions and tensor methods by their last name (`"expand"`, `"cross_entropy"`).
     `aten`: operators refused also when torch calls them internally: use it only where no right answer can.
-    `python`: dotted paths of Python functions (`"torch.autograd.functional.hvp"`).
+    `python`: dotted paths of Python functions (`"torch.autograd.functional.hvp"`), also of a class's method
+    or of what a decorator wraps (`"torch.optim.Optimizer.__init__"`, `"….clip_grad_norm_.__wrapped__"`).
     `autograd`: refuse torch's backward and forward-mode engines.
     """
     return Rules(why, frozenset(functions), frozenset(aten), tuple(python), autograd)
@@ -133,8 +136,7 @@ def _closed_engine(rules: Rules) -> Iterator[None]:
 @contextmanager
 def _closed_function(path: str, rules: Rules) -> Iterator[None]:
     """Exchange a Python function's code: `from module import name` made earlier is refused as well."""
-    module_name, _, name = path.rpartition(".")
-    function = getattr(importlib.import_module(module_name), name)
+    function, name = pkgutil.resolve_name(path), path.rpartition(".")[2]
     if not isinstance(function, FunctionType) or function.__code__.co_freevars:
         raise TypeError(f"{path} cannot be forbidden as a Python function: list it under functions or aten")
     original = FunctionType(
@@ -157,6 +159,7 @@ def call_closed(path: str, *args: Any, **kwargs: Any) -> Any:
     return _closed[path](*args, **kwargs)
 
 
+@cache  # a check opens and closes the doors at every call
 def _doorway(path: str) -> CodeType:
     """Code that runs in the forbidden function's place, and in its module's namespace."""
     source = (

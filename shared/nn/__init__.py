@@ -5,6 +5,7 @@ from shared.nn.cache import KVCache, LayerCache
 from shared.nn.convolution import BasicBlock, BottleneckBlock, conv_norm
 from shared.nn.embedding import TokenEmbedding
 from shared.nn.feedforward import FeedForward
+from shared.nn.fold import fold_batchnorm, fold_batchnorms
 from shared.nn.masks import causal_mask, combine, document_mask, key_mask, padding_mask, window_mask
 from shared.nn.norms import AdaptiveLayerNorm, BatchNorm, InstanceNorm, image_norm, sequence_norm
 from shared.nn.pooling import masked_max, masked_mean
@@ -37,6 +38,8 @@ __all__ = [
     "combine",
     "conv_norm",
     "document_mask",
+    "fold_batchnorm",
+    "fold_batchnorms",
     "image_norm",
     "initialise",
     "key_mask",

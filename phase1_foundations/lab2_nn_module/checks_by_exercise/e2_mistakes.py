@@ -1,0 +1,117 @@
+"""The known mistakes of E2, first part: fans, and writing in place."""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from courseware.check import Trial
+from phase1_foundations.lab2_nn_module.checks_by_exercise.e2_tools import (
+    DENSE,
+    fill,
+)
+from phase1_foundations.lab2_nn_module.checks_by_exercise.tools import Probes
+
+probe = Probes()
+
+
+# ---- fans -----------------------------------------------------------------------------------------------
+
+
+@probe("fans-exchanged")
+def fans_exchanged(a: Any, t: Trial) -> str | None:
+    found = tuple(a.fans(torch.empty(32, 64)))
+    if found == (32, 64):
+        return (
+            "for Linear(64 → 32), whose weight has shape [32, 64], you return (32, 64): fan_in is "
+            "64 = weight.shape[1], "
+            "since each output adds up 64 products; fan_out is weight.shape[0]"
+        )
+    return None
+
+
+@probe("kernel-area-forgotten")
+def area_forgotten(a: Any, t: Trial) -> str | None:
+    found = tuple(a.fans(torch.empty(8, 4, 3, 3)))
+    if found == (4, 8):
+        return (
+            "conv 3×3 with 4 input channels: fan_in is 4·9 = 36, you return 4. Each output adds up a "
+            "whole window"
+        )
+    if found in ((36, 8), (4, 72)):
+        return (
+            f"conv 3×3, weight [8, 4, 3, 3]: you return {found}, expected (36, 72): the area multiplies both"
+        )
+    if found in ((12, 24), (24, 48)):
+        return (
+            f"conv 3×3, weight [8, 4, 3, 3]: you return {found}, expected (36, 72): the area is 3·3, not "
+            "3 or 3 + 3"
+        )
+    return None
+
+
+@probe("another-fan")
+def another_fan(a: Any, t: Trial) -> str | None:
+    for shape, right in (((32, 64), (64, 32)), ((8, 4, 3, 3), (36, 72))):
+        found = tuple(a.fans(torch.empty(shape)))
+        if found != right:
+            return (
+                f"the fans of {list(shape)} are {found} in your answer, expected {right}: each "
+                "output adds up "
+                f"{right[0]} products, each input takes part in {right[1]} outputs"
+            )
+    return None
+
+
+# ---- in place -------------------------------------------------------------------------------------------
+
+
+@probe("returns-a-new-tensor")
+def new_tensor(a: Any, t: Trial) -> str | None:
+    for name in (*DENSE, "orthogonal_", "sparse_"):
+        weight = torch.full((6, 5), math.nan)
+        result = fill(a, name, weight)
+        if result is not weight and bool(weight.isnan().all()):
+            return (
+                f"`{name}` returned a new tensor and left the old one as it was: a name that ends in "
+                "`_` writes in "
+                "place. `t = …` only binds the name anew; use `t.normal_()`, `t.copy_(…)`"
+            )
+        if result is not weight and isinstance(result, Tensor):
+            return f"`{name}` filled t, but returned another tensor than t itself"
+    return None
+
+
+@probe("parameter-refused")
+def parameter_refused(a: Any, t: Trial) -> str | None:
+    for name in (*DENSE, "orthogonal_", "sparse_"):
+        attempt = t.attempt(lambda name=name: fill(a, name, nn.Parameter(torch.zeros(6, 5))))
+        if attempt.raised(RuntimeError) and "leaf" in str(attempt.error):
+            return (
+                f"`{name}` of a parameter raised “{attempt.error}”: initialising is not to be "
+                "differentiated. Write "
+                "inside `with torch.no_grad():`"
+            )
+        weight = nn.Parameter(torch.zeros(6, 5))
+        fill(a, name, weight)
+        if not weight.requires_grad:
+            return (
+                f"after `{name}` the parameter does not require a gradient any more: it would never be "
+                "trained"
+            )
+    return None
+
+
+@probe("vector-accepted")
+def vector(a: Any, t: Trial) -> str | None:
+    for name in ("fans", *DENSE, "orthogonal_"):
+        attempt = t.attempt(lambda name=name: getattr(a, name)(torch.zeros(5)))
+        if attempt.error is None or attempt.raised(IndexError, ZeroDivisionError):
+            what = "was accepted" if attempt.error is None else f"raised {type(attempt.error).__name__}"
+            return f"`{name}` of a vector {what}: it has no fan_in; raise ValueError"
+    for shape in ((5,), (4, 3, 2)):
+        attempt = t.attempt(lambda shape=shape: a.sparse_(torch.zeros(shape), 0.5))
+        if not attempt.raised(ValueError) and not attempt.raised(NotImplementedError):
+            return f"`sparse_` of shape {shape}: it takes exactly two axes; raise ValueError"
+    return None
