@@ -24,8 +24,10 @@ from phase2_intermediate.lab4_custom_losses.checks_by_exercise.e5_watch import (
     three_clusters,
 )
 
-BALANCED = 0.84  # the reference reaches 0.88 to 0.90 as a mean of three seeds, class weights 0.86
-MORE = 0.04  # than plain cross-entropy, which reaches 0.80
+BALANCED = (
+    0.84  # eight means of three seeds: the reference reaches 0.906 to 0.921, class weights 0.859 to 0.889
+)
+MORE = 0.04  # than plain cross-entropy, which reaches 0.785 to 0.801
 NOTHING = 0.25
 
 e5 = Exercise(
@@ -51,11 +53,13 @@ mistakes.add_to(e5)
 
 @e5.property("the recipe reaches 0.84, and 0.04 more than cross-entropy", points=8)
 def reaches_the_metric(a: Any, t: Trial) -> None:
+    first = 3 * (t.seed % 8)
+    seeds = (first, first + 1, first + 2)
     recalls = []
-    for seed in SEEDS:
+    for seed in seeds:
         counts = torch.bincount(long_tailed(seed)[1])
         recalls.append(own_benchmark(a.best_recipe(counts), seed))
-    found, plain = float(torch.stack(recalls).mean()), plain_cross_entropy()
+    found, plain = float(torch.stack(recalls).mean()), plain_cross_entropy(seeds)
     t.given("best_recipe(counts) on three long tails of digits, 140 … 3 rows a class, 40 epochs")
     t.that(
         found >= BALANCED and found >= plain + MORE,
@@ -63,6 +67,9 @@ def reaches_the_metric(a: Any, t: Trial) -> None:
         f"seeds), plain "
         f"cross-entropy {plain:.3f}; expected is {BALANCED} and {MORE} more than cross-entropy",
         diagnosis="recipe-not-good-enough",
+    )
+    t.reaches(
+        found, BALANCED, f"is the balanced accuracy of your recipe; plain cross-entropy has {plain:.3f}"
     )
 
 

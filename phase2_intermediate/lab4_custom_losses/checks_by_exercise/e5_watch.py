@@ -113,10 +113,10 @@ def own_benchmark(loss: Callable[[Tensor, Tensor], Tensor], seed: int, epochs: i
     return torch.stack([(predicted[y_test == c] == c).float().mean() for c in range(10)])
 
 
-@lru_cache(maxsize=1)
-def plain_cross_entropy() -> float:
-    """What plain cross-entropy reaches in the check's own loop: 0.80."""
-    return float(torch.stack([own_benchmark(F.cross_entropy, seed) for seed in SEEDS]).mean())
+@lru_cache(maxsize=8)
+def plain_cross_entropy(seeds: tuple[int, ...] = SEEDS) -> float:
+    """What plain cross-entropy reaches in the check's own loop: 0.79 to 0.81."""
+    return float(torch.stack([own_benchmark(F.cross_entropy, seed) for seed in seeds]).mean())
 
 
 def rows_of(result: Any, name: str, seed: int) -> Any:
