@@ -1,0 +1,368 @@
+"""The known mistakes of E1, each by its signature on a few logits."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from courseware.check import Trial
+from phase2_intermediate.lab4_custom_losses.checks_by_exercise.tools import (
+    F64,
+    Mistakes,
+    double,
+    gradients,
+    numbers,
+    same,
+)
+
+mistakes = Mistakes()
+probe, value = mistakes.probe, mistakes.value
+
+Z, ZERO, ONE = double([2.0]), double([0.0]), double([1.0])
+P, NLL = 1 / (1 + math.exp(-2)), math.log1p(math.exp(2))  # σ(2), and −log(1 − σ(2)) = 2.1269
+ROWS, CLASS = double([[1.0, 2.0, -1.0], [0.5, 0.0, 3.0]]), torch.tensor([1, 0])
+LOG_P = ROWS.log_softmax(1)
+NLLS = -LOG_P[[0, 1], CLASS]
+P_T = torch.exp(-NLLS)
+FOCAL = (1 - P_T) ** 2 * NLLS
+
+
+# ---- focal: form, then stability ---------------------------------------------------------------------------
+
+
+value(
+    "modulates-the-wrong-way",
+    lambda a: torch.cat([a.focal_loss(Z, ZERO)[None], a.focal_loss(ROWS, CLASS)[None]]),
+    [torch.stack([double((1 - P) ** 2 * NLL), (P_T**2 * NLLS).mean()]), double([(1 - P) ** 2 * NLL] * 2)],
+    "the factor is p_t^γ, which turns the *hard* examples down: it should be (1 − p_t)^γ",
+)
+value(
+    "modulates-with-p",
+    lambda a: a.focal_loss(Z, ZERO),
+    [(1 - P) ** 2 * NLL, (1 - P) ** 2 * -math.log(P)],
+    "focal_loss([2], [0.]) is {found}, expected 1.65: the factor holds 1 − p with p = σ(2), but the "
+    "target is "
+    "0, so what is true has the probability p_t = 1 − p. Turn p into p_t before you modulate",
+)
+value(
+    "target-zero-costs-nothing",
+    lambda a: a.focal_loss(Z, ZERO),
+    0.0,
+    "focal_loss([2], [0.]) is 0, expected 1.65: an element whose target is 0 is a question too, with p_t = "
+    "1 − p",
+)
+value(
+    "no-modulation",
+    lambda a: a.focal_loss(ROWS, CLASS),
+    NLLS.mean(),
+    "focal_loss([[1, 2, −1], [0.5, 0, 3]], [1, 0]) is {found}: plain cross-entropy. With gamma = 2 each loss "
+    "is multiplied by (1 − p_t)²",
+)
+value(
+    "focal-sign",
+    lambda a: a.focal_loss(ROWS, CLASS),
+    -FOCAL.mean(),
+    "focal_loss is {found}, negative: log p_t is below 0, so the loss needs the minus sign",
+)
+value(
+    "gamma-fixed",
+    lambda a: a.focal_loss(ROWS, CLASS, gamma=0.5),
+    FOCAL.mean(),
+    "gamma=0.5 gives {found}, the same as gamma=2: use the argument",
+)
+value(
+    "mean-before-modulation",
+    lambda a: a.focal_loss(ROWS, CLASS),
+    (1 - torch.exp(-NLLS.mean())) ** 2 * NLLS.mean(),
+    "focal_loss of two rows is {found}: the mean was taken before the factor. Every row has its own p_t: "
+    "modulate first, then reduce",
+)
+
+
+@probe("alpha-on-both-classes")
+def alpha_on_both(a: Any, t: Trial) -> str | None:
+    whole = a.focal_loss(Z, ZERO)
+    found = a.focal_loss(Z, ZERO, alpha=0.25)
+    ones = a.focal_loss(Z, ONE, alpha=0.25), 0.25 * a.focal_loss(Z, ONE)
+    if same(found, 0.25 * whole) and same(*ones) and not same(whole, 0.0):
+        return (
+            f"alpha=0.25 multiplies the loss of a target 0 by 0.25 ({numbers(whole)} → {numbers(found)}): "
+            "α weighs the ones, the zeros get 1 − α = 0.75"
+        )
+    return None
+
+
+@probe("alpha-the-wrong-way-round")
+def alpha_swapped(a: Any, t: Trial) -> str | None:
+    whole, found = a.focal_loss(Z, ONE), a.focal_loss(Z, ONE, alpha=0.25)
+    if same(found, 0.75 * whole):
+        return (
+            "alpha=0.25 multiplies the loss of a target 1 by 0.75: α belongs to the ones, 1 − α to the zeros"
+        )
+    return None
+
+
+@probe("alpha-spares-the-zeros")
+def alpha_spares(a: Any, t: Trial) -> str | None:
+    whole = a.focal_loss(Z, ZERO)
+    if same(a.focal_loss(Z, ZERO, alpha=0.25), whole) and same(
+        a.focal_loss(Z, ONE, alpha=0.25), 0.25 * a.focal_loss(Z, ONE)
+    ):
+        return "alpha=0.25 leaves the loss of a target 0 as it is: the zeros get the weight 1 − α, here 0.75"
+    return None
+
+
+@probe("alpha-ignored")
+def alpha_ignored(a: Any, t: Trial) -> str | None:
+    if same(a.focal_loss(Z, ONE, alpha=0.25, reduction="sum"), a.focal_loss(Z, ONE, reduction="sum")):
+        return "alpha=0.25 changes nothing for yes/no questions: ones are weighed by α, zeros by 1 − α"
+    if same(a.focal_loss(ROWS, CLASS, alpha=double([0.3, 2.0, 1.0])), FOCAL.mean()):
+        return "an alpha [C] changes nothing for classes: row i is weighed by alpha[target[i]]"
+    return None
+
+
+@probe("divides-by-alpha")
+def divides_by_alpha(a: Any, t: Trial) -> str | None:
+    weight = double([0.3, 2.0, 1.0])
+    weighted = weight[CLASS] * FOCAL
+    if same(a.focal_loss(ROWS, CLASS, alpha=weight), weighted.sum() / weight[CLASS].sum()):
+        return (
+            f"with alpha = [0.3, 2, 1] two rows of classes 1 and 0 gave {weighted.sum() / 2.3:.4g}: the "
+            f"sum of "
+            "losses was divided by Σα = 2.3. Here the mean divides by the number of losses, 2"
+        )
+    scaled = a.focal_loss(torch.cat([Z, Z]), double([0.0, 1.0]), alpha=0.2)
+    parts = 0.8 * P**2 * NLL + 0.2 * (1 - P) ** 2 * -math.log(P)
+    if same(scaled, parts / 1.0) and not same(scaled, parts / 2):
+        return "with a number alpha the sum was divided by Σα: the mean divides by the number of losses"
+    return None
+
+
+@probe("softmax-for-yes-no")
+def softmax_for_yes_no(a: Any, t: Trial) -> str | None:
+    logits, target = double([[2.0, 0.0, -1.0]]), double([[1.0, 0.0, 1.0]])
+    side = logits * (2 * target - 1)
+    right = (torch.sigmoid(-side) ** 2 * -torch.nn.functional.logsigmoid(side)).mean()
+    attempt = t.attempt(lambda: a.focal_loss(logits, target))
+    if attempt.error is None and same(attempt.value, right):
+        return None
+    if attempt.raised(RuntimeError, IndexError, ValueError, TypeError) or (
+        attempt.error is None and same(a.focal_loss(Z, ZERO), P**2 * NLL)
+    ):
+        got = f"raised {type(attempt.error).__name__}" if attempt.error else f"gave {numbers(attempt.value)}"
+        return (
+            f"logits [1, 3] with *floating point* targets [1, 3] {got}, expected {right:.4g}: these are "
+            f"three "
+            "yes/no questions, each with its own sigmoid. Decide by the dtype of the target, not by the "
+            "number "
+            "of axes"
+        )
+    return None
+
+
+@probe("log-of-a-rounded-probability")
+def rounded_probability(a: Any, t: Trial) -> str | None:
+    for z, target, shown in (
+        (torch.tensor([-200.0]), torch.tensor([1.0]), "[−200] and target 1"),
+        (torch.tensor([200.0]), torch.tensor([0.0]), "[200] and target 0"),
+        (torch.tensor([[200.0, 0.0]]), torch.tensor([1]), "[[200, 0]] and class 1"),
+    ):
+        found = a.focal_loss(z, target)
+        if found.dim() == 0 and (not bool(found.isfinite()) or 3 < float(found) < 150):
+            return (
+                f"the loss of logits {shown} is {float(found):.4g}, expected 200: the probability was "
+                f"rounded "
+                "to 0 (or clamped) before the logarithm. Use logsigmoid(z), or z − logsumexp(z)"
+            )
+    return None
+
+
+@probe("nan-gradient-where-all-is-right")
+def nan_gradient(a: Any, t: Trial) -> str | None:
+    for z, target, shown in (
+        (torch.tensor([200.0]), torch.tensor([1.0]), "[200] and target 1"),
+        (torch.tensor([[200.0, 0.0]]), torch.tensor([0]), "[[200, 0]] and class 0"),
+    ):
+        loss, (grad,) = gradients(lambda x, y=target: a.focal_loss(x, y, gamma=0.5), z)
+        if bool(loss.isfinite()) and grad is not None and not bool(grad.isfinite().all()):
+            return (
+                f"gamma=0.5, logits {shown}: the gradient is {numbers(grad)}. (1 − p_t)^0.5 is "
+                f"infinitely steep "
+                "at p_t = 1. Take exp(γ · log(1 − p_t)) with log(1 − p_t) from the logits, or clamp 1 − p_t "
+                "away from 0"
+            )
+    return None
+
+
+@probe("gradient-cut")
+def gradient_cut(a: Any, t: Trial) -> str | None:
+    def f(z: Tensor) -> Tensor:
+        return a.focal_loss(z, CLASS)
+
+    loss, (grad,) = gradients(f, ROWS)
+    if not same(loss, FOCAL.mean()):
+        return None
+    if grad is None or not bool(grad.any()):
+        return "no gradient arrives at the logits: something was detached (`.item()`, `.detach()`, `.data`)"
+    frozen = ((1 - P_T) ** 2)[:, None] * (LOG_P.exp() - torch.eye(3, dtype=F64)[CLASS]) / 2
+    if same(grad, frozen):
+        return "the factor (1 − p_t)^γ was detached: its derivative belongs to the gradient too"
+    return None
+
+
+# ---- label smoothing ----------------------------------------------------------------------------------
+
+
+def smoothed(right: float, others: float) -> Tensor:
+    onehot = torch.eye(3, dtype=F64)[CLASS]
+    return -((right * onehot + others * (1 - onehot)) * LOG_P).sum(1).mean()
+
+
+value(
+    "smooths-only-the-others",
+    lambda a: a.smooth_ce(ROWS, CLASS, eps=0.3),
+    smoothed(0.7, 0.15),
+    "smooth_ce gave {found}: the true class has 1 − ε and the others ε/(C − 1). ε is spread over all C "
+    "classes, "
+    "the true one has 1 − ε + ε/C",
+)
+value(
+    "shares-do-not-add-up",
+    lambda a: a.smooth_ce(ROWS, CLASS, eps=0.3),
+    [
+        *(
+            smoothed(0.7, 0.1),
+            smoothed(1.0, 0.1),
+            smoothed(1.1, 0.1),
+            smoothed(1.0, 0.15),
+            smoothed(1.0, 0.3),
+        ),
+        0.7 * smoothed(1.0, 0.0) - 0.3 * LOG_P.sum(1).mean(),
+    ],
+    "smooth_ce with eps=0.3 gave {found}: the shares of your smoothed target do not add up to 1. The true "
+    "class gets 1 − ε + ε/C, every other ε/C",
+)
+value(
+    "no-smoothing",
+    lambda a: a.smooth_ce(ROWS, CLASS, eps=0.3),
+    smoothed(1.0, 0.0),
+    "eps=0.3 makes no difference: {found} is plain cross-entropy",
+)
+value(
+    "eps-fixed",
+    lambda a: a.smooth_ce(ROWS, CLASS, eps=0.3),
+    smoothed(0.9 + 0.1 / 3, 0.1 / 3),
+    "eps=0.3 gives what eps=0.1 should give: use the argument",
+)
+value(
+    "shares-swapped",
+    lambda a: a.smooth_ce(ROWS, CLASS, eps=0.3),
+    smoothed(0.3 + 0.7 / 3, 0.7 / 3),
+    "smooth_ce gave {found}: ε and 1 − ε are swapped, the truth has 0.3 and the uniform part 0.7",
+)
+value(
+    "smooth-ce-sums",
+    lambda a: a.smooth_ce(ROWS, CLASS, eps=0.3),
+    2 * smoothed(0.8, 0.1),
+    "smooth_ce of two rows gave {found}, the sum; asked for is the mean over the kept rows",
+)
+
+
+@probe("ignored-rows-count")
+def ignored_rows(a: Any, t: Trial) -> str | None:
+    one = -(0.8 * LOG_P[0, 1] + 0.1 * LOG_P[0, [0, 2]].sum())
+    attempt = t.attempt(lambda: a.smooth_ce(ROWS, torch.tensor([1, -100]), 0.3))
+    if attempt.raised(IndexError, RuntimeError):
+        return (
+            "a target of −100 was used as an index: leave those rows out first, or put a harmless class "
+            "in its "
+            f"place ({type(attempt.error).__name__})"
+        )
+    if attempt.error is None and same(attempt.value, one / 2):
+        return "one of two rows is ignored, and still the sum was divided by 2: divide by the rows that count"
+    for index in (2, -1):
+        found = t.attempt(lambda index=index: a.smooth_ce(ROWS, torch.tensor([1, index]), 0.3, index))
+        if attempt.error is None and same(attempt.value, one) and (found.error or not same(found.value, one)):
+            return f"ignore_index={index} was not respected: only −100 is left out. Compare with the argument"
+    if attempt.error is None and not same(attempt.value, one):
+        return (
+            f"with targets [1, −100] smooth_ce is {numbers(attempt.value)}, expected that of the first row, "
+            f"{one:.4g}: an ignored row is in neither the sum nor the count"
+        )
+    return None
+
+
+# ---- Huber --------------------------------------------------------------------------------------------
+
+
+def huber_of_three(a: Any) -> Tensor:
+    found: Tensor = a.huber(double([3.0]), double([0.0]), 2.0)
+    return found
+
+
+value(
+    "smooth-l1",
+    lambda a: torch.stack([huber_of_three(a), a.huber(double([1.0]), double([0.0]), 2.0)]),
+    double([2.0, 0.25]),
+    "huber of (3, 1) and 0 with δ = 2 is {found}: that is smooth_l1 with β = 2, which is Huber divided "
+    "by δ. Expected [4, 0.5]",
+)
+value(
+    "squares-the-outlier",
+    huber_of_three,
+    [4.5, 9.0],
+    "huber(3, 0; δ = 2) is {found}: |e| = 3 is beyond δ and costs δ (|e| − δ/2) = 4, not a square",
+)
+value(
+    "tail-does-not-meet-the-square",
+    huber_of_three,
+    [6.0, 2.0 * (3 - 2), 5.0, 3.0],
+    "huber(3, 0; δ = 2) is {found}, expected 4: at |e| = δ the straight part must meet ½δ², so it is "
+    "δ (|e| − ½ δ)",
+)
+value(
+    "huber-without-half",
+    lambda a: a.huber(double([1.0]), double([0.0]), 2.0),
+    [1.0, 1.5],
+    "huber(1, 0; δ = 2) is {found}, expected 0.5: inside δ it is *half* the square",
+)
+value(
+    "delta-fixed", huber_of_three, [2.5], "huber(3, 0; δ = 2) is {found}, what δ = 1 gives: use the argument"
+)
+
+
+@probe("forgets-the-absolute-value")
+def no_absolute(a: Any, t: Trial) -> str | None:
+    up, down = a.huber(double([3.0]), double([0.0]), 2.0), a.huber(double([0.0]), double([3.0]), 2.0)
+    if same(up, 4.0) and not same(down, 4.0):
+        return (
+            f"huber(0, 3; δ = 2) is {numbers(down)} and huber(3, 0; δ = 2) is 4: both errors are of size "
+            f"3. Take "
+            "|e| before comparing with δ"
+        )
+    return None
+
+
+# ---- reductions ---------------------------------------------------------------------------------------
+
+
+@probe("reduction-ignored")
+def reduction_ignored(a: Any, t: Trial) -> str | None:
+    calls = {
+        "focal_loss": lambda how: a.focal_loss(ROWS, CLASS, reduction=how),
+        "huber": lambda how: a.huber(double([1.0, 3.0]), double([0.0, 0.0]), reduction=how),
+    }
+    for name, call in calls.items():
+        mean, total, each = call("mean"), call("sum"), call("none")
+        if tuple(each.shape) != (2,):
+            return f'{name} with reduction="none" has shape {tuple(each.shape)}, expected (2,): one for each'
+        if tuple(mean.shape) != () or tuple(total.shape) != ():
+            return f'{name} with "mean" or "sum" should be a 0-d tensor, not of shape {tuple(mean.shape)}'
+        if not same(total, each.sum()):
+            return f'{name} with reduction="sum" is {numbers(total)}, but "none" adds up to {each.sum():.4g}'
+        if not same(mean, each.mean()):
+            return f'{name} with "mean" is {numbers(mean)}, but the mean of "none" is {each.mean():.4g}'
+    return None

@@ -1,0 +1,174 @@
+"""Small things that several checks of this lab need."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from courseware.check import Attempt, Exercise, Trial, forbid
+from courseware.check.compare import difference
+from courseware.check.describe import describe
+from courseware.check.outcomes import Diagnosed, OutOfTime
+from courseware.check.rules import Rules
+
+F64 = torch.float64
+CLOSE = {"rtol": 1e-5, "atol": 1e-6}
+
+SHARED = tuple(
+    f"shared.losses.{name}"
+    for name in (
+        *("classification.cross_entropy", "classification.focal_loss", "classification.binary_focal_loss"),
+        *("regression.huber_loss", "pairs.contrastive_loss", "pairs.cosine_embedding_loss"),
+        *("triplet.triplet_loss", "triplet.mined_triplet_loss", "triplet._hardest"),
+        *("segmentation.dice_loss", "imbalance.class_weights", "imbalance.logit_adjusted_loss"),
+        *("imbalance.log_priors", "infonce.info_nce"),
+    )
+)
+
+
+def closed(*functions: str, why: str, aten: tuple[str, ...] = (), shared: str = "") -> Rules:
+    """Rules that close torch's functions by name, and those of `shared.losses` whose path has a word."""
+    words = shared.split()
+    python = tuple(path for path in SHARED if any(word in path for word in words))
+    return forbid(*functions, aten=aten, python=python, why=why)
+
+
+def double(values: Any) -> Tensor:
+    return torch.tensor(values, dtype=F64)
+
+
+def same(observed: Any, expected: Any, **how: Any) -> bool:
+    """Equal to 1e-5; shapes count, dtypes do not."""
+    if isinstance(expected, int | float):
+        expected = double(float(expected))
+    return difference(observed, expected, **{"dtype": False, **CLOSE, **how}) is None
+
+
+def numbers(values: Any) -> str:
+    """A small tensor as a learner would write it: [1, 2.5]."""
+
+    def text(item: Any) -> str:
+        return "[" + ", ".join(map(text, item)) + "]" if isinstance(item, list) else f"{item:.4g}"
+
+    return text(values.detach().tolist()) if isinstance(values, Tensor) else describe(values)
+
+
+class Mistakes:
+    """The known mistakes of one exercise, in the order in which they are looked for."""
+
+    def __init__(self) -> None:
+        self._probes: list[tuple[str, Callable[[Any, Trial], str | None]]] = []
+
+    def probe(self, diagnosis: str) -> Callable[[Any], Any]:
+        def register(run: Any) -> Any:
+            self._probes.append((diagnosis, run))
+            return run
+
+        return register
+
+    def value(self, diagnosis: str, call: Callable[[Any], Any], wrong: Any, words: str) -> None:
+        """A mistake that shows as one of the wrong values of a call; `{found}` in the words is the value."""
+        values = wrong if isinstance(wrong, list) else [wrong]
+
+        def run(a: Any, t: Trial) -> str | None:
+            found = call(a)
+            if any(same(found, value) for value in values):
+                return words.replace("{found}", numbers(found))
+            return None
+
+        self._probes.append((diagnosis, run))
+
+    def add_to(self, exercise: Exercise) -> None:
+        for diagnosis, run in self._probes:
+            exercise.probe(diagnosis)(run)
+
+
+def tried(t: Trial, call: Callable[[], Any]) -> Attempt:
+    """`t.attempt`, but a refusal and a stub speak for themselves."""
+    attempt = t.attempt(call)
+    if isinstance(attempt.error, Diagnosed | OutOfTime | NotImplementedError):
+        raise attempt.error
+    return attempt
+
+
+def gradients(call: Callable[..., Tensor], *inputs: Tensor) -> tuple[Tensor, list[Tensor | None]]:
+    """The loss of `call(*inputs)` and its gradient for each input."""
+    leaves = [x.detach().clone().requires_grad_() for x in inputs]
+    loss = call(*leaves)
+    if not loss.requires_grad:
+        return loss, [None] * len(leaves)
+    loss.sum().backward()
+    return loss.detach(), [leaf.grad for leaf in leaves]
+
+
+def expect(
+    t: Trial, call: Callable[[], Any], expected: Any, words: str, *, diagnosis: str, **how: Any
+) -> None:
+    """The call must give what is expected; a miss, or an exception, carries the name and the words."""
+    attempt = tried(t, call)
+    if attempt.error is not None:
+        first = (str(attempt.error).splitlines() or [""])[0]
+        t.fail(f"{words}. It raised {type(attempt.error).__name__}: {first}", diagnosis=diagnosis)
+    t.equal(attempt.value, expected, words, diagnosis=diagnosis, **{"dtype": False, **CLOSE, **how})
+
+
+def expect_gradient(
+    t: Trial,
+    call: Callable[..., Tensor],
+    oracle: Callable[..., Tensor],
+    inputs: Iterable[Tensor],
+    words: str,
+    *,
+    diagnosis: str,
+    **how: Any,
+) -> None:
+    """Loss and gradients of `call` against those of `oracle`, which is computed in float64."""
+    inputs = list(inputs)
+    with t.oracle():
+        loss, wanted = gradients(oracle, *(x.to(F64) for x in inputs))
+    attempt = tried(t, lambda: gradients(call, *inputs))
+    if attempt.error is not None:
+        first = (str(attempt.error).splitlines() or [""])[0]
+        t.fail(f"{words}. It raised {type(attempt.error).__name__}: {first}", diagnosis=diagnosis)
+    found, grads = attempt.value
+    how = {"dtype": False, **CLOSE, **how}
+    t.equal(found, loss, words, diagnosis=diagnosis, where="the loss", **how)
+    for number, (grad, right) in enumerate(zip(grads, wanted, strict=True), 1):
+        of = f"the gradient of input {number}" if len(inputs) > 1 else "the gradient"
+        t.that(
+            grad is not None, f"{words}: {of} does not arrive, something was detached", diagnosis="detached"
+        )
+        right = torch.zeros_like(inputs[number - 1], dtype=F64) if right is None else right
+        t.equal(grad, right, words, diagnosis=diagnosis, where=of, **how)
+
+
+def _with_none(found: tuple[Tensor, list[Tensor | None]]) -> tuple[Any, ...]:
+    loss, grads = found
+    return (loss, *["no gradient arrived" if grad is None else grad for grad in grads])
+
+
+def right_dtype(t: Trial, name: str, call: Callable[[torch.dtype], Tensor]) -> None:
+    """float32 and float64 come back as they are; bfloat16 as itself or as float32."""
+    for dtype in (torch.float32, F64, torch.bfloat16):
+        found = call(dtype).dtype
+        allowed = (dtype, torch.float32) if dtype is torch.bfloat16 else (dtype,)
+        t.that(
+            found in allowed,
+            f"`{name}` of {dtype} gives {found}, expected {' or '.join(map(str, allowed))}",
+            diagnosis="other-dtype",
+        )
+
+
+def zero_with_graph(t: Trial, call: Callable[[Tensor], Tensor], x: Tensor, words: str, name: str) -> None:
+    """A mean over nothing: 0, and a gradient of zeros that can be asked for."""
+    expect(
+        t,
+        lambda: _with_none(gradients(call, x)),
+        (double(0.0), torch.zeros_like(x, dtype=F64)),
+        f"{words}: the mean over nothing is 0 here, with a graph and a gradient of zeros (0/0 is nan; "
+        "divide by at least 1)",
+        diagnosis=name,
+    )
