@@ -112,11 +112,12 @@ def as_html(report: Report) -> str:
         lines = "<br>".join(prose(line) for line in report.footer)
         body.append(f'<div style="margin-top:.5em;opacity:.8;font-size:92%">{lines}</div>')
     right = escape(score(report))
+    spoken = escape(headline(report).replace("`", ""))
     return (
-        f'<div role="status" aria-label="{escape(headline(report))}" style="border-left:4px solid rgb({rgb});'
+        f'<div role="status" aria-label="{spoken}" style="border-left:4px solid rgb({rgb});'
         f"background:rgba({rgb},.09);padding:.55em .9em;margin:.3em 0;border-radius:3px;max-width:62em;"
         f'line-height:1.45">'
-        f'<div style="display:flex;justify-content:space-between;gap:1em"><b>{escape(headline(report))}</b>'
+        f'<div style="display:flex;justify-content:space-between;gap:1em"><b>{prose(headline(report))}</b>'
         f'<span style="white-space:nowrap">{right}</span></div>{"".join(body)}</div>'
     )
 
