@@ -15,6 +15,7 @@ from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.e1_mistakes impor
     other_layouts,
     probe,
 )
+from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.e1_mistakes_more import probe as more
 from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.warmups_first import (
     CONVOLUTION_OPERATORS,
     CONVOLUTIONS,
@@ -42,6 +43,7 @@ e1 = Exercise(
     ),
 )
 probe.add_to(e1)
+more.add_to(e1)
 
 
 def expected(t: Trial, x: Tensor, w: Tensor, b: Tensor | None, how: dict[str, Any]) -> Tensor:

@@ -27,7 +27,7 @@ def grouped(patches, w, groups):
     N, C, Ho, Wo, kh, kw = patches.shape
     split = patches.reshape(N, groups, C // groups, Ho, Wo, kh, kw)
     kernels = w.reshape(groups, w.shape[0] // groups, *w.shape[1:])
-    return torch.einsum("ngcijuv,gocuv->ngoij", split, kernels).reshape(N, -1, Ho, Wo)
+    return torch.einsum("ngcijuv,gocuv->ngoij", split, kernels).reshape(N, w.shape[0], Ho, Wo)
 
 
 def convolution(
@@ -114,7 +114,7 @@ def deals_channels_in_turn():
 @misconception("E1", diagnosis="strides-computed-from-the-shape")
 def assumes_contiguous():
     def strides(x):
-        N, C, H, W = x.shape
+        _, C, H, W = x.shape
         return C * H * W, H * W, W, 1
 
     def pad(x, ph, pw):
@@ -157,6 +157,17 @@ def computes_on_data():
 
     def conv2d(x, w, b=None, **how):
         return inner(x.detach(), w, b, **how)
+
+    return {"conv2d": conv2d}
+
+
+@misconception("E1", diagnosis="no-images-refused")
+def lets_reshape_guess():
+    inner = convolution()["conv2d"]
+
+    def conv2d(x, w, b=None, **how):
+        y = inner(x, w, b, **how)
+        return y.reshape(len(x), -1, *y.shape[2:])
 
     return {"conv2d": conv2d}
 
