@@ -15,8 +15,8 @@ import numpy as np
 import torch
 
 RngState = dict[str, Any]
-"""Every generator's state, made of tensors, tuples and numbers, so that ``torch.load(weights_only=True)``
-takes it."""
+"""Every generator's state. Made of tensors and single numbers: ``torch.load(weights_only=True)`` takes it,
+and one tensor is written and read far faster than 625 numbers in a tuple."""
 
 
 def seed_everything(seed: int, *, deterministic: bool = False) -> None:
@@ -43,8 +43,9 @@ def rng_state() -> RngState:
     """The state of every generator, independent of what happens to them afterwards."""
     numpy_state = np.random.get_state(legacy=False)
     assert isinstance(numpy_state, dict)
+    version, numbers, gauss = random.getstate()
     return {
-        "python": random.getstate(),
+        "python": {"version": version, "numbers": torch.tensor(numbers), "gauss": gauss},
         "numpy": {
             "key": torch.from_numpy(numpy_state["state"]["key"].astype(np.int64)),
             "pos": int(numpy_state["state"]["pos"]),
@@ -61,7 +62,9 @@ def restore_rng_state(state: RngState) -> None:
 
     A state that was taken with another number of CUDA devices restores the devices that both have.
     """
-    random.setstate(state["python"])
+    python_state = state["python"]
+    numbers = tuple(python_state["numbers"].tolist())
+    random.setstate((python_state["version"], numbers, python_state["gauss"]))
     numpy_state = state["numpy"]
     key = numpy_state["key"].numpy().astype(np.uint32)
     legacy = ("MT19937", key, numpy_state["pos"], numpy_state["has_gauss"], numpy_state["gauss"])

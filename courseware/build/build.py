@@ -12,6 +12,7 @@ from courseware.build.execute import ExecutionFailed, execute_into
 from courseware.build.measured import update_readme
 from courseware.build.notebook import Json, dump, load, notebook, write
 from courseware.build.outputs import OutputError, carry_over, without_outputs
+from courseware.build.results import measure_results
 from courseware.source import Course, LabFolder, LabSource, SourceError
 
 State = Literal["written", "unchanged", "executed", "stale"]
@@ -73,6 +74,8 @@ def build_lab(folder: LabFolder, *, execute: bool = False) -> list[Built]:
             execute_into(content, folder)
             write(path, dump(content))
             built[path] = Built(path, "executed")
+    if execute:
+        measure_results(folder)
     return list(built.values())
 
 

@@ -1,4 +1,4 @@
-"""What each notebook costs to run: one table, written by `course build --execute`, shown in the README.
+"""What each notebook costs and what E5 reaches: a table, made by `course build --execute`, for the README.
 
 The table is `measured.json` at the course's root. The README holds it between two comments, so that its
 numbers and its "verified on" line are never typed by hand.
@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import json
 import platform
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from courseware.build.notebook import write
 from courseware.source import Course, LabFolder
+
+if TYPE_CHECKING:
+    from courseware.check import Measure
 
 FILE = "measured.json"
 BEGIN, END = "<!-- measured: written by course build --execute -->", "<!-- end of measured -->"
@@ -23,11 +27,30 @@ Entry = dict[str, Any]
 
 
 def record(lab: LabFolder, role: str, *, cpu_seconds: float, peak_bytes: int) -> None:
-    """Put one notebook's cost into the table, with what it was measured on."""
+    """Put one notebook's cost into the table."""
+    _put(lab, role, {"cpu_seconds": round(cpu_seconds, 1), "peak_mib": round(peak_bytes / 2**20)})
+
+
+def record_results(lab: LabFolder, measures: Sequence[Measure]) -> None:
+    """Put into the table what E5 reached from each seed, and what is asked for."""
+    first = measures[0]
+    _put(
+        lab,
+        "results",
+        {
+            "what": first.what,
+            "asked": first.asked,
+            "at_most": first.at_most,
+            "values": [round(measure.value, 4) for measure in measures],
+        },
+    )
+
+
+def _put(lab: LabFolder, name: str, entry: Entry) -> None:
+    """With what it was measured on."""
     table = read(lab.root)
-    table.setdefault(lab.key, {})[role] = {
-        "cpu_seconds": round(cpu_seconds, 1),
-        "peak_mib": round(peak_bytes / 2**20),
+    table.setdefault(lab.key, {})[name] = {
+        **entry,
         "python": platform.python_version(),
         "torch": version("torch").split("+")[0],
         "date": datetime.now(UTC).date().isoformat(),
@@ -51,7 +74,7 @@ def as_markdown(course: Course) -> str:
     if not measured:
         return "No lab has been measured yet."
     rows = [
-        f"| {lab.number} {lab.title} | {_cell(own, 'theory')} | {_cell(own, 'solution')} |"
+        f"| {lab.number} {lab.title} | {_cell(own, 'theory')} | {_cell(own, 'solution')} | {_results(own)} |"
         for lab, own in measured
     ]
     entries = [entry for _, own in measured for entry in own.values()]
@@ -59,8 +82,8 @@ def as_markdown(course: Course) -> str:
     last = max(entry["date"] for entry in entries)
     return "\n".join(
         [
-            "| lab | theory: CPU seconds, memory | solution: CPU seconds, memory |",
-            "|---|---|---|",
+            "| lab | theory: CPU seconds, memory | solution: CPU seconds, memory | E5 from three seeds |",
+            "|---|---|---|---|",
             *rows,
             "",
             f"Verified on {', '.join(versions)}, on a CPU with one thread, last on {last}.",
@@ -71,6 +94,15 @@ def as_markdown(course: Course) -> str:
 def _cell(own: dict[str, Entry], role: str) -> str:
     entry = own.get(role)
     return f"{entry['cpu_seconds']:.0f} s, {entry['peak_mib']} MiB" if entry else "–"
+
+
+def _results(own: dict[str, Entry]) -> str:
+    entry = own.get("results")
+    if not entry:
+        return "–"
+    values = " · ".join(f"{value:.3g}" for value in entry["values"])
+    bound = "at most" if entry["at_most"] else "at least"
+    return f"{values} {entry['what']}; asked for: {bound} {entry['asked']:g}"
 
 
 def with_table(text: str, course: Course) -> str:

@@ -31,7 +31,9 @@ A lab's `checks.py` describes each exercise once:
 
 `a.name` is the learner's object: functions are watched (inputs must come back unchanged, a missing `return`
 is named, forbidden calls are refused, the last call is shown in the report), classes are passed as they are.
-`t` is a `Trial`: seeded inputs and verdicts. Wrong answers live beside the checks, in `misconceptions.py`:
+`t` is a `Trial`: seeded inputs and verdicts. The number in `t.reaches(0.97, 0.94, "of the digits are right")`
+is shown in the report, and the first one of E5 in the README. Wrong answers live beside the checks, in
+`misconceptions.py`:
 
     @misconception("E1", diagnosis="copies")
     def repeats_instead_of_viewing():
@@ -45,7 +47,7 @@ Helpers that need torch are in `courseware.check.observe`, `.numeric` and `.edge
 from courseware.check.exercise import Exercise
 from courseware.check.misconceptions import Misconception, misconception, misconceptions_in
 from courseware.check.outcomes import CheckError, CheckFailed
-from courseware.check.report import PropertyResult, Report, Status
+from courseware.check.report import Measure, PropertyResult, Report, Status
 from courseware.check.rules import Rules, forbid
 from courseware.check.runner import DEFAULT_SEED, run_exercise
 from courseware.check.trial import Attempt, Trial
@@ -56,6 +58,7 @@ __all__ = [
     "CheckError",
     "CheckFailed",
     "Exercise",
+    "Measure",
     "Misconception",
     "PropertyResult",
     "Report",

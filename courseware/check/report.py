@@ -25,6 +25,25 @@ class PropertyResult:
     message: str = ""
 
 
+@dataclass(frozen=True)
+class Measure:
+    """A number that the answer reached, and the one that was asked for."""
+
+    value: float
+    asked: float
+    what: str
+    """Follows the number in a sentence: "of the test digits are right"."""
+    at_most: bool = False
+
+    @property
+    def reached(self) -> bool:
+        return self.value <= self.asked if self.at_most else self.value >= self.asked
+
+    def __str__(self) -> str:
+        bound = "at most" if self.at_most else "at least"
+        return f"{self.value:.3g} {self.what} (asked for: {bound} {self.asked:g})"
+
+
 @dataclass
 class Report:
     """The verdict on one answer. It shows itself, as text everywhere and richer in a notebook."""
@@ -38,6 +57,7 @@ class Report:
     facts: dict[str, str] = field(default_factory=dict)
     """Shown one a line: called, observed, expected, your line …"""
     properties: list[PropertyResult] = field(default_factory=list)
+    measures: list[Measure] = field(default_factory=list)
     points: int = 0
     max_points: int = 0
     seconds: float = 0.0

@@ -18,7 +18,7 @@ from courseware.check.describe import describe
 from courseware.check.exercise import Exercise
 from courseware.check.origin import LearnerLine, origin, raised_by_stub, short
 from courseware.check.outcomes import CheckError, Diagnosed, OutOfTime, PropertyMissed
-from courseware.check.report import PropertyResult, Report, Status
+from courseware.check.report import Measure, PropertyResult, Report, Status
 from courseware.check.trial import Trial
 
 DEFAULT_SEED = 1
@@ -33,6 +33,7 @@ class _Findings:
     named_call: str | None = None
     missed: list[_Miss] = field(default_factory=list)
     properties: list[PropertyResult] = field(default_factory=list)
+    measures: list[Measure] = field(default_factory=list)
     out_of_time: str | None = None
 
 
@@ -131,6 +132,8 @@ def _hold(
             findings.named, findings.named_call = error, trial.note or _call_text(answers)
     else:
         findings.properties.append(PropertyResult(prop.name, True, prop.points))
+    finally:
+        findings.measures += trial.measures
 
 
 def _verdict(exercise: Exercise, findings: _Findings, answers: Answers, check_file: str) -> Report:
@@ -143,6 +146,7 @@ def _verdict(exercise: Exercise, findings: _Findings, answers: Answers, check_fi
         status=Status.NOT_QUITE,
         message="",
         properties=findings.properties,
+        measures=findings.measures,
         points=earned,
         max_points=exercise.max_points,
     )
@@ -166,6 +170,7 @@ def _verdict(exercise: Exercise, findings: _Findings, answers: Answers, check_fi
         _explain(report, findings.missed[0], answers, check_file)
     else:
         report.status, report.message = Status.PASSED, "Every property holds."
+        report.facts = {"measured": "\n".join(map(str, findings.measures))} if findings.measures else {}
     return report
 
 

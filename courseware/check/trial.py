@@ -13,6 +13,7 @@ from courseware.check.budget import budget
 from courseware.check.compare import difference
 from courseware.check.describe import describe
 from courseware.check.outcomes import Diagnosed, OutOfTime, PropertyMissed
+from courseware.check.report import Measure
 
 if TYPE_CHECKING:
     import torch
@@ -42,6 +43,7 @@ class Trial:
         self.seed, self.name = seed, name
         self.random = random.Random(f"{seed}/{name}")
         self.note: str | None = None
+        self.measures: list[Measure] = []
         self._generator: torch.Generator | None = None
 
     # ---- inputs -------------------------------------------------------------------------------------
@@ -95,6 +97,19 @@ class Trial:
         """Miss the property with this message unless the condition holds."""
         if not holds:
             self._miss(message, diagnosis, **facts)
+
+    def reaches(
+        self, value: float, asked: float, what: str, *, at_most: bool = False, more: str = ""
+    ) -> None:
+        """Miss the property unless the number reaches what is asked for; the report shows it either way.
+
+        `what` follows the number in a sentence, `more` follows the sentence if it is a bad one.
+        """
+        measure = Measure(float(value), asked, what, at_most)
+        self.measures.append(measure)
+        if not measure.reached:  # a NaN reaches nothing
+            bound = "at most" if at_most else "at least"
+            self._miss(f"{measure.value:.3g} {what}, expected {bound} {asked:g}{more and '; ' + more}", None)
 
     def fail(self, message: str, *, diagnosis: str | None = None, **facts: Any) -> None:
         """Miss the property. `facts` (observed=, expected=, anything) are shown one a line."""

@@ -50,10 +50,11 @@ def pad_pairs(
     """Sources and the sequences to be written for them, which begin with a start token and end with an end
     token.
 
-    Gives sources [B, S], which of them are real [B, S], what the decoder reads [B, T] (all but the last
-    token) and what it should say [B, T] (all but the first), padded with ``ignore``.
+    Gives sources [B, S], what the decoder reads [B, T] (all but the last token), which sources are real
+    [B, S], in the order in which ``TransformerSeq2Seq`` takes them, and what it should say [B, T] (all but
+    the first), padded with ``ignore``.
     """
     sources, lengths = pad([source for source, _ in examples])
     read, _ = pad([target[:-1] for _, target in examples])
     say, _ = pad([target[1:] for _, target in examples], value=ignore)
-    return sources, real_positions(lengths, sources.shape[1]), read, say
+    return sources, read, real_positions(lengths, sources.shape[1]), say

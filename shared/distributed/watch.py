@@ -78,10 +78,15 @@ class Watch:
             if code < 0 and -code != signal.SIGTERM:
                 how = signal.Signals(-code).name
                 return RankFailed(rank, f"rank {rank} of {len(self._ranks)} was killed by {how}")
+            if code > 0 and rank not in [reported for _, reported, _ in errors]:
+                left = (
+                    f"rank {rank} of {len(self._ranks)} left with exit code {code} and without an exception"
+                )
+                return RankFailed(
+                    rank, f"{left}: look for sys.exit, os._exit or a library that ends the process"
+                )
         for _, rank, text in errors[:1]:
             return RankFailed(rank, f"rank {rank} of {len(self._ranks)} failed:\n\n{text}")
-        for rank, code in _exit_codes(log):
-            return RankFailed(rank, f"rank {rank} of {len(self._ranks)} left with exit code {code}, silently")
         return RankFailed(0, f"the launcher ended with exit code {self._process.returncode}:\n{log[-2000:]}")
 
     # ---- inside ---------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ class ExperimentConfig:
     """One run from data to report. ``architecture`` holds what differs from the catalogue's configuration of
     the model."""
 
-    model: str = option("transformer_encoder", "a model of the catalogue")
+    model: str = option("transformer_encoder", "a model of the catalogue, or its kind: transformer")
     data: str = option("names", "a data set")
     architecture: dict[str, Any] = field(
         default_factory=dict, metadata={"help": "options of the model, as in --architecture.layers 4"}

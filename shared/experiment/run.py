@@ -21,7 +21,7 @@ from shared.experiment.folder import claim_folder, write_results
 from shared.experiment.measure import judge, metrics
 from shared.experiment.record import Clock, Recorder
 from shared.experiment.report import Report
-from shared.experiment.sets import open_data
+from shared.experiment.sets import fitting_model, open_data
 from shared.models import build, configure
 from shared.optim import make_optimizer, make_schedule
 from shared.seeding import seed_everything
@@ -51,6 +51,7 @@ def run(config: ExperimentConfig) -> Report:
 
 def prepare(config: ExperimentConfig) -> Prepared:
     """Open the data and complete the model's options; nothing is written yet."""
+    config = replace(config, model=fitting_model(config.model, config.data))
     data = _or_say(lambda: open_data(config.data, config.model))
     given = config.architecture
     usual = to_dict(configure(config.model))

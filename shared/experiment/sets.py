@@ -40,6 +40,14 @@ class DataInfo:
         return model.inputs in self.inputs and model.outputs == self.outputs
 
 
+def fitting_model(model: str, data: str) -> str:
+    """The catalogue's name: "transformer" stands for the one of the transformers that fits the data."""
+    if model in CATALOGUE or data not in DATA:
+        return model
+    kind = [name for name in CATALOGUE if name.startswith(f"{model}_") and DATA[data].fits(CATALOGUE[name])]
+    return kind[0] if len(kind) == 1 else model
+
+
 def open_data(name: str, model: str) -> ExperimentData:
     """The data set in the form that the model reads; ExperimentError if it does not exist or does not fit."""
     info = model_info(model)
@@ -123,7 +131,8 @@ def _dates(inputs: Inputs) -> ExperimentData:
         for part, pairs in (("train", train), ("valid", valid), ("test", test))
     }
     settings = {"vocabulary": len(source), "target_vocabulary": len(target), "padding": PAD}
-    return ExperimentData("dates", {**encoded}, settings, collate=_read_and_write, ignore=IGNORED)
+    collate = partial(pad_pairs, ignore=IGNORED)
+    return ExperimentData("dates", {**encoded}, settings, collate=collate, ignore=IGNORED)
 
 
 def _next_tokens(examples: Sequence[tuple[Tensor]]) -> tuple[Tensor, Tensor]:
@@ -131,13 +140,6 @@ def _next_tokens(examples: Sequence[tuple[Tensor]]) -> tuple[Tensor, Tensor]:
     read, _ = pad([text[:-1] for (text,) in examples])
     say, _ = pad([text[1:] for (text,) in examples], value=IGNORED)
     return read, say
-
-
-def _read_and_write(examples: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor, Tensor]:
-    """Sources, what the decoder reads and what it should say. Padding is told by its id, which is no
-    character's."""
-    sources, _, read, say = pad_pairs(examples, ignore=IGNORED)
-    return sources, read, say
 
 
 DATA: Final[dict[str, DataInfo]] = {

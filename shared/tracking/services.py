@@ -94,4 +94,9 @@ class WandbTracker(Tracker):
         self._run.summary.update(values)
 
     def close(self) -> None:
+        """When this returns the file is written: its writer is another process, which ``finish`` does not
+        always wait for."""
+        import wandb
+
         self._run.finish()
+        wandb.teardown()

@@ -8,10 +8,12 @@ import pytest
 
 from courseware.contract import Bench
 from courseware.source import Course, LabFolder
+from tests.labs.answers import Answer, bank
 
 ROOT = Course.find(Path(__file__)).root  # COURSE_ROOT tests another course by the same contract
 SEEDS, SEEDS_E5 = 3, 1
 LONG_SEEDS, LONG_SEEDS_E5 = 20, 3
+BANK_SEEDS, LONG_BANK_SEEDS = 1, 5
 FIRST_SEED = 101  # not the one that notebooks use
 
 
@@ -26,8 +28,33 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "exercise" in metafunc.fixturenames:
         pairs = [(lab, info.key) for lab in found for info in lab.exercises]
         metafunc.parametrize(("lab", "exercise"), pairs, ids=[f"{lab.key}-{key}" for lab, key in pairs])
+    elif kind := {"right", "wrong"} & set(metafunc.fixturenames):
+        _parametrize_answers(metafunc, *kind)
     elif "lab" in metafunc.fixturenames:
         metafunc.parametrize("lab", found, ids=[lab.key for lab in found])
+
+
+@pytest.fixture
+def bank_seeds(pytestconfig: pytest.Config) -> range:
+    """The banks hold many answers, so each is tried with fewer seeds."""
+    count = LONG_BANK_SEEDS if pytestconfig.getoption("long") else BANK_SEEDS
+    return range(FIRST_SEED, FIRST_SEED + count)
+
+
+def _parametrize_answers(metafunc: pytest.Metafunc, kind: str) -> None:
+    slow_too = metafunc.config.getoption("long")
+    answers = [
+        pytest.param(lab, answer, id=f"{lab.key}-{answer.exercise}-{answer.name}")
+        for lab in labs(metafunc.config)
+        for answer in bank(lab, kind)
+        if slow_too or not answer.slow
+    ]
+    metafunc.parametrize(("lab", kind), answers)
+
+
+@pytest.fixture
+def wrong_answers(lab: LabFolder) -> list[Answer]:
+    return bank(lab, "wrong")
 
 
 @pytest.fixture

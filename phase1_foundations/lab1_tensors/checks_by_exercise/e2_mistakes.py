@@ -284,7 +284,7 @@ def wrong_order(a: Any, t: Trial) -> str | None:
 
 @contextmanager
 def ordinary_recursion_limit() -> Iterator[int]:
-    """Python's usual limit, whatever a notebook or an answer has set; gives it, to see whether it is moved."""
+    """Python's usual limit, whatever a notebook or an answer has set; gives it, to see if it is moved."""
     before, limit = sys.getrecursionlimit(), 1000 + len(inspect.stack(0))
     sys.setrecursionlimit(limit)
     try:

@@ -51,6 +51,17 @@ def never_runs(a: Any, t: Trial) -> str | None:
     return None
 
 
+@probe("results-in-the-wrong-order")
+def wrong_order(a: Any, t: Trial) -> str | None:
+    first, second = short_run(a, t)
+    if callable(second) and not callable(first):
+        return (
+            f"train_digits returned a {type(first).__name__} and then a function, asked for is "
+            "`(predict, losses)`, the function first"
+        )
+    return None
+
+
 @probe("graph-keeps-growing")
 def keeps_growing(a: Any, t: Trial) -> str | None:
     with watch(a.Var) as seen:
@@ -169,6 +180,18 @@ def returns_var(a: Any, t: Trial) -> str | None:
     return None
 
 
+@probe("scores-the-wrong-way-round")
+def transposed(a: Any, t: Trial) -> str | None:
+    predict, _ = short_run(a, t)
+    X, _ = few_digits(t, 3)
+    if tuple(scores_of(predict, X).shape) == (10, 3):
+        return (
+            "predict of 3 digits has shape (10, 3), expected (3, 10): a row for each digit, a column for "
+            "each class. Is there a `.T` too many?"
+        )
+    return None
+
+
 @probe("depends-on-the-other-digits")
 def depends_on_others(a: Any, t: Trial) -> str | None:
     predict, _ = short_run(a, t)
@@ -193,6 +216,53 @@ def learns_nothing(a: Any, t: Trial) -> str | None:
             f"the loss stays at {losses[0]:.4g}: the parameters do not move. Is `p.data` assigned (and not "
             "a local name), and are the parameters the same Vars that `predict` uses?"
         )
+    return None
+
+
+@probe("steps-too-small")
+def steps_too_small(a: Any, t: Trial) -> str | None:
+    _, losses = short_run(a, t, epochs=6, lr=0.1, hidden=64)
+    if len(losses) == 6 and 0.97 * losses[0] < losses[5] <= losses[0]:
+        return (
+            f"120 steps with lr = 0.1 took the loss only from {losses[0]:.3g} to {losses[5]:.3g}: the steps "
+            "are far too small. Is the learning rate or the gradient divided by something twice (a mean, a "
+            "division by the rows), or another `lr` used than the one given?"
+        )
+    return None
+
+
+@probe("learns-without-steps")
+def learns_without_steps(a: Any, t: Trial) -> str | None:
+    X, y = few_digits(t, 200)
+    predict, _ = a.train_digits(X, y, lr=0.0, epochs=1)
+    right = accuracy(predict, X, y)
+    if right > 0.6:
+        return (
+            f"with lr = 0 no parameter moves, and still predict gets {right:.2f} of the digits right that "
+            "it was given: it looks labels up, or something else than your Var's gradients did the learning "
+            "(or `lr` is not the step size that you use)"
+        )
+    return None
+
+
+@probe("random-outside-the-seed")
+def outside_the_seed(a: Any, t: Trial) -> str | None:
+    X, y = few_digits(t, 64)
+    first, again = (scores_of(a.train_digits(X, y, epochs=1, seed=3)[0], X) for _ in range(2))
+    if first.shape == again.shape and not torch.equal(first, again):
+        return (
+            "two calls with seed=3 gave two different networks: something random does not come from the "
+            "seed. Make one `torch.Generator().manual_seed(seed)` and hand it to every randn and randperm"
+        )
+    return None
+
+
+@probe("seed-ignored")
+def seed_ignored(a: Any, t: Trial) -> str | None:
+    X, y = few_digits(t, 64)
+    first, other = (scores_of(a.train_digits(X, y, epochs=1, seed=seed)[0], X) for seed in (3, 4))
+    if first.shape == other.shape and torch.equal(first, other):
+        return "seeds 3 and 4 gave the very same network: `seed` is not used for the start and the order"
     return None
 
 
@@ -225,7 +295,7 @@ def forgets_training(a: Any, t: Trial) -> str | None:
     X, y = few_digits(t, 200)
     predict, losses = a.train_digits(X, y, epochs=12)
     right = accuracy(predict, X, y)
-    if right < 0.35 and float(losses[-1]) < 0.7:
+    if right < 0.35 and float(losses[-1]) < 1.2:
         return (
             f"the training loss fell to {float(losses[-1]):.2f}, but predict gets only {right:.2f} of the "
             "*training* digits right: it uses other parameters, other preparations of X, or returns "

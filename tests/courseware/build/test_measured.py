@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from courseware.build import measured
+from courseware.check import Measure
 from courseware.source import Course
 
 KEY = "phase1_foundations/lab1_small"
@@ -39,9 +40,15 @@ def test_readme_shows_the_table_between_its_comments_and_nothing_else_changes(co
     after = measured.with_table(before, course)
     assert after.startswith(f"# Course\n\n{measured.BEGIN}\n| lab |")
     assert after.endswith(f"{measured.END}\n\nThe end.\n")
-    assert "| 1.1 Small | 9 s, 300 MiB | – |" in after
+    assert "| 1.1 Small | 9 s, 300 MiB | – | – |" in after
     assert f"Verified on Python {platform.python_version()} and torch 2." in after
     assert measured.with_table(after, course) == after
+
+
+def test_readme_shows_what_e5_reached_and_what_is_asked(course: Course) -> None:
+    (lab,) = course.labs
+    measured.record_results(lab, [Measure(value, 0.94, "are right") for value in (0.96789, 0.97, 0.95)])
+    assert "| 0.968 · 0.97 · 0.95 are right; asked for: at least 0.94 |" in measured.as_markdown(course)
 
 
 def test_readme_without_the_comments_is_left_alone(course: Course) -> None:

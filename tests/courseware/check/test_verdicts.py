@@ -285,3 +285,28 @@ def test_the_limit_holds_while_the_garbage_collector_is_at_work(check):
     finally:
         gc.callbacks.remove(busy)
     assert report.status is Status.TIMED_OUT
+
+
+@pytest.mark.parametrize(
+    ("value", "asked", "at_most", "passes"),
+    [
+        (0.94, 0.94, False, True),
+        (0.9399, 0.94, False, False),
+        (0.2, 0.2, True, True),
+        (0.21, 0.2, True, False),
+    ],
+)
+def test_a_number_reaches_what_is_asked_for_and_is_shown_either_way(check, value, asked, at_most, passes):
+    exercise = Exercise("W1", takes=("make",), hints=("a", "b", "c"))
+    exercise.property("reaches")(lambda a, t: t.reaches(a.make(), asked, "of them", at_most=at_most))
+    report = check(lambda: value, exercise=exercise)
+    assert report.passed is passes
+    assert [(m.value, m.asked, m.reached) for m in report.measures] == [(value, asked, passes)]
+    assert f"{value:.3g} of them" in report.text()
+    assert f"at {'most' if at_most else 'least'} {asked:g}" in report.text()
+
+
+def test_a_number_that_is_none_reaches_nothing(check):
+    exercise = Exercise("W1", takes=("make",), hints=("a", "b", "c"))
+    exercise.property("reaches")(lambda a, t: t.reaches(a.make(), 1.0, "is the loss", at_most=True))
+    assert not check(lambda: float("nan"), exercise=exercise).passed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from tests.labs.lab1_1.answers import Answers
+from tests.labs.answers import Answers
 
 right = Answers()
 

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tests.labs.lab1_1.answers import Answers
+from tests.labs.answers import Answers
 
 right = Answers()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch.autograd import grad
 
-from tests.labs.lab1_1.answers import Answers
+from tests.labs.answers import Answers
 
 right = Answers()
 

@@ -7,7 +7,7 @@ import math
 
 import torch
 
-from tests.labs.lab1_1.answers import Answers
+from tests.labs.answers import Answers
 from tests.labs.lab1_1.right_e2 import closures_in_slots, consumers_are_counted, ordered_by_birth
 
 right = Answers()

@@ -8,7 +8,7 @@ import torch
 
 from phase1_foundations.lab1_tensors.misconceptions_by_exercise.e2_tape import first_tape
 from phase1_foundations.lab1_tensors.solution import unbroadcast
-from tests.labs.lab1_1.answers import Answers
+from tests.labs.answers import Answers
 
 wrong = Answers()
 

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from phase1_foundations.lab1_tensors.misconceptions_by_exercise.e3_cross_entropy import Sound
-from tests.labs.lab1_1.answers import Answers
+from tests.labs.answers import Answers
 
 wrong = Answers()
 

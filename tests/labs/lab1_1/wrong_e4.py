@@ -12,7 +12,7 @@ from phase1_foundations.lab1_tensors.misconceptions_by_exercise.e4_curvature imp
     relative,
 )
 from phase1_foundations.lab1_tensors.solution import hvp as sound
-from tests.labs.lab1_1.answers import Answers
+from tests.labs.answers import Answers
 
 wrong = Answers()
 

@@ -10,7 +10,7 @@ from phase1_foundations.lab1_tensors.misconceptions_by_exercise.e5_digits import
     trainer,
 )
 from phase1_foundations.lab1_tensors.solution import Var, load_digits
-from tests.labs.lab1_1.answers import Answers
+from tests.labs.answers import Answers
 
 wrong = Answers()
 
@@ -55,7 +55,7 @@ def fixed_network(X, y, *, hidden=64, lr=0.1, epochs=30, batch_size=32, seed=0):
 
 @answer
 def one_loss_a_step(X, y, *, hidden=64, lr=0.1, epochs=30, batch_size=32, seed=0):
-    _predict, losses = trainer()(X, y, hidden=hidden, lr=lr, epochs=epochs, batch_size=batch_size, seed=seed)
+    predict, losses = trainer()(X, y, hidden=hidden, lr=lr, epochs=epochs, batch_size=batch_size, seed=seed)
     return predict, [loss for loss in losses for _ in range(-(-len(X) // batch_size))]
 
 
@@ -66,25 +66,25 @@ def whole_batch(X, y, *, hidden=64, lr=0.1, epochs=30, batch_size=32, seed=0):
 
 @answer
 def too_few_epochs(X, y, *, hidden=64, lr=0.1, epochs=30, batch_size=32, seed=0):
-    _predict, losses = trainer()(X, y, hidden=hidden, lr=lr, epochs=1, batch_size=batch_size, seed=seed)
+    predict, losses = trainer()(X, y, hidden=hidden, lr=lr, epochs=1, batch_size=batch_size, seed=seed)
     return predict, losses * epochs
 
 
 @answer
 def predicts_with_a_var(X, y, **settings):
-    _predict, losses = trainer()(X, y, **settings)
+    predict, losses = trainer()(X, y, **settings)
     return lambda x: Var(predict(x)), losses
 
 
 @answer
 def predicts_probabilities_of_the_column(X, y, **settings):
-    _predict, losses = trainer()(X, y, **settings)
+    predict, losses = trainer()(X, y, **settings)
     return lambda x: predict(x).T, losses
 
 
 @answer
 def returns_losses_first(X, y, **settings):
-    _predict, losses = trainer()(X, y, **settings)
+    predict, losses = trainer()(X, y, **settings)
     return losses, predict
 
 
@@ -154,7 +154,7 @@ def drops_the_last_batch(X, y, *, batch_size=32, **settings):
 
 @answer
 def initial_network(X, y, *, hidden=64, lr=0.1, epochs=30, batch_size=32, seed=0):
-    _predict, losses = trainer()(X, y, hidden=hidden, lr=lr, epochs=epochs, batch_size=batch_size, seed=seed)
+    _, losses = trainer()(X, y, hidden=hidden, lr=lr, epochs=epochs, batch_size=batch_size, seed=seed)
     early, _ = trainer()(X[:32], y[:32], hidden=hidden, lr=0.0, epochs=1, seed=seed)
     return early, losses
 

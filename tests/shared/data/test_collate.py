@@ -45,7 +45,7 @@ def test_what_is_real_comes_from_the_lengths() -> None:
 
 def test_a_decoder_reads_what_it_should_say_one_step_later() -> None:
     examples = [(torch.tensor([7]), torch.tensor([2, 5, 6, 3])), (torch.tensor([7, 8]), torch.tensor([2, 3]))]
-    sources, real, read, say = pad_pairs(examples)
+    sources, read, real, say = pad_pairs(examples)
     assert sources.tolist() == [[7, 0], [7, 8]]
     assert real.tolist() == [[True, False], [True, True]]
     assert read.tolist() == [[2, 5, 6], [2, 0, 0]]

@@ -125,6 +125,21 @@ def test_a_killed_rank_is_named_with_its_signal():
         launch(dies)
 
 
+def test_a_rank_that_leaves_without_a_word_is_the_cause_not_the_one_that_waited_for_it():
+    def leave():
+        import os
+
+        import torch.distributed as dist
+
+        if dist.get_rank() == 1:
+            os._exit(3)
+        dist.barrier()
+
+    with pytest.raises(RankFailed, match="rank 1 of 2 left with exit code 3") as failure:
+        launch(leave, ranks=2)
+    assert failure.value.rank == 1
+
+
 def test_a_killed_rank_is_restarted_on_request():
     def dies_once():
         import torch.distributed as dist
@@ -198,6 +213,8 @@ def test_the_same_function_runs_under_torchrun_and_alone(tmp_path):
 def test_a_notebooks_interrupt_leaves_no_process(tmp_path):
     script = tmp_path / "cell.py"
     script.write_text(
+        "import signal\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)  # a background shell would have it ignored\n"
         "from shared.distributed import launch\n"
         "def endless():\n"
         "    import time\n"

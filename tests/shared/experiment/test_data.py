@@ -14,7 +14,7 @@ from shared.data.names import names
 from shared.experiment import ExperimentConfig, ExperimentError, Report, load_model, read_report
 from shared.experiment.data import Example, ExperimentData, count_windows
 from shared.experiment.run import Prepared, prepare, train_and_report
-from shared.experiment.sets import DATA, name_parts, open_data
+from shared.experiment.sets import DATA, fitting_model, name_parts, open_data
 from shared.models import CATALOGUE
 from shared.optim import OptimizerConfig, ScheduleConfig
 
@@ -137,3 +137,15 @@ def test_what_is_reported_of_sequences_is_counted_one_by_one(
         assert found["accuracy"].value == pytest.approx(sum(map(int, hits)) / len(hits))
         assert found["exact_match"].value == pytest.approx(sum(exact) / len(exact))
     assert report.metrics["train"]["accuracy"].value > 0.5
+
+
+@pytest.mark.parametrize(
+    ("data", "model"),
+    [("names", "transformer_encoder"), ("spelling", "transformer_decoder"), ("dates", "transformer_seq2seq")],
+)
+def test_transformer_is_the_one_that_fits_the_data(data: str, model: str) -> None:
+    assert fitting_model("transformer", data) == model
+
+
+def test_a_kind_with_several_members_is_not_guessed() -> None:
+    assert fitting_model("residual_mlp", "digits") == "residual_mlp"
