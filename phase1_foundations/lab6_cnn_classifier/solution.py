@@ -318,9 +318,8 @@ if __name__ == "__main__":
 # contiguous image only, and a channels-last batch gives nonsense without any error.
 #
 # **What it costs.** The view is free, but the matrix product under `einsum` wants its rows in one piece, so
-# the patches are written down: k² times the image. That is im2col's price, paid since the earliest
-# frameworks because one big matrix product is what hardware does best. Libraries avoid it by building the
-# patches tile by tile in the cache.
+# the patches are written down: k² times the image. That is im2col's price, paid because one big matrix
+# product is what hardware does best. Libraries avoid it by building the patches tile by tile in the cache.
 #
 # **Another way**: loop over the k² kernel positions, take the shifted image, `einsum("nchw,oc->nohw", …)`,
 # add. No patches, k² smaller products. FFTs pay for large kernels.
@@ -852,8 +851,8 @@ if __name__ == "__main__":
     lab.reward("E5")
 
 # %% [markdown] exercise="E5" tags=["discussion"]
-# **Why the one-cycle schedule.** It warms up while the batch statistics are still wild, dares a large step in
-# the middle, and lands softly. Twelve epochs of it do what a constant rate needs several times as many for.
+# **Why the one-cycle schedule.** It warms up while the batch statistics are still wild, dares large steps in
+# the middle, and lands softly.
 #
 # **Why not softmax first.** `F.cross_entropy` takes the logarithm of a softmax itself. Fed with
 # probabilities, its best possible input is 1 for the true class and 0 for the others, and even that costs
@@ -876,7 +875,7 @@ if __name__ == "__main__":
 # # Fifty layers, plain and residual
 #
 # The experiment of this lab's first paragraph, with everything yours. Two networks of 50 layers and equal
-# width, one with shortcuts and one without, three epochs each; the full profile (first code cell) gives them
+# width, one with shortcuts and one without, six epochs each; the full profile (first code cell) gives them
 # twelve, and three seeds. It uses a GPU if there is one. There the times shrink and the accuracies stay what
 # they are, up to the last digit or two.
 
@@ -884,7 +883,7 @@ if __name__ == "__main__":
 if __name__ == "__main__":
     from shared.device import pick_device
 
-    epochs, seeds = (3, 1) if profile == "laptop" else (full_epochs, full_seeds)
+    epochs, seeds = (6, 1) if profile == "laptop" else (full_epochs, full_seeds)
 
     def train_deep(skip: bool, seed: int) -> float:
         """The test accuracy of a 50-layer network after the epochs of this profile."""

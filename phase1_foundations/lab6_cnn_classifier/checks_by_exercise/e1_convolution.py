@@ -172,7 +172,8 @@ def filter_bank(a: Any) -> None:
     axes[0, 0].set_title("the photograph", fontsize=9)
     for ax, (name, kernel) in zip(axes.flat[1:], kernels.items(), strict=True):
         answer = a.conv2d(picture[None, None], kernel[None, None], padding=kernel.shape[0] // 2)[0, 0]
-        ax.imshow(answer if "smoothed" in name else answer.abs(), cmap="gray")
+        shown = answer if "smoothed" in name else answer.abs()
+        ax.imshow(shown, cmap="gray", vmax=float(shown.quantile(0.99)))
         ax.set_title(name, fontsize=9)
     for ax in axes.flat:
         ax.set_axis_off()

@@ -51,7 +51,9 @@ def draw_hardest(a: Any, model: Any, hardest: Tensor, X: Tensor, y: Tensor) -> N
     for ax, i in zip(axes.flat, hardest.tolist(), strict=True):
         guess = int(logits_of(model, X[i : i + 1]).argmax())
         ax.imshow(X[i, 0], cmap="gray_r", vmin=0, vmax=1)
-        ax.imshow(a.grad_cam(model, X[i], guess), cmap="inferno", alpha=0.45)
+        seen = a.grad_cam(model, X[i], guess)
+        strength = (seen / seen.max().clamp(min=1e-9)).numpy()
+        ax.imshow(strength, cmap="autumn_r", vmin=0, vmax=1, alpha=0.65 * strength)
         ax.set_title(f"{int(y[i])}, read as {guess}" if guess != y[i] else f"{int(y[i])}, just", fontsize=8)
         ax.set_axis_off()
     show(

@@ -47,8 +47,8 @@ def edges_in_a_row(a: Any) -> None:
     curve(axes[0], range(len(row)), row, colour="sky", label="one row of a photograph", linewidth=1.0)
     curve(axes[0], range(4, 4 + len(smooth)), smooth, colour="blue", label="kernel of nine times 1/9")
     curve(axes[1], range(5, 5 + len(edges)), edges, colour="red", label="then [−1, 0, 1]", linewidth=1.2)
-    for ax in axes:
-        ax.legend(loc="upper right")
+    for ax, height in zip(axes, (0.35, 0.8), strict=True):
+        ax.legend(loc="center", bbox_to_anchor=(0.66, height))
     axes[1].set(xlabel="pixel")
     show(
         fig,
