@@ -182,7 +182,9 @@ def padding_ignored(a: Any, t: Trial) -> str | None:
     plain = tried(t, lambda: a.conv2d_backward(*case(t)))
     if attempt.error is not None and plain.error is None:
         return f"fine without padding, with padding=1 it ends in {error_text(attempt.error)}"
-    if attempt.error is None and attempt.value[1].shape != w.shape:
+    if plain.error is not None or attempt.error is not None or plain.value[1].shape != w.shape:
+        return None
+    if attempt.value[1].shape != w.shape:
         return (
             f"with padding=1 gw has shape {shape(attempt.value[1])}, like w: {shape(w)}. The kernel also met "
             "the zeros around x, so pad x before you correlate it with g"

@@ -69,6 +69,19 @@ def own_stride(a: Any, t: Trial) -> str | None:
     return None
 
 
+@probe("last-layer-first")
+def last_first(a: Any, t: Trial) -> str | None:
+    layers = [a.Layer(3, 2), a.Layer(5), a.Layer(2, 3)]
+    own = a.receptive_field(layers)
+    if own[0] == measured_field(layers[::-1])[0] != measured_field(layers)[0]:
+        return (
+            f"you walk from the last layer to the first: {own[0]} instead of {measured_field(layers)[0]}. "
+            "The "
+            "list begins at the image"
+        )
+    return None
+
+
 @probe("stride-ignored")
 def stride_ignored(a: Any, t: Trial) -> str | None:
     rf, jump, _ = a.receptive_field([a.Layer(3, 2), a.Layer(3)])
@@ -82,19 +95,6 @@ def stride_ignored(a: Any, t: Trial) -> str | None:
         return (
             "the field is right, but the jump is 1: with a stride of 2 neighbouring outputs look 2 "
             "pixels apart"
-        )
-    return None
-
-
-@probe("last-layer-first")
-def last_first(a: Any, t: Trial) -> str | None:
-    layers = [a.Layer(3, 2), a.Layer(5), a.Layer(2, 3)]
-    own = a.receptive_field(layers)
-    if own[0] == measured_field(layers[::-1])[0] != measured_field(layers)[0]:
-        return (
-            f"you walk from the last layer to the first: {own[0]} instead of {measured_field(layers)[0]}. "
-            "The "
-            "list begins at the image"
         )
     return None
 

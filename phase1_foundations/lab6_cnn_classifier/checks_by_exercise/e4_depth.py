@@ -99,7 +99,7 @@ def net(a: Any, t: Trial) -> None:
         t.equal(parameters(model), size_of_network(width, blocks, classes, skip), "the number of parameters")
         for size in ((8, 8), (9, 6)):
             x = t.randn(2, 1, *size)
-            with torch.no_grad(), seen_blocks(a, model) as seen:
+            with torch.no_grad(), seen_blocks(model) as seen:
                 out = model(x)
             t.equal(len(seen), sum(blocks), "the number of blocks that ran")
             features = model.features(x).detach()
@@ -115,7 +115,7 @@ def profile(a: Any, t: Trial) -> None:
     for training in (True, False):
         model, x, y = profiled(a, t, training)
         state = {name: value.clone() for name, value in model.state_dict().items()}
-        right = [float(slope.norm()) for slope in true_slopes(a, model, x, y)]
+        right = [float(slope.norm()) for slope in true_slopes(model, x, y)]
         t.equal(a.gradient_profile(model, x, y), right, "the profile", rtol=1e-6)
         t.that(all(p.grad is None for p in model.parameters()), "the parameters have a `.grad` afterwards")
         t.equal(dict(model.state_dict()), state, "the model's state afterwards")

@@ -64,7 +64,7 @@ def softmax(a: Any, t: Trial) -> str | None:
 def block_counts(a: Any, t: Trial) -> str | None:
     for blocks in ((1, 1), (3, 2), (2, 4)):
         model = network(a, t, 2, blocks)
-        with seen_blocks(a, model) as seen, torch.no_grad():
+        with seen_blocks(model) as seen, torch.no_grad():
             model.eval()(t.randn(1, 1, 8, 8))
         if not seen:
             return (
@@ -97,7 +97,7 @@ def stem(a: Any, t: Trial) -> str | None:
     first = next(part for part in model.modules() if isinstance(part, nn.Conv2d) and part.in_channels == 1)
     if first.kernel_size != (3, 3) or first.stride != (1, 1) or first.bias is not None:
         return f"the first convolution is {first}; asked for is 3×3 with padding 1, stride 1 and no bias"
-    with seen_blocks(a, model) as seen, torch.no_grad():
+    with seen_blocks(model) as seen, torch.no_grad():
         model(x)
         convolved = F.conv2d(x, first.weight, padding=1)
         normed = F.batch_norm(convolved, None, None, training=True)
@@ -180,7 +180,7 @@ def count(a: Any, t: Trial) -> str | None:
 def skip_ignored(a: Any, t: Trial) -> str | None:
     for skip in (True, False):
         model = network(a, t, 2, (3, 1), skip=skip).train()
-        with seen_blocks(a, model) as seen, torch.no_grad():
+        with seen_blocks(model) as seen, torch.no_grad():
             model(t.randn(4, 1, 8, 8))
         kept = same(seen[1][1], seen[1][0], rtol=1e-5, atol=1e-6)
         if kept != skip:
@@ -212,7 +212,7 @@ def profiled(a: Any, t: Trial, training: bool = True) -> tuple[nn.Module, Any, A
 def something_else(a: Any, t: Trial) -> str | None:
     model, x, y = profiled(a, t)
     own = a.gradient_profile(model, x, y)
-    slopes = true_slopes(a, model, x, y)
+    slopes = true_slopes(model, x, y)
     if len(own) != len(slopes):
         return (
             f"{len(own)} numbers for a network of {len(slopes)} blocks: one norm for each BasicBlock, of the "
@@ -233,7 +233,7 @@ def something_else(a: Any, t: Trial) -> str | None:
         if same(own, wrong, rtol=1e-6):
             return f"your numbers are {words}"
     model.eval()
-    if same(own, [float(s.norm()) for s in true_slopes(a, model, x, y)], rtol=1e-6) and not same(
+    if same(own, [float(s.norm()) for s in true_slopes(model, x, y)], rtol=1e-6) and not same(
         own, right, rtol=1e-6
     ):
         return (
@@ -274,7 +274,7 @@ def traces(a: Any, t: Trial) -> str | None:
 def profile_wrong(a: Any, t: Trial) -> str | None:
     for training in (True, False):
         model, x, y = profiled(a, t, training)
-        right = [float(s.norm()) for s in true_slopes(a, model, x, y)]
+        right = [float(s.norm()) for s in true_slopes(model, x, y)]
         for attempt in (
             tried(t, lambda model=model, x=x, y=y: a.gradient_profile(model, x, y)) for _ in range(2)
         ):

@@ -95,13 +95,13 @@ def size_of_network(width: int, blocks: tuple[int, int], classes: int, skip: boo
 
 
 @contextmanager
-def seen_blocks(a: Any, model: nn.Module) -> Iterator[list[tuple[Tensor, Tensor]]]:
-    """(input, output) of every call of a BasicBlock, in order."""
+def seen_blocks(model: nn.Module) -> Iterator[list[tuple[Tensor, Tensor]]]:
+    """(input, output) of every call of a block, in order; a block is what has the parts of one."""
     seen: list[tuple[Tensor, Tensor]] = []
     handles = [
         part.register_forward_hook(lambda _part, inputs, output: seen.append((inputs[0], output)))
         for part in model.modules()
-        if isinstance(part, a.BasicBlock)
+        if all(hasattr(part, name) for name in NAMES)
     ]
     try:
         yield seen
@@ -110,10 +110,10 @@ def seen_blocks(a: Any, model: nn.Module) -> Iterator[list[tuple[Tensor, Tensor]
             handle.remove()
 
 
-def true_slopes(a: Any, model: nn.Module, x: Tensor, y: Tensor) -> list[Tensor]:
+def true_slopes(model: nn.Module, x: Tensor, y: Tensor) -> list[Tensor]:
     """∂loss/∂output of each block; the running statistics are put back afterwards."""
     state = {name: value.clone() for name, value in model.state_dict().items()}
-    with seen_blocks(a, model) as seen:
+    with seen_blocks(model) as seen:
         loss = F.cross_entropy(model(x), y)
         slopes = torch.autograd.grad(loss, [output for _, output in seen])
     model.load_state_dict(state)
