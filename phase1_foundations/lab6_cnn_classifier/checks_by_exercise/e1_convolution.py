@@ -34,9 +34,9 @@ e1 = Exercise(
     hints=(
         "Cut all windows at once, as a view with one axis for each letter of the formula: [N, C, Ho, Wo, kH, "
         "kW] (W3 with two more axes). The rest is one sum of products.",
-        "Pad with `F.pad`. With the strides (sN, sC, sH, sW) of the padded x the view has the strides (sN, "
-        "sC, "
-        "sH·stride, sW·stride, sH·dilation, sW·dilation). Ho = (H + 2p − d·(k − 1) − 1) // s + 1.",
+        "Pad with `F.pad`. With the strides (sN, sC, sH, sW) of the padded x the view has the strides "
+        "(sN, sC, sH·stride, sW·stride, sH·dilation, sW·dilation). Ho = (H + 2p − d·(k − 1) − 1) // s + "
+        "1.",
         "`torch.einsum('ncijuv,ocuv->noij', x.as_strided(sizes, strides), w)`, and with groups: give both an "
         "axis of groups, `'ngcijuv,gocuv->ngoij'`, then reshape to [N, O, Ho, Wo] and add "
         "`b.reshape(O, 1, 1)`.",
@@ -185,7 +185,6 @@ def filter_bank(a: Any) -> None:
         ),
         alt=(
             "Six pictures of a Chinese temple: the original, smoothed, with its vertical edges, its "
-            "horizontal "
-            "edges, and its edges in two slanted directions."
+            "horizontal edges, and its edges in two slanted directions."
         ),
     )

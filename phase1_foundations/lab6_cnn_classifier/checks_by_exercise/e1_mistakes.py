@@ -205,8 +205,7 @@ def rounds_up(a: Any, t: Trial) -> str | None:
         if attempt.error is None and attempt.value.shape[2] == rows + 1:
             return (
                 f"size {size}, k {k}, stride {s} gives {rows} rows, you gave {rows + 1}: a window that "
-                "sticks "
-                "out is left out, so round down"
+                "sticks out is left out, so round down"
             )
     return None
 

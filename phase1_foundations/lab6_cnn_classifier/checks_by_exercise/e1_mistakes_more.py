@@ -134,8 +134,7 @@ def strides_from_shape(a: Any, t: Trial) -> str | None:
             return (
                 f"right for a plain x, wrong for one that is {name} (strides {x.stride()}, offset "
                 f"{x.storage_offset()}): {ended}. Take strides from `x.stride()` (of the tensor that you "
-                "read), "
-                "and `reshape` where `view` fails"
+                "read), and `reshape` where `view` fails"
             )
     return None
 
@@ -233,8 +232,7 @@ def does_not_refuse(a: Any, t: Trial) -> str | None:
         if not attempt.raised(ValueError):
             return (
                 f"{words}: you leave it to torch to complain ({error_text(attempt.error)}); compute the "
-                "sizes "
-                "first and raise ValueError"
+                "sizes first and raise ValueError"
             )
     return None
 
@@ -274,7 +272,6 @@ def loops(a: Any, t: Trial) -> str | None:
         if large > small + 12:
             return (
                 f"the values are right, but 2 images of 5×6 take {small} torch operations and {what} "
-                f"{large}: "
-                "you loop over images, rows or pixels. Cut all windows at once"
+                f"{large}: you loop over images, rows or pixels. Cut all windows at once"
             )
     return None

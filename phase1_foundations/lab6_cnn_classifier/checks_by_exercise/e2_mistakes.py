@@ -95,8 +95,7 @@ def gx_channels(a: Any, t: Trial) -> str | None:
     if attempt.error is not None:
         return (
             "fine with one channel; with 3 input and 2 output channels it ends in "
-            f"{error_text(attempt.error)}. "
-            "w is [O, C, kH, kW]: gx sums over O, gw has both"
+            f"{error_text(attempt.error)}. w is [O, C, kH, kW]: gx sums over O, gw has both"
         )
     if attempt.value[0].shape != x.shape:
         return (
@@ -123,9 +122,8 @@ def last_rows(a: Any, t: Trial) -> str | None:
         return None
     if attempt.error is not None:
         return (
-            f"6×6 pixels, k 3, stride 2: it ends in {error_text(attempt.error)}. The windows stop at pixel "
-            "4; "
-            "the last row and column were not visited, and their gradient is 0"
+            f"6×6 pixels, k 3, stride 2: it ends in {error_text(attempt.error)}. The windows stop at "
+            "pixel 4; the last row and column were not visited, and their gradient is 0"
         )
     if attempt.value[0].shape == (1, 1, 5, 5):
         return (
@@ -224,8 +222,7 @@ def pairs_exchanged(a: Any, t: Trial) -> str | None:
         if number.error is None and attempt.error is not None:
             return (
                 f"fine with {name}=2, with {name}={couple} it ends in {error_text(attempt.error)}. The "
-                "pair is "
-                "(height, width)"
+                "pair is (height, width)"
             )
         turned = (
             backward(t, g.transpose(2, 3), x, w, **{name: couple[::-1]}) if attempt.error is None else None

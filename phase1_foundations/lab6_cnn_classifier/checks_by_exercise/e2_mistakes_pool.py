@@ -37,9 +37,8 @@ def ties(a: Any, t: Trial) -> str | None:
     for values, words in wrong.items():
         if same(out.flatten(), torch.tensor(values, dtype=torch.float64)):
             return (
-                f"[[3, 3], [1, 3]] has three largest pixels and {words}: the *first* in reading order gets "
-                "all, "
-                "[[1, 0], [0, 0]]"
+                f"[[3, 3], [1, 3]] has three largest pixels and {words}: the *first* in reading order "
+                "gets all, [[1, 0], [0, 0]]"
             )
     return None
 
@@ -85,8 +84,7 @@ def overlaps(a: Any, t: Trial) -> str | None:
     if float(out[0, 0, 0, 1]) in (2.0, 5.0) and int((out != 0).sum()) == 1:
         return (
             "the 9 is the largest of both windows, whose gradients are 2 and 5. It receives 7, yours "
-            "received "
-            f"{float(out[0, 0, 0, 1]):g}: shares that meet are added, not overwritten"
+            f"received {float(out[0, 0, 0, 1]):g}: shares that meet are added, not overwritten"
         )
     return None
 
@@ -136,8 +134,7 @@ def channels(a: Any, t: Trial) -> str | None:
         ended = error_text(attempt.error) if attempt.error else "other numbers"
         return (
             f"right for one channel of one image, wrong for [2, 3, 4, 4] ({ended}): each channel of each "
-            "image "
-            "is pooled by itself"
+            "image is pooled by itself"
         )
     return None
 

@@ -48,8 +48,8 @@ def averaged(a: Any, t: Trial) -> str | None:
             if same(own, right / count):
                 return (
                     f"{NAMES[which]} is the right one divided by {count}: a mean over {words}. The "
-                    "gradients of "
-                    "all uses of a parameter are *added*; if the loss is a mean, g contains the 1/N already"
+                    "gradients of all uses of a parameter are *added*; if the loss is a mean, g "
+                    "contains the 1/N already"
                 )
     return None
 

@@ -132,13 +132,12 @@ def box_and_bump(a: Any) -> None:
         fig,
         caption=(
             "How much each pixel moves the central output, by your `effective_rf`, and your "
-            "`receptive_field` "
-            "as a box. The box grows with the depth, the bright bump in it only with its root."
+            "`receptive_field` as a box. The box grows with the depth, the bright bump in it only with "
+            "its root."
         ),
         alt=(
             "Three heat-maps: with more layers the box around the centre grows quickly, the bright spot "
-            "inside "
-            "slowly, and most of the box stays dark."
+            "inside slowly, and most of the box stays dark."
         ),
     )
     print("Share of the influence in the inner quarter of the box: " + ", ".join(held))

@@ -28,8 +28,8 @@ def extent(a: Any, t: Trial) -> str | None:
         if attempt.value != right:
             return (
                 f"a window of {k} with dilation {d} touches pixels "
-                f"{', '.join(str(d * u) for u in range(k))}: it "
-                f"reaches over {right}, your extent is {attempt.value}"
+                f"{', '.join(str(d * u) for u in range(k))}: it reaches over {right}, your extent is "
+                f"{attempt.value}"
             )
     return None
 
@@ -62,9 +62,8 @@ def own_stride(a: Any, t: Trial) -> str | None:
     rf = a.receptive_field([a.Layer(3, 2)])[0]
     if rf == 5:
         return (
-            "one 3×3 layer with stride 2 sees 3 pixels, you say 5: a layer's own stride must not enter its "
-            "own "
-            "growth. Update the jump after you have used it"
+            "one 3×3 layer with stride 2 sees 3 pixels, you say 5: a layer's own stride must not enter "
+            "its own growth. Update the jump after you have used it"
         )
     return None
 
@@ -75,9 +74,8 @@ def last_first(a: Any, t: Trial) -> str | None:
     own = a.receptive_field(layers)
     if own[0] == measured_field(layers[::-1])[0] != measured_field(layers)[0]:
         return (
-            f"you walk from the last layer to the first: {own[0]} instead of {measured_field(layers)[0]}. "
-            "The "
-            "list begins at the image"
+            f"you walk from the last layer to the first: {own[0]} instead of "
+            f"{measured_field(layers)[0]}. The list begins at the image"
         )
     return None
 
@@ -87,9 +85,8 @@ def stride_ignored(a: Any, t: Trial) -> str | None:
     rf, jump, _ = a.receptive_field([a.Layer(3, 2), a.Layer(3)])
     if rf == 5:
         return (
-            "3×3 with stride 2, then 3×3: the second layer's windows begin 2 pixels apart, so it adds 2·2 "
-            "and "
-            "sees 7 pixels; you say 5"
+            "3×3 with stride 2, then 3×3: the second layer's windows begin 2 pixels apart, so it adds "
+            "2·2 and sees 7 pixels; you say 5"
         )
     if rf == 7 and jump == 1:
         return (
@@ -140,8 +137,7 @@ def without_padding(a: Any, t: Trial) -> str | None:
     if centre == 1:
         return (
             "3×3 with padding 1: output 0 looks at pixels −1, 0 and 1, so its centre is 0.0; you say 1. "
-            "Padding "
-            "shifts it to the left"
+            "Padding shifts it to the left"
         )
     return None
 
@@ -153,9 +149,8 @@ def off_by_half(a: Any, t: Trial) -> str | None:
         right = (k - 1) / 2
         if centre != right:
             return (
-                f"one layer with k {k} and no padding looks at pixels 0 to {k - 1}: the middle is {right}, "
-                "you say "
-                f"{centre}. (The middle of pixel 0 is 0.0)"
+                f"one layer with k {k} and no padding looks at pixels 0 to {k - 1}: the middle is "
+                f"{right}, you say {centre}. (The middle of pixel 0 is 0.0)"
             )
     return None
 
@@ -167,16 +162,14 @@ def not_scaled(a: Any, t: Trial) -> str | None:
     if centre != 1.5:
         return (
             "two 2×2 layers with stride 2: output 0 looks at pixels 0 to 3, the middle is 1.5, you say "
-            f"{centre}. "
-            "A step of the second layer is `jump` pixels, in its shift too"
+            f"{centre}. A step of the second layer is `jump` pixels, in its shift too"
         )
     layers = [a.Layer(1, 2), a.Layer(3, p=1)]
     centre = a.receptive_field(layers)[2]
     if centre != 0:
         return (
-            "a 1×1 layer with stride 2, then 3×3 with padding 1: the padding is one step of 2 pixels, so "
-            "the "
-            f"centre is 0.0, you say {centre}"
+            "a 1×1 layer with stride 2, then 3×3 with padding 1: the padding is one step of 2 pixels, "
+            f"so the centre is 0.0, you say {centre}"
         )
     return None
 
@@ -241,9 +234,8 @@ def beyond(a: Any, t: Trial) -> str | None:
         _, jump = field_of(a.cheapest_stack(target, stride))
         if jump > stride:
             return (
-                f"cheapest_stack({target}, {stride}): the strides multiply to {jump}. The limit is on the "
-                "product "
-                "of all strides, not on each of them"
+                f"cheapest_stack({target}, {stride}): the strides multiply to {jump}. The limit is on "
+                "the product of all strides, not on each of them"
             )
     return None
 
@@ -265,8 +257,7 @@ def large_kernels(a: Any, t: Trial) -> str | None:
     if weights > 27 and any(layer.k > 3 for layer in stack):
         return (
             f"for 7 pixels you take kernels {[layer.k for layer in stack]}, Σ k² = {weights}; three 3×3 "
-            "layers see "
-            "7 pixels for 27"
+            "layers see 7 pixels for 27"
         )
     return None
 

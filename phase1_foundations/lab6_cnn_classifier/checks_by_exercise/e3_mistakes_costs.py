@@ -46,9 +46,8 @@ def one_place(a: Any, t: Trial) -> str | None:
     flops = a.conv_cost(4, 6, 3, 5)[1]
     if flops in (432, 216, 2160, 1080):
         return (
-            f"your operations, {flops:,}, leave out places: the output is 5×5, and every weight is used in "
-            "each "
-            "of the 25"
+            f"your operations, {flops:,}, leave out places: the output is 5×5, and every weight is used "
+            "in each of the 25"
         )
     return None
 
@@ -108,9 +107,8 @@ def without_pointwise(a: Any, t: Trial) -> str | None:
     own = a.separable_cost(4, 6, 3, 5)  # depthwise 36, pointwise 24
     if own[0] == 36:
         return (
-            "you count the depthwise part alone, 36 weights: it never mixes channels, so a 1×1 convolution "
-            "with "
-            "4·6 = 24 weights follows. 60 in all"
+            "you count the depthwise part alone, 36 weights: it never mixes channels, so a 1×1 "
+            "convolution with 4·6 = 24 weights follows. 60 in all"
         )
     if own[0] == 24:
         return "you count the 1×1 part alone, 24 weights: the depthwise 3×3 before it has 4·9 = 36. 60 in all"

@@ -84,8 +84,7 @@ def wrong_shape(a: Any, t: Trial) -> str | None:
     if own.shape != (5, 6):
         return (
             f"x is [4, 2, 5, 6] and your result has shape {shape(own)}, expected (5, 6): one number a "
-            "pixel, the "
-            "mean over images and channels"
+            "pixel, the mean over images and channels"
         )
     return None
 

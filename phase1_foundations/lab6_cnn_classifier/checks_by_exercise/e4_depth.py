@@ -31,18 +31,15 @@ e4 = Exercise(
     "E4",
     takes={"BasicBlock": None, "TinyResNet": None, "gradient_profile": list},
     hints=(
-        "The shortcut must have the shape of the branch, or they cannot be added: nothing to do where the "
-        "shape "
-        "stays, a 1×1 convolution with the stride and a batch norm elsewhere. The branch ends in the "
-        "addition, "
-        "and the ReLU comes after it.",
+        "The shortcut must have the shape of the branch, or they cannot be added: nothing to do where "
+        "the shape stays, a 1×1 convolution with the stride and a batch norm elsewhere. The branch ends "
+        "in the addition, and the ReLU comes after it.",
         "`relu(shortcut(x) + f(x))`. Zero the last weight of f: bn2.weight, or conv2.weight where nothing "
         "follows conv2. The gradient at a block's output: keep the output in a forward hook, then "
         "`torch.autograd.grad(loss, outputs)`.",
-        "`nn.init.zeros_(self.bn2.weight)`; `self.shortcut = nn.Identity() if stride == 1 and cin == cout "
-        "else "
-        "nn.Sequential(nn.Conv2d(cin, cout, 1, stride, bias=False), nn.BatchNorm2d(cout))`. Profile: work on "
-        "`copy.deepcopy(model)`, and nothing of the caller's can change.",
+        "`nn.init.zeros_(self.bn2.weight)`; `self.shortcut = nn.Identity() if stride == 1 and cin == "
+        "cout else nn.Sequential(nn.Conv2d(cin, cout, 1, stride, bias=False), nn.BatchNorm2d(cout))`. "
+        "Profile: work on `copy.deepcopy(model)`, and nothing of the caller's can change.",
     ),
 )
 of_block.add_to(e4)
@@ -158,9 +155,8 @@ def gradients_by_depth(a: Any) -> None:
             f"{ratios[True]:.2f}."
         ),
         alt=(
-            "Gradient norms by block on a logarithmic axis: the plain network's rise steeply towards the "
-            "image, "
-            "those of the residual one stay level."
+            "Gradient norms by block on a logarithmic axis: the plain network's rise steeply towards "
+            "the image, those of the residual one stay level."
         ),
     )
     print("Your block against shared.nn.convolution.BasicBlock:", against_the_library(a))

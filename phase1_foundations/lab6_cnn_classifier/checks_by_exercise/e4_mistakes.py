@@ -56,8 +56,7 @@ def idle_bias(a: Any, t: Trial) -> str | None:
         if isinstance(part, nn.Conv2d) and part.bias is not None:
             return (
                 f"`{name}` has a bias, and a batch norm follows, which subtracts the mean and the bias "
-                "with it: "
-                f"{part.bias.numel()} parameters that can never matter. Use bias=False"
+                f"with it: {part.bias.numel()} parameters that can never matter. Use bias=False"
             )
     return None
 
@@ -70,8 +69,7 @@ def projection_everywhere(a: Any, t: Trial) -> str | None:
         if extra:
             return (
                 f"the identity shortcut has {extra} parameters: with stride 1 and cin = cout the shape "
-                "stays, and "
-                "x passes untouched through nn.Identity()"
+                "stays, and x passes untouched through nn.Identity()"
             )
     return None
 
@@ -103,8 +101,7 @@ def projection_is_another(a: Any, t: Trial) -> str | None:
         if len(parts) != 2 or not isinstance(parts[0], nn.Conv2d) or not isinstance(parts[1], nn.BatchNorm2d):
             return (
                 f"the projection is made of {kinds or type(made.shortcut).__name__}; asked for is "
-                "nn.Sequential "
-                "of a 1×1 convolution and a batch norm"
+                "nn.Sequential of a 1×1 convolution and a batch norm"
             )
         if parts[0].kernel_size != (1, 1) or parts[0].stride != (2, 2):
             return (
@@ -148,8 +145,7 @@ def input_changed(a: Any, t: Trial) -> str | None:
         if not torch.equal(x, before):
             return (
                 "the input was changed by an in-place operation (`relu_`, inplace=True, `+=` on x): the "
-                "caller's x "
-                "is not yours, and the shortcut reads it after you wrote into it"
+                "caller's x is not yours, and the shortcut reads it after you wrote into it"
             )
     return None
 

@@ -67,11 +67,7 @@ def block_counts(a: Any, t: Trial) -> str | None:
         with seen_blocks(model) as seen, torch.no_grad():
             model.eval()(t.randn(1, 1, 8, 8))
         if not seen:
-            return (
-                "TinyResNet holds no `BasicBlock` of yours. (If you ran the cell of BasicBlock alone "
-                "again, run "
-                "that of TinyResNet too)"
-            )
+            return "no part of TinyResNet has conv1, bn1, conv2 and bn2: build it from your `BasicBlock`"
         if len(seen) != sum(blocks):
             return (
                 f"blocks={blocks}: {len(seen)} blocks ran, expected {sum(blocks)}, {blocks[0]} and then "
@@ -127,8 +123,7 @@ def fixed_size(a: Any, t: Trial) -> str | None:
         if attempt.error is not None:
             return (
                 f"fine for 8×8, an image of {size[0]}×{size[1]} ends in {error_text(attempt.error)}: the "
-                "size is "
-                "hard-coded somewhere. The *mean* over height and width works for any"
+                "size is hard-coded somewhere. The *mean* over height and width works for any"
             )
     return None
 
@@ -254,8 +249,7 @@ def traces(a: Any, t: Trial) -> str | None:
         if any(p.grad is None or not bool((p.grad == 2).all()) for p in model.parameters()):
             return (
                 "the `.grad` of the parameters changed: the next optimizer step of the caller would go "
-                "elsewhere. "
-                "Use torch.autograd.grad, or work on a copy"
+                "elsewhere. Use torch.autograd.grad, or work on a copy"
             )
         for name, value in model.state_dict().items():
             if not torch.equal(value, before[name]):

@@ -27,10 +27,9 @@ def dead(a: Any, t: Trial) -> str | None:
         made.train()(t.randn(4, 3, 5, 5)).square().sum().backward()
         arrived = float(made.bn2.weight.grad.abs().sum())
         return (
-            "with preact=True you set bn2.weight to 0. A ReLU follows: relu(0) = 0 has slope 0, and after "
-            "one "
-            f"backward pass the gradient of bn2.weight is {arrived:g}. The branch can never wake up. Set "
-            "conv2.weight to 0, the last thing in the branch"
+            "with preact=True you set bn2.weight to 0. A ReLU follows: relu(0) = 0 has slope 0, and "
+            f"after one backward pass the gradient of bn2.weight is {arrived:g}. The branch can never "
+            "wake up. Set conv2.weight to 0, the last thing in the branch"
         )
     return None
 
@@ -51,8 +50,7 @@ def zero_missing(a: Any, t: Trial) -> str | None:
         if zero:
             return (
                 f"preact={preact}: you set {zero[0]}.weight to 0, expected {last}.weight, the last thing "
-                "in the "
-                "branch"
+                "in the branch"
             )
         return (
             f"preact={preact}, zero_gamma=True: {last}.weight is not 0, so a new block is not "

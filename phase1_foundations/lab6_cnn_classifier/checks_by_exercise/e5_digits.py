@@ -33,8 +33,8 @@ e5 = Exercise(
     takes={"train_resnet": nn.Module, "grad_cam": Tensor, "report": dict},
     hints=(
         "Start from TinyResNet() with its defaults. Batches of 64, AdamW, and a one-cycle schedule that "
-        "steps "
-        "with every batch. For Grad-CAM a forward hook on `model.features` catches the map on its way.",
+        "steps with every batch. For Grad-CAM a forward hook on `model.features` catches the map on its "
+        "way.",
         "One-cycle: `OneCycleLR(optimizer, max_lr=1e-2, total_steps=epochs · ⌈N / 64⌉)`. α_k: the mean of "
         "∂logit/∂A_k over the places. ECE: Σ_b |Σ_{i in b} (right_i − confidence_i)| / N.",
         "`torch.manual_seed(seed)` before the model is made, `return model.eval()`. Grad-CAM: "
@@ -77,9 +77,8 @@ def permuted_labels(a: Any, t: Trial) -> None:
     right = accuracy(a.train_resnet(X, shuffled, epochs=3, seed=t.seed % 1000), X_test, y_test)
     t.that(
         right <= CHANCE,
-        f"trained on labels in random order, the network still gets {right:.2f} of the test digits right, "
-        "far "
-        "above chance: the true labels reach it by another way than its argument y",
+        f"trained on labels in random order, the network still gets {right:.2f} of the test digits "
+        "right, far above chance: the true labels reach it by another way than its argument y",
         diagnosis="true-labels-leak-in",
     )
 

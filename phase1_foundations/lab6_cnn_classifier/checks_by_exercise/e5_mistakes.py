@@ -40,15 +40,13 @@ def softmax_first(a: Any, t: Trial) -> str | None:
     out = logits_of(model, few_digits(t, 5)[0])
     if out.dim() == 2 and bool((out >= 0).all()) and same(out.sum(1), torch.ones(5), atol=1e-4):
         return (
-            "the model returns probabilities: asked for are logits. And if they went into cross_entropy, "
-            "its loss "
-            "could never fall below 1.46: it takes the softmax itself"
+            "the model returns probabilities: asked for are logits. And if they went into "
+            "cross_entropy, its loss could never fall below 1.46: it takes the softmax itself"
         )
     if seen.probabilities:
         return (
-            "what goes into cross_entropy are probabilities already: it takes the softmax itself, so the "
-            "loss can "
-            "never fall below −log(e / (e + 9)) = 1.46. CrossEntropyLoss wants logits"
+            "what goes into cross_entropy are probabilities already: it takes the softmax itself, so "
+            "the loss can never fall below −log(e / (e + 9)) = 1.46. CrossEntropyLoss wants logits"
         )
     if seen.unnormalised:
         return (
@@ -63,9 +61,8 @@ def training_mode(a: Any, t: Trial) -> str | None:
     model = short_run(a, t)
     if model.training or any(part.training for part in model.modules()):
         return (
-            "the model comes back in training mode: its batch norms would use the statistics of whatever "
-            "batch "
-            "they are shown. Return `model.eval()`"
+            "the model comes back in training mode: its batch norms would use the statistics of "
+            "whatever batch they are shown. Return `model.eval()`"
         )
     return None
 
@@ -75,9 +72,8 @@ def other_digits(a: Any, t: Trial) -> str | None:
     model, (X, _) = short_run(a, t), few_digits(t, 20)
     if not same(logits_of(model, X)[:1], logits_of(model, X[:1]), rtol=1e-3, atol=1e-4):
         return (
-            "the model gives a digit other logits when it comes alone than among others: something in it "
-            "looks at "
-            "the batch, in evaluation mode too"
+            "the model gives a digit other logits when it comes alone than among others: something in "
+            "it looks at the batch, in evaluation mode too"
         )
     return None
 
@@ -107,9 +103,8 @@ def never_cleared(a: Any, t: Trial) -> str | None:
         short_run(a, t)
     if seen.not_cleared:
         return (
-            f"{seen.not_cleared} of {seen.steps} steps began their backward pass with the gradients of the "
-            "step "
-            "before: they pile up. Call `optimizer.zero_grad()` once for every step"
+            f"{seen.not_cleared} of {seen.steps} steps began their backward pass with the gradients of "
+            "the step before: they pile up. Call `optimizer.zero_grad()` once for every step"
         )
     return None
 
@@ -139,9 +134,8 @@ def left_out(a: Any, t: Trial) -> str | None:
         )
     if second.examples < 3 * 203:
         return (
-            f"203 digits in 3 epochs are 609, through your loss went {second.examples}: the last, smaller "
-            "batch "
-            "counts too, and every digit comes once an epoch"
+            f"203 digits in 3 epochs are 609, through your loss went {second.examples}: the last, "
+            "smaller batch counts too, and every digit comes once an epoch"
         )
     return None
 
@@ -155,9 +149,8 @@ def seed_fixes(a: Any, t: Trial) -> str | None:
         runs.append(logits_of(a.train_resnet(X, y, epochs=2, seed=seed), X[:20]))
     if not torch.equal(runs[0], runs[1]):
         return (
-            "the same seed gave two different networks: set it before the model is made (its weights are "
-            "random "
-            "too), and let it decide the order of the digits"
+            "the same seed gave two different networks: set it before the model is made (its weights "
+            "are random too), and let it decide the order of the digits"
         )
     if torch.equal(runs[0], runs[2]):
         return "seeds 3 and 4 gave the same network: `seed` is not used, or set to a fixed number"
@@ -172,9 +165,8 @@ def learns_nothing(a: Any, t: Trial) -> str | None:
     if right < 0.5:
         return (
             f"after 10 epochs with 300 digits only {right:.2f} of *these* digits are right: does the "
-            "optimizer hold "
-            "this model's parameters, does it step, and down the gradient, and is the rate neither tiny "
-            "nor huge?"
+            "optimizer hold this model's parameters, does it step, and down the gradient, and is the "
+            "rate neither tiny nor huge?"
         )
     return None
 
@@ -186,10 +178,8 @@ def leak(a: Any, t: Trial) -> str | None:
     right = accuracy(model, X_test, y_test)
     if right > 0.5:
         return (
-            f"trained on labels that are all wrong (y + 1), the network got {right:.2f} of the test digits "
-            "right: "
-            "it learns from other data than the X and y that it is given. Use the arguments, not the "
-            "notebook's "
-            "variables"
+            f"trained on labels that are all wrong (y + 1), the network got {right:.2f} of the test "
+            "digits right: it learns from other data than the X and y that it is given. Use the "
+            "arguments, not the notebook's variables"
         )
     return None

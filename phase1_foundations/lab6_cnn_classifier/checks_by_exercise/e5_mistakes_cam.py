@@ -79,9 +79,8 @@ def without_relu(a: Any, t: Trial) -> str | None:
     large = enlarge(raw, (6, 9))
     if same(own, large) or bool((own < -1e-9).any()):
         return (
-            f"there are negative values in your map, down to {float(own.min()):.3g}: the relu is missing. "
-            "They are "
-            "evidence against the class"
+            f"there are negative values in your map, down to {float(own.min()):.3g}: the relu is "
+            "missing. They are evidence against the class"
         )
     if same(own, large.abs()) or same(own, enlarge(raw.abs(), (6, 9))):
         return (
@@ -177,8 +176,7 @@ def scaled(a: Any, t: Trial) -> str | None:
         if same(own, wrong, rtol=1e-5, atol=1e-6):
             return (
                 "your map is divided by its largest value (or its sum): asked for is L itself. A scaled "
-                "map hides "
-                "whether there was any evidence at all"
+                "map hides whether there was any evidence at all"
             )
     return None
 
@@ -211,8 +209,8 @@ def training_mode(a: Any, t: Trial) -> str | None:
     if attempt.error is not None or not same(attempt.value, right):
         return (
             "right for a model in evaluation mode, wrong for one that comes in training mode: its batch "
-            "norms then "
-            "use the statistics of this one image, and dropout draws. Switch to `eval()`, and back afterwards"
+            "norms then use the statistics of this one image, and dropout draws. Switch to `eval()`, "
+            "and back afterwards"
         )
     return None
 

@@ -78,9 +78,8 @@ def batch_means(a: Any, t: Trial) -> str | None:
             if abs(own - float(torch.stack([part.mean() for part in parts]).mean())) < 1e-6:
                 return (
                     f"256 of 307 right is {256 / 307:.4f}, you say {own:.4f}: the mean of the means of "
-                    "batches of "
-                    f"{size}, in which the last one, of {307 % size}, weighs as much as a full one. Count "
-                    "right ones"
+                    f"batches of {size}, in which the last one, of {307 % size}, weighs as much as a "
+                    "full one. Count right ones"
                 )
             if abs(own - float((y == 0).double()[: 307 // size * size].mean())) < 1e-6:
                 return f"the last, smaller batch is left out: {own:.4f} instead of {256 / 307:.4f}"
@@ -100,9 +99,8 @@ def training_mode(a: Any, t: Trial) -> str | None:
     if not (same(own["hardest"], right["hardest"]) and same(own["ece"], right["ece"], rtol=1e-4)):
         return (
             "right for a model in evaluation mode, wrong for one that comes in training mode: its batch "
-            "norms then "
-            f"use this batch's statistics (acc {own['acc']:.3f} instead of {right['acc']:.3f}). Switch to "
-            "`eval()`"
+            f"norms then use this batch's statistics (acc {own['acc']:.3f} instead of "
+            f"{right['acc']:.3f}). Switch to `eval()`"
         )
     return None
 
@@ -126,9 +124,8 @@ def confusion(a: Any, t: Trial) -> str | None:
     mine, table = own["confusion"], right["confusion"]
     if same(mine, table.T):
         return (
-            "your confusion matrix is transposed: rows are true classes, columns predictions. An example "
-            "of class "
-            "2 that is taken for a 0 stands at [2, 0]"
+            "your confusion matrix is transposed: rows are true classes, columns predictions. An "
+            "example of class 2 that is taken for a 0 stands at [2, 0]"
         )
     if mine.shape != table.shape:
         return f"for 4 classes the confusion matrix is 4×4, yours is {shape(mine)}: K is the number of logits"

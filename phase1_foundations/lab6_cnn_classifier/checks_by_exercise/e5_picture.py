@@ -59,14 +59,13 @@ def draw_hardest(a: Any, model: Any, hardest: Tensor, X: Tensor, y: Tensor) -> N
     show(
         fig,
         caption=(
-            "The twelve test digits that your network finds hardest. Bright, by your `grad_cam`: where it "
-            "found "
-            "evidence for what it read. The map has only 4×4 places; the smoothness is interpolation."
+            "The twelve test digits that your network finds hardest. Bright, by your `grad_cam`: where "
+            "it found evidence for what it read. The map has only 4×4 places; the smoothness is "
+            "interpolation."
         ),
         alt=(
-            "Twelve badly written digits under coloured heat-maps, each with its true class and the class "
-            "that "
-            "the network read."
+            "Twelve badly written digits under coloured heat-maps, each with its true class and the "
+            "class that the network read."
         ),
     )
 
@@ -99,6 +98,5 @@ def masking(a: Any, model: Any, X: Tensor, y: Tensor, count: int = 100) -> str:
             drops[name] += float(before - logits_of(model, blanked)[0, cls]) / count
     return (
         "Blanking the 13 pixels with the highest values lowers the logit of the true class by "
-        f"{drops['map']:.1f} "
-        f"on average, 13 random pixels by {drops['random']:.1f} ({count} digits)"
+        f"{drops['map']:.1f} on average, 13 random pixels by {drops['random']:.1f} ({count} digits)"
     )

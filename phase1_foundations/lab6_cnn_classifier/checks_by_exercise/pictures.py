@@ -102,14 +102,13 @@ def forward_and_backward(a: Any) -> None:
     show(
         fig,
         caption=(
-            "Left, your matrix: the kernel 1, 2, −3 in every row, moved on by one. Right, its transpose: "
-            "read "
-            "a row in the middle, and the kernel stands there reversed. That is the backward pass of E2."
+            "Left, your matrix: the kernel 1, 2, −3 in every row, moved on by one. Right, its "
+            "transpose: read a row in the middle, and the kernel stands there reversed. That is the "
+            "backward pass of E2."
         ),
         alt=(
-            "A 7 by 9 matrix with the numbers 1, 2, minus 3 along its diagonal, and its transpose, whose "
-            "rows "
-            "hold minus 3, 2, 1."
+            "A 7 by 9 matrix with the numbers 1, 2, minus 3 along its diagonal, and its transpose, "
+            "whose rows hold minus 3, 2, 1."
         ),
     )
     values = (matrix != 0).float().mean().item()

@@ -130,9 +130,9 @@ def contiguous(a: Any, t: Trial) -> str | None:
         attempt = t.attempt(lambda image=image: a.windows(image, 2))
         if attempt.error is not None or not same(attempt.value, cut(image, 2, 1)):
             return (
-                f"right for a plain image, wrong for one that is {name}: its strides are {image.stride()} "
-                "and "
-                f"its offset {image.storage_offset()}. Take them from the tensor, not from its shape"
+                f"right for a plain image, wrong for one that is {name}: its strides are "
+                f"{image.stride()} and its offset {image.storage_offset()}. Take them from the tensor, "
+                "not from its shape"
             )
     return None
 
@@ -253,8 +253,7 @@ def does_not_move(a: Any, t: Trial) -> str | None:
     if out.shape == (4, 5) and same(out[0], torch.tensor([5.0, 7, 0, 0, 0])) and out[1, 1] != 5:
         return (
             f"your second row is {numbers(out[1])}, expected [0, 5, 7, 0, 0]: from row to row the kernel "
-            "moves "
-            "on by one column, to the right"
+            "moves on by one column, to the right"
         )
     return None
 
