@@ -57,7 +57,7 @@ def _page(overview: Overview) -> Iterator[str]:
 
 def _next_link(overview: Overview) -> str:
     coming = overview.next()
-    words = escape(where_next(overview))
+    words = _plain(where_next(overview))
     return f'<a href="{_address(coming[0], "exercises")}">{words}</a>' if coming else words
 
 
@@ -87,10 +87,15 @@ def _lab_rows(lab: LabView) -> Iterator[str]:
 def _chip(exercise: ExerciseView) -> str:
     info, standing = exercise.info, exercise.standing
     points = "" if exercise.is_warm_up else f", {int(standing.points)} of {info.points} points"
-    words = escape(f"{info.key} · {info.title}: {_STATES[exercise.state]}{points}", quote=True)
+    words = _plain(f"{info.key} · {info.title}: {_STATES[exercise.state]}{points}")
     faint = "" if exercise.state != "open" else ";opacity:.6"
     mark = MARKS[exercise.state]
     return f'<span title="{words}" aria-label="{words}" style="{_CHIP}{faint}">{info.key} {mark}</span>'
+
+
+def _plain(text: str) -> str:
+    """Escaped, without the backticks of a title: a tooltip and a screen reader would say them."""
+    return escape(text.replace("`", ""), quote=True)
 
 
 def _address(lab: LabView, notebook: str) -> str:

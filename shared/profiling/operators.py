@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,11 +41,17 @@ def profile_operators(call: Callable[[], Any], *, warmup: int = 1) -> list[Opera
     """Operators of one call, the most expensive first."""
     for _ in range(warmup):
         call()
-    on_gpu = torch.cuda.is_available()
-    activities = [ProfilerActivity.CPU] + ([ProfilerActivity.CUDA] if on_gpu else [])
-    with profile(activities=activities) as recorded:
+    activities = [ProfilerActivity.CPU] + ([ProfilerActivity.CUDA] if torch.cuda.is_available() else [])
+    recorded = profile(activities=activities)
+    with _without_announcements():
+        recorded.start()
+    try:
         call()
+    finally:
+        with _without_announcements():
+            recorded.stop()
     events = [event for event in recorded.key_averages() if event.key.startswith("aten::")]
+    on_gpu = any(event.self_device_time_total > 0 for event in events)
     times = {event.key: _own_microseconds(event, on_gpu) for event in events}
     total = sum(times.values()) or 1.0
     costs = [
@@ -52,6 +61,20 @@ def profile_operators(call: Callable[[], Any], *, warmup: int = 1) -> list[Opera
         for event in events
     ]
     return sorted(costs, key=lambda cost: cost.seconds, reverse=True)
+
+
+@contextmanager
+def _without_announcements() -> Iterator[None]:
+    """torch's profiler announces its start and its end on the process's stderr, past Python's own."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _own_microseconds(event: Any, on_gpu: bool) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,7 @@ def course(tmp_path: Path) -> Course:
 
 
 def test_example_lab_is_read_and_its_check_does_what_the_text_says(course: Course) -> None:
-    solution, _, checks, wrong = EXAMPLES
+    solution, _, checks, wrong, _ = EXAMPLES
     lab = new_lab(course, "phase1_foundations/lab7_graphs")
     for name, text in (("solution", solution), ("checks", checks), ("misconceptions", wrong)):
         (lab.path / f"{name}.py").write_text(text, encoding="utf-8")
@@ -34,6 +35,18 @@ def test_example_lab_is_read_and_its_check_does_what_the_text_says(course: Cours
     assert list(solution_passes(bench, "E1", (1, 2))) == []
     assert list(stub_is_not_attempted(bench, "E1")) == []
     assert list(misconceptions_are_named(bench, "E1", (1, 2))) == []
+
+
+def test_example_of_a_bank_holds_what_the_example_check_refuses(course: Course) -> None:
+    lab = new_lab(course, "phase1_foundations/lab7_graphs")
+    for name, text in (("solution", EXAMPLES[0]), ("checks", EXAMPLES[2]), ("misconceptions", EXAMPLES[3])):
+        (lab.path / f"{name}.py").write_text(text, encoding="utf-8")
+    bank: dict[str, Any] = {}
+    exec(EXAMPLES[4], bank)
+    (answer,) = bank["wrong"].all
+    report = Bench.of(Course(course.root).lab("1.7")).run(answer.exercise, answer.build(), 1)
+    assert not report.passed
+    assert bool(report.diagnosis) is answer.named
 
 
 def test_example_of_the_profile_is_read(tmp_path: Path) -> None:

@@ -214,7 +214,7 @@ def test_a_notebooks_interrupt_leaves_no_process(tmp_path):
     script = tmp_path / "cell.py"
     script.write_text(
         "import signal\n"
-        "signal.signal(signal.SIGINT, signal.default_int_handler)  # a background shell would have it ignored\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)  # background shells ignore it\n"
         "from shared.distributed import launch\n"
         "def endless():\n"
         "    import time\n"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -90,6 +92,11 @@ def test_a_profile_names_the_matrix_product_and_its_calls():
     assert abs(sum(c.share for c in costs) - 1) < 1e-6
     assert "| mm | 2 |" in operator_table(costs, most=len(costs))
     assert f"{len(costs) - 1} more" in operator_table(costs, most=1)
+
+
+def test_a_profile_is_silent_and_lets_the_call_speak(capfd):
+    profile_operators(lambda: os.write(2, b"the call's own words"), warmup=0)
+    assert capfd.readouterr().err == "the call's own words"
 
 
 def test_measure_calls_as_often_as_it_says():
