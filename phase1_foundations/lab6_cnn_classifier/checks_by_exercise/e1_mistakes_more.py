@@ -136,6 +136,19 @@ def strides_from_shape(a: Any, t: Trial) -> str | None:
                 f"{x.storage_offset()}): {ended}. Take strides from `x.stride()` (of the tensor that you "
                 "read), and `reshape` where `view` fails"
             )
+    kernels = {
+        "transposed": t.randn(3, 2, 2, 2).transpose(2, 3),
+        "a slice": t.randn(3, 4, 2, 2)[:, 1:3],
+        "expanded": t.randn(1, 2, 2, 2).expand(3, 2, 2, 2),
+    }
+    for name, w in kernels.items():
+        attempt = tried(t, lambda w=w: a.conv2d(plain, w))
+        if attempt.error is not None or not same(attempt.value, conv(t, plain, w)):
+            ended = error_text(attempt.error) if attempt.error else "other numbers"
+            return (
+                f"right for a plain kernel, wrong for one that is {name} ({ended}): `reshape` where "
+                "`view` fails"
+            )
     return None
 
 

@@ -70,6 +70,9 @@ def stacks(a: Any, t: Trial) -> None:
         for stride in (1, t.random.choice([2, 3]), t.random.choice([4, 8, 16])):
             problem = problem_of_stack(a.cheapest_stack(target, stride), target, stride)
             t.that(not problem, f"cheapest_stack({target}, {stride}): {problem}")
+    for target, stride in ((101, 1), (200, 8)):
+        problem = problem_of_stack(a.cheapest_stack(target, stride), target, stride)
+        t.that(not problem, f"cheapest_stack({target}, {stride}): {problem}")
     problem = problem_of_stack(a.cheapest_stack(9), 9, 1)
     t.that(not problem, f"cheapest_stack(9): {problem}")
     t.that(fewest_weights(31, 1) == 135, "the search is broken")

@@ -14,6 +14,7 @@ from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.e4_mistakes_zero 
 from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.e4_oracle import (
     NAMES,
     block,
+    calls_of_blocks,
     expected,
     network,
     parameters,
@@ -104,6 +105,9 @@ def net(a: Any, t: Trial) -> None:
             t.equal(tuple(features.shape), (2, 2 * width, high, wide), "the shape of features(x)")
             t.equal(out, model.head(features.mean((2, 3))).detach(), "model(x)")
             t.equal(features, seen[-1][1], "features(x), against the last block's output")
+            for i, (part, before, after) in enumerate(calls_of_blocks(randomised(model, t), x)):
+                right = expected(part, before, stride=2 if i == blocks[0] else 1, skip=skip)
+                t.equal(after, right, f"the output of block {i + 1}", rtol=1e-7, atol=1e-8)
     t.equal(parameters(a.TinyResNet()), 19_706, "parameters of TinyResNet()")
 
 
@@ -165,18 +169,12 @@ def gradients_by_depth(a: Any) -> None:
 def against_the_library(a: Any) -> str:
     """The same weights in the library's block give the same output."""
     own, library = a.BasicBlock(4, 8, 2, zero_gamma=False), GrownUp(4, 8, 2)
-    places = {
-        "conv1": "branch.0.0",
-        "bn1": "branch.0.1",
-        "conv2": "branch.2.0",
-        "bn2": "branch.2.1",
-        "shortcut": "shortcut",
-    }
-    state = {}
-    for name, value in own.state_dict().items():
-        part, _, rest = name.partition(".")
-        state[f"{places[part]}.{rest}"] = value
-    library.load_state_dict(state)
+    parts = [own.conv1, own.bn1, own.conv2, own.bn2, own.shortcut]
+    places = ["branch.0.0", "branch.0.1", "branch.2.0", "branch.2.1", "shortcut"]
+    for part, place in zip(parts, places, strict=True):
+        theirs = library.get_submodule(place)
+        values = zip(theirs.state_dict(), part.state_dict().values(), strict=True)
+        theirs.load_state_dict(dict(values))
     x = torch.randn(2, 4, 7, 7, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(own(x), library(x))
     return "equal, with your weights copied into it"

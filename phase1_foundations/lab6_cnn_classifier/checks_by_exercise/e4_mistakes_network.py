@@ -9,8 +9,11 @@ from torch.nn import functional as F
 
 from courseware.check import Trial
 from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.e4_oracle import (
+    calls_of_blocks,
+    expected,
     network,
     parameters,
+    randomised,
     seen_blocks,
     size_of_network,
     true_slopes,
@@ -147,6 +150,19 @@ def outputs(a: Any, t: Trial) -> str | None:
             return "you take the maximum over height and width, asked for is the mean"
         if found := first_difference(out, right):
             return f"model(x) is not head(features(x).mean((2, 3))): {found}"
+    return None
+
+
+@probe("network-of-other-blocks")
+def other_blocks(a: Any, t: Trial) -> str | None:
+    model = randomised(network(a, t, 2, (2, 2)), t).eval()
+    for i, (part, before, after) in enumerate(calls_of_blocks(model, t.randn(2, 1, 6, 6)), 1):
+        stride = 2 if i == 3 else 1
+        if same(after, expected(part, before, stride=stride)):
+            continue
+        if same(after, expected(part, before, stride=stride, preact=True)):
+            return "the blocks in TinyResNet are pre-activation ones; asked for are BasicBlocks with the defaults"
+        return f"TinyResNet(): block {i} does not compute what a BasicBlock computes"
     return None
 
 

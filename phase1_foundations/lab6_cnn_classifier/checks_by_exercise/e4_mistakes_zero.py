@@ -59,6 +59,19 @@ def zero_missing(a: Any, t: Trial) -> str | None:
     return None
 
 
+@probe("shortcut-is-zero")
+def shortcut_zero(a: Any, t: Trial) -> str | None:
+    for preact in (False, True):
+        made = block(a, t, 2, 4, 2, preact=preact)
+        if any(not p.any() for name, p in made.shortcut.named_parameters() if name.endswith("weight")):
+            return (
+                "a weight of the projection is 0 as well: a new block is then 0 everywhere, and not its "
+                "shortcut. "
+                "Only the branch starts at zero"
+            )
+    return None
+
+
 @probe("zero-gamma-always")
 def zero_always(a: Any, t: Trial) -> str | None:
     for how in ({"zero_gamma": False}, {"zero_gamma": False, "preact": True}):

@@ -39,6 +39,9 @@ class Parts:
     def __init__(self, module: nn.Module) -> None:
         self.state = {name: value.clone() for name, value in module.state_dict().items()}
         self.training = module.training
+        shortcut = getattr(module, "shortcut", None)
+        inside = dict(shortcut.named_children()) if isinstance(shortcut, nn.Module) else {}
+        self.projection = [f"shortcut.{name}" for name in inside]  # the convolution and its norm
 
     def conv(self, name: str, x: Tensor, stride: int = 1, padding: int = 1) -> Tensor:
         return F.conv2d(x, self.state[f"{name}.weight"], None, stride, padding)
@@ -51,12 +54,13 @@ class Parts:
 
     @property
     def projects(self) -> bool:
-        return "shortcut.0.weight" in self.state
+        return len(self.projection) == 2
 
     def shortcut(self, x: Tensor, stride: int) -> Tensor:
         if not self.projects:
             return x
-        return self.norm("shortcut.1", self.conv("shortcut.0", x, stride, padding=0))
+        convolution, norm = self.projection
+        return self.norm(norm, self.conv(convolution, x, stride, padding=0))
 
     def branch(self, x: Tensor, stride: int, preact: bool) -> Tensor:
         if preact:
@@ -108,6 +112,25 @@ def seen_blocks(model: nn.Module) -> Iterator[list[tuple[Tensor, Tensor]]]:
     finally:
         for handle in handles:
             handle.remove()
+
+
+def calls_of_blocks(model: nn.Module, x: Tensor) -> list[tuple[nn.Module, Tensor, Tensor]]:
+    """(block, input, output) of every block in one forward pass, in order."""
+    calls: list[tuple[nn.Module, Tensor, Tensor]] = []
+    handles = [
+        part.register_forward_hook(
+            lambda part, inputs, output: calls.append((part, inputs[0].clone(), output))
+        )
+        for part in model.modules()
+        if all(hasattr(part, name) for name in NAMES)
+    ]
+    try:
+        with torch.no_grad():
+            model(x)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return calls
 
 
 def true_slopes(model: nn.Module, x: Tensor, y: Tensor) -> list[Tensor]:

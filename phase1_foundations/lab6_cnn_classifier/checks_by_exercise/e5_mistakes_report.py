@@ -10,6 +10,7 @@ from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.e5_oracle import 
 from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.e5_watch import (
     Given,
     Moody,
+    as_images,
     fingerprint,
     first_change,
     logits_of,
@@ -36,14 +37,14 @@ def answers(t: Trial, count: int = 60, classes: int = 4) -> tuple[Tensor, Tensor
 
 def own_report(a: Any, t: Trial, **how: Any) -> tuple[dict[str, Any], dict[str, Any], Tensor, Tensor]:
     logits, y = answers(t, **how)
-    return a.report(Given(), logits, y), true_report(logits, y), logits, y
+    return a.report(Given(), as_images(logits), y), true_report(logits, y), logits, y
 
 
 @probe("report-does-not-run")
 def does_not_run(a: Any, t: Trial) -> str | None:
     for count, classes in ((60, 4), (200, 10), (5, 3), (1, 10)):
         logits, y = answers(t, count, classes)
-        attempt = tried(t, lambda logits=logits, y=y: a.report(Given(), logits, y))
+        attempt = tried(t, lambda logits=logits, y=y: a.report(Given(), as_images(logits), y))
         if attempt.error is not None:
             return f"report of {count} examples with {classes} classes ends in {error_text(attempt.error)}"
     return None
@@ -71,7 +72,7 @@ def batch_means(a: Any, t: Trial) -> str | None:
     logits[:, 0] = 3.0
     y = torch.zeros(307, dtype=torch.int64)
     y[256:] = 1
-    own = a.report(Given(), logits, y)["acc"]
+    own = a.report(Given(), as_images(logits), y)["acc"]
     if abs(own - 256 / 307) > 1e-6:
         for size in (10, 16, 20, 25, 32, 50, 64, 100, 128, 200, 256):
             parts = (y == 0).double().split(size)
@@ -90,7 +91,7 @@ def batch_means(a: Any, t: Trial) -> str | None:
 
 @probe("report-in-training-mode")
 def training_mode(a: Any, t: Trial) -> str | None:
-    model, X, y = Moody(t), t.randn(40, 4), t.randint(0, 3, 40)
+    model, X, y = Moody(t), as_images(t.randn(40, 4)), t.randint(0, 3, 40)
     right = true_report(logits_of(model.eval(), X), y)
     calm = a.report(model, X, y)
     if not (same(calm["hardest"], right["hardest"]) and same(calm["ece"], right["ece"], rtol=1e-4)):
@@ -107,7 +108,7 @@ def training_mode(a: Any, t: Trial) -> str | None:
 
 @probe("report-leaves-traces")
 def traces(a: Any, t: Trial) -> str | None:
-    model, X, y = Moody(t), t.randn(20, 4), t.randint(0, 3, 20)
+    model, X, y = Moody(t), as_images(t.randn(20, 4)), t.randint(0, 3, 20)
     for training in (False, True):
         for p in model.train(training).parameters():
             p.grad = torch.full_like(p, 2.0)
@@ -132,7 +133,7 @@ def confusion(a: Any, t: Trial) -> str | None:
     if int(mine.sum()) != len(y):
         return f"{len(y)} examples were given, your confusion matrix counts {int(mine.sum())}"
     rare = t.randn(6, 5)
-    few = a.report(Given(), rare, torch.tensor([0, 1, 0, 1, 1, 0]))["confusion"]
+    few = a.report(Given(), as_images(rare), torch.tensor([0, 1, 0, 1, 1, 0]))["confusion"]
     if few.shape != (5, 5):
         return (
             f"5 logits, of which only classes 0 and 1 occur: the matrix is still 5×5, yours is {shape(few)}"
@@ -255,7 +256,7 @@ def candidates(p: Tensor, top: Tensor, hit: Tensor, y: Tensor) -> list[tuple[flo
 def is_wrong(a: Any, t: Trial) -> str | None:
     for count, classes in ((1, 3), (7, 3), (60, 4), (130, 10)):
         logits, y = answers(t, count, classes)
-        own, right = a.report(Given(), logits, y), true_report(logits, y)
+        own, right = a.report(Given(), as_images(logits), y), true_report(logits, y)
         for name in KEYS:
             if found := first_difference(own[name], right[name], where=name, rtol=1e-4, atol=1e-6):
                 return f"{count} examples, {classes} classes: {found}"

@@ -163,8 +163,13 @@ class Seer(nn.Module):
         return out
 
 
+def as_images(rows: Tensor) -> Tensor:
+    """[N, K] as images [N, 1, K, 1], for `Given` and `Moody`."""
+    return rows[:, None, :, None]
+
+
 class Given(nn.Module):
-    """A classifier whose logits are its input."""
+    """A classifier whose logits are the pixels of its images."""
 
     def __init__(self) -> None:
         super().__init__()

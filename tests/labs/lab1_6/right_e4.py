@@ -309,3 +309,17 @@ def subclass_of_sequential():
             )
 
     return {"TinyResNet": TinyResNet}
+
+
+@right("E4")
+def named_projection():
+    from collections import OrderedDict
+
+    class Block(BasicBlock):
+        def __init__(self, cin, cout, stride=1, preact=False, zero_gamma=True, skip=True):
+            super().__init__(cin, cout, stride, preact, zero_gamma, skip)
+            if skip and not (stride == 1 and cin == cout):
+                conv, norm = nn.Conv2d(cin, cout, 1, stride, bias=False), nn.BatchNorm2d(cout)
+                self.shortcut = nn.Sequential(OrderedDict(project=conv, norm=norm))
+
+    return {"BasicBlock": Block}

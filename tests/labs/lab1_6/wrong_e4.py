@@ -255,6 +255,39 @@ def net(change):
 
 
 @wrong("E4")
+def preact_blocks_in_the_network():
+    class Early(BasicBlock):
+        def __init__(self, cin, cout, stride=1, skip=True):
+            super().__init__(cin, cout, stride, preact=True, skip=skip)
+
+    class TinyResNet(nn.Module):
+        def __init__(self, width=16, blocks=(1, 1), num_classes=10, skip=True):
+            super().__init__()
+            self.whole = network(BasicBlock)(width, blocks, num_classes, skip)
+            self.features, self.head = self.whole.features, self.whole.head
+            for i, part in enumerate(self.features):
+                if isinstance(part, BasicBlock):
+                    conv = part.conv1
+                    self.features[i] = Early(conv.in_channels, conv.out_channels, conv.stride[0], skip)
+
+        def forward(self, x):
+            return self.head(self.features(x).mean((2, 3)))
+
+    return {"TinyResNet": TinyResNet}
+
+
+@wrong("E4")
+def zeroes_the_projection_too():
+    class Block(Sound):
+        def zero(self):
+            super().zero()
+            if not isinstance(self.shortcut, nn.Identity):
+                nn.init.zeros_(self.shortcut[1].weight)
+
+    return with_block(Block)
+
+
+@wrong("E4")
 def skip_not_handed_on():
     class TinyResNet(network(BasicBlock)):
         def __init__(self, width=16, blocks=(1, 1), num_classes=10, skip=True):
