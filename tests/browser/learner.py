@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 from playwright.sync_api import Locator, Page, expect
 
 PATIENCE = 90_000  # milliseconds: importing torch on a busy machine takes its time
-RUNNING = re.compile(r"\[\*\]")
+PRESS_AGAIN = 15_000
 EXECUTED = re.compile(r"\[\d+\]")
 
 
@@ -67,11 +68,17 @@ class Learner:
         """Run one cell; its output."""
         place = self.cell(notebook, cell)
         place.scroll_into_view_if_needed()
-        place.locator(".cm-content").click()
-        before = self._prompt(notebook, cell).text_content()
-        self.page.keyboard.press("Control+Enter")
-        expect(self._prompt(notebook, cell)).not_to_have_text(before or "", timeout=PATIENCE)
-        expect(self._prompt(notebook, cell)).to_have_text(EXECUTED, timeout=PATIENCE)
+        prompt = self._prompt(notebook, cell)
+        before = prompt.text_content() or ""
+        for _ in range(PATIENCE // PRESS_AGAIN):  # a page that is still loading swallows keys
+            place.locator(".cm-content").click()
+            self.page.keyboard.press("Control+Enter")
+            with contextlib.suppress(AssertionError):
+                expect(prompt).not_to_have_text(before, timeout=PRESS_AGAIN)
+                break
+        else:
+            raise AssertionError(f"JupyterLab did not run cell {cell}")
+        expect(prompt).to_have_text(EXECUTED, timeout=PATIENCE)
         return self.output(notebook, cell)
 
     def save(self) -> None:
