@@ -161,7 +161,10 @@ def other_blocks(a: Any, t: Trial) -> str | None:
         if same(after, expected(part, before, stride=stride)):
             continue
         if same(after, expected(part, before, stride=stride, preact=True)):
-            return "the blocks in TinyResNet are pre-activation ones; asked for are BasicBlocks with the defaults"
+            return (
+                "the blocks in TinyResNet are pre-activation ones; asked for are BasicBlocks with the "
+                "defaults"
+            )
         return f"TinyResNet(): block {i} does not compute what a BasicBlock computes"
     return None
 

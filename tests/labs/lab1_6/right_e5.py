@@ -19,7 +19,7 @@ def data_loader_sgd_and_retained_gradients():
         torch.manual_seed(seed)
         generator = torch.Generator().manual_seed(seed)
         loader = torch.utils.data.DataLoader(
-            torch.utils.data.TensorDataset(X, y), batch_size=32, shuffle=True, generator=generator
+            torch.utils.data.TensorDataset(X, y), batch_size=64, shuffle=True, generator=generator
         )
         net = TinyResNet(12, (1, 1))
         criterion = nn.CrossEntropyLoss(label_smoothing=0.05)
@@ -183,7 +183,7 @@ def shifted_images_and_a_loss_by_hand():
         before = torch.get_rng_state()
         generator = torch.Generator().manual_seed(1000 + seed)
         torch.manual_seed(seed)
-        model = TinyResNet(16, (2, 1))
+        model = TinyResNet(12, (1, 1))
         torch.set_rng_state(before)
         groups = [
             {"params": [p for p in model.parameters() if p.dim() > 1], "weight_decay": 0.05},
