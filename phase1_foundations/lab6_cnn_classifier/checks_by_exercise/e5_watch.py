@@ -19,6 +19,8 @@ from courseware.check import Trial
 from courseware.check.intercept import function_name
 from shared.data import digits as load_digits
 
+ACCURACY = 0.97  # the reference gets 0.992 to 0.997 over three seeds; logistic regression 0.969
+
 
 @cache
 def digits() -> tuple[Tensor, Tensor, Tensor, Tensor]:
