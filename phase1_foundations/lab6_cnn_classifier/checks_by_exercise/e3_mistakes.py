@@ -237,6 +237,8 @@ def beyond(a: Any, t: Trial) -> str | None:
                 f"cheapest_stack({target}, {stride}): the strides multiply to {jump}. The limit is on "
                 "the product of all strides, not on each of them"
             )
+    if field_of(a.cheapest_stack(9))[1] > 1:
+        return "cheapest_stack(9) uses a stride: `max_stride` is 1 unless the caller says otherwise"
     return None
 
 

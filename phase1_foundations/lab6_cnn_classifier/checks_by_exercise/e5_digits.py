@@ -92,7 +92,7 @@ def cams(a: Any, t: Trial) -> None:
             right = right_cam(model, x, cls)
             model.train(cls % 2 == 0)
             before = fingerprint(model)
-            t.equal(a.grad_cam(model, x, cls).detach(), right, f"class {cls}", rtol=1e-7, atol=1e-9)
+            t.equal(a.grad_cam(model, x, cls).detach(), right, f"class {cls}", dtype=False)
             changed = first_change(before, fingerprint(model))
             t.that(not changed, f"after grad_cam {changed} changed")
             model.eval()
