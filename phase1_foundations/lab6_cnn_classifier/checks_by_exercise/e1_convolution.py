@@ -16,6 +16,7 @@ from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.e1_mistakes impor
     probe,
 )
 from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.e1_mistakes_more import probe as more
+from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.e1_mistakes_result import probe as of_result
 from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.warmups_first import (
     CONVOLUTION_OPERATORS,
     CONVOLUTIONS,
@@ -43,6 +44,7 @@ e1 = Exercise(
     ),
 )
 probe.add_to(e1)
+of_result.add_to(e1)
 more.add_to(e1)
 
 

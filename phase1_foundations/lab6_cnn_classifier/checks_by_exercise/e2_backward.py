@@ -11,6 +11,7 @@ from courseware.check import Exercise, Trial, forbid
 from courseware.check.numeric import inner
 from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.e2_mistakes import probe as of_convolution
 from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.e2_mistakes_pool import probe as of_pooling
+from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.e2_mistakes_result import probe as of_result
 from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.e2_mistakes_weights import probe as of_weights
 from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.e2_oracle import backward, pool_backward
 from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.warmups_first import (
@@ -46,6 +47,7 @@ e2 = Exercise(
 )
 of_convolution.add_to(e2)
 of_weights.add_to(e2)
+of_result.add_to(e2)
 of_pooling.add_to(e2)
 
 

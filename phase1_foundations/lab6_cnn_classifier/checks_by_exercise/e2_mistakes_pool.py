@@ -11,8 +11,6 @@ from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.e2_oracle import 
 from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.tools import (
     Probes,
     error_text,
-    first_difference,
-    numbers,
     same,
     shape,
     tried,
@@ -40,6 +38,11 @@ def ties(a: Any, t: Trial) -> str | None:
                 f"[[3, 3], [1, 3]] has three largest pixels and {words}: the *first* in reading order "
                 "gets all, [[1, 0], [0, 0]]"
             )
+    if same(a.max_pool2d_backward(image([1]), image([1, 3], [3, 1]), 2, 2), image([0, 0], [1, 0])):
+        return (
+            "[[1, 3], [3, 1]]: the gradient belongs to the 3 in the first row, you gave it to the one below. "
+            "Reading order is row by row (the first of two, not the last, and not column by column)"
+        )
     return None
 
 
@@ -58,6 +61,15 @@ def spreads(a: Any, t: Trial) -> str | None:
             "the largest pixel receives g times its own value; the derivative of a copy is 1, so it "
             "receives g"
         )
+    if same(out, image([0, 8], [0, 0])):
+        return (
+            "[[1, 2], [4, 3]]: the gradient belongs to the 4, lower left, you gave it to the 2: place p in a "
+            "window is row p // k and column p % k"
+        )
+    if same(out, image([0, 0], [-8, 0])):
+        return "the largest pixel receives −g in your answer: it receives g, with its sign"
+    if same(a.max_pool2d_backward(image([-8]), image([1, 2], [4, 3]), 2, 2), torch.zeros(1, 1, 2, 2)):
+        return "a negative gradient is lost in your answer: g goes through as it is, whatever its sign"
     if same(out, image([8, 0], [0, 0])):
         return (
             "[[1, 2], [4, 3]]: the gradient belongs to the 4, you gave it to the 1 (argmin, or always "
@@ -139,38 +151,27 @@ def channels(a: Any, t: Trial) -> str | None:
     return None
 
 
-@probe("pool-first-wrong-case")
-def first_wrong(a: Any, t: Trial) -> str | None:
-    for k, stride, height, width in (
-        (1, 1, 2, 2),
-        (2, 2, 2, 2),
-        (2, 2, 4, 6),
-        (3, 3, 6, 6),
-        (2, 2, 5, 5),
-        (2, 1, 4, 4),
-        (3, 2, 7, 6),
-        (2, 3, 7, 7),
+@probe("pool-dtype-changed")
+def dtype_changed(a: Any, t: Trial) -> str | None:
+    for dtype in (torch.float64, torch.float32):
+        out = a.max_pool2d_backward(t.randn(1, 1, 2, 2, dtype=dtype), t.randn(1, 1, 4, 4, dtype=dtype), 2, 2)
+        if out.dtype != dtype:
+            return f"g and x are {dtype}, your gradient of the pooling is {out.dtype}: keep the dtype"
+    return None
+
+
+@probe("pool-other-layouts")
+def other_layouts(a: Any, t: Trial) -> str | None:
+    x, g = t.randn(2, 2, 4, 4), t.randn(2, 2, 2, 2)
+    if not same(a.max_pool2d_backward(g, x, 2, 2), pool_backward(t, g, x, 2, 2)):
+        return None
+    for name, odd, arrived in (
+        ("x is transposed", x.transpose(2, 3), g),
+        ("g is transposed", x, g.transpose(2, 3)),
+        ("g is expanded from one number", x, t.randn(1).expand(2, 2, 2, 2)),
     ):
-        for whole in (False, True):
-            for dtype in (torch.float64, torch.float32):
-                x = t.randn(2, 2, height, width, dtype=dtype)
-                x = x.round() if whole else x
-                g = t.randn(*F.max_pool2d(x, k, stride).shape, dtype=dtype)
-                also = ", with ties" if whole else ""
-                words = f"{height}×{width} pixels, windows of {k}×{k}, stride {stride}{also}"
-                attempt = tried(
-                    t, lambda g=g, x=x, k=k, stride=stride: a.max_pool2d_backward(g, x, k, stride)
-                )
-                if attempt.error is not None:
-                    return f"{words}: your code raises {error_text(attempt.error)}"
-                found = first_difference(attempt.value, pool_backward(t, g, x, k, stride), dtype=True)
-                if found:
-                    small = f" (x {numbers(x[0, 0])}, g {numbers(g[0, 0])})" if x[0, 0].numel() <= 6 else ""
-                    return f"{words}: {found}{small}"
-    x = t.randn(2, 2, 4, 4).transpose(2, 3)
-    for g in (t.randn(2, 2, 2, 2).transpose(2, 3), t.randn(1).expand(2, 2, 2, 2)):
-        attempt = tried(t, lambda g=g: a.max_pool2d_backward(g, x, 2, 2))
-        if attempt.error is not None or not same(attempt.value, pool_backward(t, g, x, 2, 2)):
+        attempt = tried(t, lambda odd=odd, arrived=arrived: a.max_pool2d_backward(arrived, odd, 2, 2))
+        if attempt.error is not None or not same(attempt.value, pool_backward(t, arrived, odd, 2, 2)):
             ended = error_text(attempt.error) if attempt.error else "other numbers"
-            return f"right for plain tensors, wrong for transposed or expanded ones ({ended})"
+            return f"right for plain tensors, wrong if {name} ({ended}): `reshape` where `view` fails"
     return None

@@ -187,25 +187,6 @@ def not_whole(a: Any, t: Trial) -> str | None:
     return None
 
 
-@probe("first-wrong-stack")
-def first_wrong(a: Any, t: Trial) -> str | None:
-    L = a.Layer
-    stacks = [
-        [L(1)], [L(3)], [L(4)], [L(3, 3)], [L(2, 3)], [L(3, p=2)], [L(3, d=3)], [L(3, 2, 1, 2)],
-        [L(3), L(3)], [L(3, 2), L(3)], [L(3), L(2, 2)], [L(3, 2, 1), L(3, 1, 1)], [L(3, d=2), L(3, d=4)],
-        [L(7, 2, 3), L(3, 2, 1), L(3, 1, 1)], [L(2, 2), L(3, 2, 0, 2), L(4, 3, 1)],
-    ]  # fmt: skip
-    for layers in stacks:
-        before = [(layer.k, layer.s, layer.p, layer.d) for layer in layers]
-        own, right = a.receptive_field(layers), measured_field(layers)
-        if [(layer.k, layer.s, layer.p, layer.d) for layer in layers] != before:
-            return "your function changes the layers that it is given"
-        for name, value, wanted in zip(("rf", "jump", "centre"), own, right, strict=True):
-            if abs(value - wanted) > 1e-9:
-                return f"{layers!r}: {name} is {wanted}, measured with a real stack; you say {value}"
-    return None
-
-
 # ---- cheapest_stack -------------------------------------------------------------------------------------
 
 
@@ -276,14 +257,4 @@ def late(a: Any, t: Trial) -> str | None:
                 f"{fewest // 9} are enough. A stride makes all *later* layers grow faster: use it as early "
                 "as you may"
             )
-    return None
-
-
-@probe("not-the-cheapest")
-def not_cheapest(a: Any, t: Trial) -> str | None:
-    for target in range(1, 32):
-        for stride in (1, 2, 3, 4, 8):
-            problem = problem_of_stack(a.cheapest_stack(target, stride), target, stride)
-            if problem:
-                return f"cheapest_stack({target}, {stride}): {problem}"
     return None

@@ -85,23 +85,6 @@ def groups(a: Any, t: Trial) -> str | None:
     return None
 
 
-@probe("cost-is-wrong")
-def cost_wrong(a: Any, t: Trial) -> str | None:
-    for cin, cout, k, hw, g in (
-        (1, 1, 1, 1, 1),
-        (4, 6, 3, 5, 1),
-        (2, 3, 1, 4, 1),
-        (4, 6, 3, 5, 2),
-        (6, 6, 5, 2, 6),
-    ):
-        own, right = tuple(a.conv_cost(cin, cout, k, hw, g)), measured_cost((cin, cout, k, g), hw=hw)
-        if own != right:
-            return f"conv_cost({cin}, {cout}, {k}, {hw}, {g}) is {right} by torch's counters, you say {own}"
-        if not all(isinstance(number, int) for number in own):
-            return f"your costs are {own}: two ints are asked for (`//` keeps ints)"
-    return None
-
-
 @probe("depthwise-without-pointwise")
 def without_pointwise(a: Any, t: Trial) -> str | None:
     own = a.separable_cost(4, 6, 3, 5)  # depthwise 36, pointwise 24

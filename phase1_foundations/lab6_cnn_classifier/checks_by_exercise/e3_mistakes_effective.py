@@ -10,11 +10,8 @@ from torch import Tensor, nn
 from courseware.check import Trial
 from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.tools import (
     Probes,
-    error_text,
-    first_difference,
     same,
     shape,
-    tried,
 )
 
 probe = Probes()
@@ -147,18 +144,6 @@ def not_a_mean(a: Any, t: Trial) -> str | None:
             return f"your answer is {words}; asked for is the plain mean over the images and channels of x"
     if same(own, slopes_at_the_centre(model, x, channels=1).abs().mean((0, 1))):
         return "you look at output channel 0 alone: add up all channels of the output"
-    return None
-
-
-@probe("effective-first-wrong-case")
-def first_wrong(a: Any, t: Trial) -> str | None:
-    for words, model, x in small_models(t):
-        attempt = tried(t, lambda model=model, x=x: a.effective_rf(model, x))
-        if attempt.error is not None:
-            return f"{words}: your code raises {error_text(attempt.error)}"
-        right = slopes_at_the_centre(model, x).abs().mean((0, 1))
-        if found := first_difference(attempt.value.detach(), right):
-            return f"{words}: {found}"
     return None
 
 

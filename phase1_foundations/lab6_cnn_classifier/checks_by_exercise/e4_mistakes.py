@@ -18,9 +18,7 @@ from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.e4_oracle import 
 from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.tools import (
     Probes,
     error_text,
-    first_difference,
     same,
-    shape,
     tried,
 )
 
@@ -241,26 +239,4 @@ def preact_wired(a: Any, t: Trial) -> str | None:
         early = F.relu(p.norm("bn1", x))
         if same(out, p.shortcut(early, 2) + p.branch(x, 2, True)):
             return "preact=True: the projection reads relu(bn1(x)); asked for is x itself, in both forms"
-    return None
-
-
-@probe("first-wrong-block")
-def first_wrong(a: Any, t: Trial) -> str | None:
-    for cin, cout, stride, size in ((3, 3, 1, 4), (2, 4, 1, 4), (4, 4, 2, 6), (2, 4, 2, 5), (1, 2, 3, 7)):
-        for preact in (False, True):
-            for training, images in ((False, 1), (False, 2), (True, 3)):
-                made = randomised(block(a, t, cin, cout, stride, preact=preact), t).train(training)
-                x = t.randn(images, cin, size, size)
-                words = (
-                    f"BasicBlock({cin}, {cout}, {stride}, preact={preact}) in "
-                    f"{'training' if training else 'evaluation'} mode, x {shape(x)}"
-                )
-                attempt = tried(t, lambda made=made, x=x: made(x.clone()))
-                if attempt.error is not None:
-                    return f"{words}: your code raises {error_text(attempt.error)}"
-                right = expected(made, x, stride=stride, preact=preact)
-                if attempt.value is None:
-                    return f"{words}: forward returned None, did the `return` go missing?"
-                if found := first_difference(attempt.value.detach(), right, rtol=1e-7, atol=1e-8):
-                    return f"{words}: {found}"
     return None

@@ -281,21 +281,3 @@ def traces(a: Any, t: Trial) -> str | None:
         if sum(len(part._forward_hooks) + len(part._backward_hooks) for part in model.modules()) != hooks:
             return "your hooks are still on the model: remove each handle"
     return None
-
-
-@probe("profile-is-wrong")
-def profile_wrong(a: Any, t: Trial) -> str | None:
-    for training in (True, False):
-        model, x, y = profiled(a, t, training)
-        right = [float(s.norm()) for s in true_slopes(model, x, y)]
-        for attempt in (
-            tried(t, lambda model=model, x=x, y=y: a.gradient_profile(model, x, y)) for _ in range(2)
-        ):
-            if attempt.error is not None:
-                return f"your code raises {error_text(attempt.error)}"
-            if found := first_difference(attempt.value, right, rtol=1e-6):
-                mode = "training" if training else "evaluation"
-                return (
-                    f"a network of 4 blocks in {mode} mode: {found}. Is it the norm at each block's *output*?"
-                )
-    return None

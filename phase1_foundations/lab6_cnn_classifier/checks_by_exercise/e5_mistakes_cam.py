@@ -20,7 +20,6 @@ from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.e5_watch import (
 from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.tools import (
     Probes,
     error_text,
-    first_difference,
     same,
     shape,
     tried,
@@ -160,6 +159,26 @@ def weights_wrong(a: Any, t: Trial) -> str | None:
     return None
 
 
+@probe("cam-from-the-pixels")
+def from_pixels(a: Any, t: Trial) -> str | None:
+    model, x, cls = scene(t)
+    own = a.grad_cam(model, x, cls)
+    pixels = x.clone().requires_grad_()
+    (slopes,) = torch.autograd.grad(model(pixels[None])[0, cls], pixels)
+    times = slopes * x
+    for wrong in (
+        *(slopes.abs().amax(0), slopes.abs().mean(0), slopes.abs().sum(0), slopes.norm(dim=0)),
+        *(slopes.sum(0).relu(), slopes.mean(0).relu(), slopes.amax(0).relu()),
+        *(times.sum(0).relu(), times.sum(0).abs(), times.mean(0).relu()),
+    ):
+        if same(own, wrong):
+            return (
+                "your map is made of the slopes of the *pixels*; Grad-CAM takes the slopes of the feature maps "
+                "A, the output of `model.features`"
+            )
+    return None
+
+
 @probe("cam-scaled")
 def scaled(a: Any, t: Trial) -> str | None:
     model, x, cls = scene(t)
@@ -225,14 +244,4 @@ def traces(a: Any, t: Trial) -> str | None:
         a.grad_cam(model, x, cls)
         if changed := first_change(before, fingerprint(model)):
             return f"after grad_cam {changed} changed: the model belongs to the caller and stays as it was"
-    return None
-
-
-@probe("cam-is-wrong")
-def is_wrong(a: Any, t: Trial) -> str | None:
-    model, x, _ = scene(t)
-    for cls in range(4):
-        found = first_difference(a.grad_cam(model, x, cls).detach(), right_cam(model, x, cls))
-        if found:
-            return f"class {cls} of a small model with a map of 3×5, enlarged to 6×9: {found}"
     return None

@@ -13,7 +13,7 @@ from tests.labs.answers import Answers
 right = Answers()
 
 
-@right("E5")
+@right("E5", slow=True)
 def data_loader_sgd_and_retained_gradients():
     def train_resnet(X, y, *, epochs=12, seed=0):
         torch.manual_seed(seed)
@@ -242,7 +242,7 @@ def shifted_images_and_a_loss_by_hand():
     return {"train_resnet": train_resnet, "grad_cam": grad_cam, "report": report}
 
 
-@right("E5")
+@right("E5", slow=True)
 def the_courses_own_library():
     from shared.data import Examples, Loader
     from shared.evaluation import confusion_matrix, expected_calibration_error
