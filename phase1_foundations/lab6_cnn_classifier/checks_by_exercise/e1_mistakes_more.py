@@ -182,6 +182,12 @@ def dtype_changed(a: Any, t: Trial) -> str | None:
         out = a.conv2d(t.randn(1, 1, 3, 3, dtype=dtype), t.randn(1, 1, 2, 2, dtype=dtype), padding=1)
         if out.dtype != dtype:
             return f"x and w are {dtype}, your result is {out.dtype}: keep the dtype"
+    x, w = t.randn(1, 2, 3, 3), t.randn(1, 2, 2, 2)
+    out, right = a.conv2d(x, w), conv(t, x, w)
+    if not same(out, right) and same(out, right, rtol=1e-2, atol=1e-2):
+        return (
+            "the dtype is right, the digits are not: on the way you compute in a coarser dtype than x and w"
+        )
     return None
 
 

@@ -66,6 +66,8 @@ def spreads(a: Any, t: Trial) -> str | None:
             "[[1, 2], [4, 3]]: the gradient belongs to the 4, lower left, you gave it to the 2: place p in a "
             "window is row p // k and column p % k"
         )
+    if same(out, image([0, 0], [2, 0])):
+        return "the largest pixel receives g / k²: that belongs to average pooling. The largest gets all of g"
     if same(out, image([0, 0], [-8, 0])):
         return "the largest pixel receives −g in your answer: it receives g, with its sign"
     if same(a.max_pool2d_backward(image([-8]), image([1, 2], [4, 3]), 2, 2), torch.zeros(1, 1, 2, 2)):

@@ -35,9 +35,12 @@ def spoilt(a: Any, t: Trial) -> str | None:
             (2 * right, "is twice the right one: something is added twice"),
             (right.trunc(), "holds whole numbers: a truncation to int is on the way"),
             (right / right.norm(), "is divided by its norm: no scaling is asked for"),
+            (right.clamp(-1, 1), "is clipped to −1 … 1: clipping is the optimizer's business"),
+            (0.1 * right, "is multiplied by 0.1: the learning rate is the optimizer's business"),
+            (0.01 * right, "is multiplied by 0.01: the learning rate is the optimizer's business"),
             (torch.zeros_like(right), "is 0 everywhere"),
         ):
-            if same(own, wrong):
+            if same(own, wrong) and not same(own, right):
                 return f"{name} {words}"
     return None
 
@@ -68,6 +71,17 @@ def exchanged(a: Any, t: Trial) -> str | None:
     return None
 
 
+@probe("axes-of-size-one-dropped")
+def dropped(a: Any, t: Trial) -> str | None:
+    g, x, w = case(t)
+    for name, own, like in zip(NAMES, a.conv2d_backward(g, x, w), (x, w, g.sum((0, 2, 3))), strict=True):
+        if own.shape != like.shape and own.numel() == like.numel():
+            return (
+                f"one image, one channel, one output: {name} has shape {shape(own)}, expected {shape(like)}"
+            )
+    return None
+
+
 @probe("one-output-only")
 def one_output(a: Any, t: Trial) -> str | None:
     g, x, w = case(t, N=2, C=2, O=3)
@@ -80,6 +94,8 @@ def one_output(a: Any, t: Trial) -> str | None:
         gx, right[0].sum(0, keepdim=True).expand_as(gx)
     ):
         return "gx is the same for all images: each image has its own gradient"
+    if same(a.conv2d_backward(g, x, w)[2], g.amax((0, 2, 3))):
+        return "gb holds the largest g of each output: add them up, over images and places"
     if gx.shape == (1, *x.shape[1:]) or gx.shape == x.shape[1:]:
         return f"gx has shape {shape(gx)}, like x: {shape(x)}. Each image has its own gradient"
     if not same(gw, right[1]) and same(gw[:, 0], gw[:, 1]):
@@ -107,7 +123,7 @@ def weights_ignore(a: Any, t: Trial) -> str | None:
         tight = F.conv2d(x, g)
     if gw.shape == tight.shape or same(gw, tight[:, :, :2, :2]):
         return (
-            "gw ignores the dilation: with dilation=2 weight [u, v] met pixel [i + 2·u, j + 2·v], so go on by "
+            "gw ignores the dilation: with dilation=2 weight [u, v] met pixel [i + 2·u, j + 2·v]: go on by "
             "the dilation from weight to weight"
         )
     return None

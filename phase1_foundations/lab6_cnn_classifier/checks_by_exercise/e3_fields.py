@@ -89,6 +89,10 @@ def costs(a: Any, t: Trial) -> None:
             measured_cost((cin, cout, k, groups), hw=hw),
             "(parameters, flops)",
         )
+        t.that(
+            all(isinstance(number, int) for number in a.conv_cost(cin, cout, k, hw, groups)),
+            "the costs are not ints",
+        )
         expected = measured_cost((cin, cin, k, cin), (cin, cout, 1, 1), hw=hw)
         t.equal(a.separable_cost(cin, cout, k, hw), expected, "(parameters, flops) of the pair")
     t.equal(a.conv_cost(3, 8, 3, 5), measured_cost((3, 8, 3, 1), hw=5), "without groups")

@@ -60,6 +60,11 @@ def adds_k(a: Any, t: Trial) -> str | None:
 @probe("own-stride-enters-its-growth")
 def own_stride(a: Any, t: Trial) -> str | None:
     rf = a.receptive_field([a.Layer(3, 2)])[0]
+    if rf in (1, 2):
+        return (
+            f"one 3×3 layer with stride 2 sees 3 pixels, you say {rf}: its own stride takes nothing from "
+            "what it sees"
+        )
     if rf == 5:
         return (
             "one 3×3 layer with stride 2 sees 3 pixels, you say 5: a layer's own stride must not enter "
@@ -119,6 +124,22 @@ def dilation_ignored(a: Any, t: Trial) -> str | None:
     return None
 
 
+@probe("dilation-in-the-wrong-place")
+def dilation_place(a: Any, t: Trial) -> str | None:
+    rf, jump, centre = a.receptive_field([a.Layer(3, d=2)])
+    if rf != 5:
+        return (
+            f"a window of 3 with dilation 2 touches pixels 0, 2 and 4 and sees 5, you say {rf}: d·(k − 1) + 1"
+        )
+    if jump != 1:
+        return f"one layer with stride 1 and dilation 2 has jump 1, you say {jump}: dilation moves no output"
+    if centre == 1:
+        return (
+            "a window of 3 with dilation 2 touches 0, 2 and 4: its centre is 2.0, you say 1 (extent, not k)"
+        )
+    return None
+
+
 @probe("padding-widens-the-field")
 def padding_widens(a: Any, t: Trial) -> str | None:
     for p in (1, 2):
@@ -171,6 +192,28 @@ def not_scaled(a: Any, t: Trial) -> str | None:
             "a 1×1 layer with stride 2, then 3×3 with padding 1: the padding is one step of 2 pixels, "
             f"so the centre is 0.0, you say {centre}"
         )
+    return None
+
+
+@probe("centre-kept-inside")
+def kept_inside(a: Any, t: Trial) -> str | None:
+    centre = a.receptive_field([a.Layer(3, p=2)])[2]
+    if centre != -1:
+        return (
+            "3×3 with padding 2: output 0 looks at pixels −2, −1 and 0, so its centre is −1.0; you say "
+            f"{centre}. It may lie beyond the image"
+        )
+    return None
+
+
+@probe("layers-changed")
+def layers_changed(a: Any, t: Trial) -> str | None:
+    layers = [a.Layer(3, 2, 1), a.Layer(2)]
+    before = [(layer.k, layer.s, layer.p, layer.d) for layer in layers]
+    a.receptive_field(layers)
+    after = [(layer.k, layer.s, layer.p, layer.d) for layer in layers]
+    if after != before:
+        return f"the layers (k, s, p, d) were {before} before the call and {after} after it: leave them alone"
     return None
 
 

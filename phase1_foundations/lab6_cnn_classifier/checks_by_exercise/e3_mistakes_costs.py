@@ -65,6 +65,8 @@ def kernel_once(a: Any, t: Trial) -> str | None:
         return "you count k = 3 weights a kernel and channel: a 3×3 kernel has 9"
     if a.conv_cost(4, 6, 3, 5)[0] in (36, 54):
         return "each of the 6 outputs has a kernel of its own for each of the 4 inputs: 6·4·9 weights"
+    if a.conv_cost(4, 6, 3, 5)[0] in (144, 324):
+        return "one of the two channel numbers is used twice: from 4 to 6 channels takes 6·4·9 weights"
     return None
 
 
@@ -76,6 +78,8 @@ def groups(a: Any, t: Trial) -> str | None:
             "groups=2 changes nothing in your count: an output sees only cin / groups = 2 channels, 108 "
             "weights"
         )
+    if parameters == 432:
+        return "groups=2 doubles your weights; it halves them: an output sees only cin / groups = 2 channels"
     if parameters == 54:
         return (
             "you divide by groups² (54 weights): each of the 6 outputs sees 2 channels, 6·2·9 = 108 weights"
@@ -122,4 +126,17 @@ def parts_wrong(a: Any, t: Trial) -> str | None:
         )
         if own != right:
             return f"separable_cost({cin}, {cout}, {k}, {hw}) is {right} by torch's counters, you say {own}"
+    return None
+
+
+@probe("costs-are-not-whole")
+def not_whole(a: Any, t: Trial) -> str | None:
+    for name, own in (
+        ("conv_cost(4, 6, 3, 5, 2)", a.conv_cost(4, 6, 3, 5, 2)),
+        ("separable_cost(4, 6, 3, 5)", a.separable_cost(4, 6, 3, 5)),
+    ):
+        if not all(isinstance(number, int) for number in own):
+            return (
+                f"{name} gives {tuple(own)}: two ints are asked for, and `/` makes floats (`//` keeps ints)"
+            )
     return None

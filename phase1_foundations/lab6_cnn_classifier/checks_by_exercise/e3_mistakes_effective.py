@@ -124,26 +124,62 @@ def signs_cancel(a: Any, t: Trial) -> str | None:
 
 @probe("not-a-mean")
 def not_a_mean(a: Any, t: Trial) -> str | None:
-    _, model, x = small_models(t)[2]
+    model = small_models(t)[2][1]  # two channels, three outputs
+    x = t.randn(5, 2, 7, 6)
     own, right = a.effective_rf(model, x), slopes_at_the_centre(model, x).abs()
+    mean = right.mean((0, 1))
+    if same(own, mean):
+        return None
     for wrong, words in (
         (right.sum((0, 1)), "a sum over images and channels"),
         (right.mean(0).sum(0), "a sum over the channels"),
         (right.sum(0).mean(0), "a sum over the images"),
-        (right.mean((0, 1)) / right.mean((0, 1)).max(), "divided by its largest value"),
-        (right.mean((0, 1)) / right.mean((0, 1)).sum(), "divided by its sum"),
+        (mean / mean.max(), "divided by its largest value"),
+        (mean / mean.sum(), "divided by its sum"),
         (right.amax((0, 1)), "a maximum over images and channels"),
+        (right.mean(0).amax(0), "a maximum over the channels"),
+        (right.amax(0).mean(0), "a maximum over the images"),
         (right.mean(0)[0], "the first channel alone"),
         (right[0].mean(0), "the first image alone"),
-        (
-            right.mean((0, 1)) / 2,
-            "half of what it should be: a mean over output channels, asked for is their sum",
-        ),
+        (right.square().mean((0, 1)).sqrt(), "a root mean square"),
+        (right.norm(dim=1).mean(0), "a norm over the channels, averaged over the images"),
+        (right.norm(dim=(0, 1)), "a norm over images and channels"),
+        ((mean > 0).to(mean.dtype), "1 wherever a pixel matters at all"),
+        ((slopes_at_the_centre(model, x) * x).abs().mean((0, 1)), "the slope times the pixel"),
     ):
         if same(own, wrong):
-            return f"your answer is {words}; asked for is the plain mean over the images and channels of x"
+            return f"your answer is {words}; asked for is the mean of |slope| over images and channels of x"
+    return None
+
+
+@probe("another-target")
+def another_target(a: Any, t: Trial) -> str | None:
+    model, x = small_models(t)[2][1], t.randn(5, 2, 8, 6)
+    own, right = a.effective_rf(model, x), slopes_at_the_centre(model, x).abs().mean((0, 1))
+    if same(own, right):
+        return None
+    for count, words in (
+        (3, "the mean over the 3 output channels"),
+        (15, "the mean over images and channels"),
+    ):
+        if same(own, right / count):
+            return f"you differentiate {words} at the central position; asked for is their *sum*"
+    if same(own, right / 5):
+        return "divided by the number of images twice: the target is a sum over the images, the result a mean"
     if same(own, slopes_at_the_centre(model, x, channels=1).abs().mean((0, 1))):
         return "you look at output channel 0 alone: add up all channels of the output"
+    x = x.clone().requires_grad_()
+    y = model(x)
+    centre = y[:, :, y.shape[2] // 2, y.shape[3] // 2]
+    for target, words in (
+        (centre.abs().sum(), "the sum of *absolute* outputs: the sum itself is asked for"),
+        (centre.square().sum(), "the sum of *squared* outputs: the sum itself is asked for"),
+        (centre[0].sum(), "the output for image 0 alone: add up all images"),
+        (y[:, :, y.shape[3] // 2, y.shape[2] // 2].sum(), "[w // 2, h // 2]: rows first, [h // 2, w // 2]"),
+    ):
+        (slopes,) = torch.autograd.grad(target, x, retain_graph=True)
+        if same(own, slopes.abs().mean((0, 1))):
+            return f"you differentiate {words}"
     return None
 
 

@@ -246,6 +246,21 @@ def something_else(a: Any, t: Trial) -> str | None:
     ):
         if same(own, wrong, rtol=1e-6):
             return f"your numbers are {words}"
+    before = [float(s.norm()) for s in true_slopes(model, x, y, of="inputs")]
+    if same(own, before, rtol=1e-6):
+        return (
+            "your numbers belong to the *inputs* of the blocks; asked for are the gradients at their outputs"
+        )
+    calm, x, y = profiled(a, t, training=False)
+    other = a.gradient_profile(calm, x, y)
+    held = [float(s.norm()) for s in true_slopes(calm, x, y)]
+    stirred = [float(s.norm()) for s in true_slopes(calm.train(), x, y)]
+    if same(other, stirred, rtol=1e-6) and not same(other, held, rtol=1e-6):
+        return (
+            "the model came in evaluation mode and you switched it to training: profile it in the mode it has"
+        )
+    model, x, y = profiled(a, t)
+    own, right = a.gradient_profile(model, x, y), [float(s.norm()) for s in true_slopes(model, x, y)]
     model.eval()
     if same(own, [float(s.norm()) for s in true_slopes(model, x, y)], rtol=1e-6) and not same(
         own, right, rtol=1e-6

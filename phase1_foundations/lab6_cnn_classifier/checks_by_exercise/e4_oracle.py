@@ -133,12 +133,12 @@ def calls_of_blocks(model: nn.Module, x: Tensor) -> list[tuple[nn.Module, Tensor
     return calls
 
 
-def true_slopes(model: nn.Module, x: Tensor, y: Tensor) -> list[Tensor]:
-    """∂loss/∂output of each block; the running statistics are put back afterwards."""
+def true_slopes(model: nn.Module, x: Tensor, y: Tensor, of: str = "outputs") -> list[Tensor]:
+    """∂loss/∂output (or input) of each block; the running statistics are put back afterwards."""
     state = {name: value.clone() for name, value in model.state_dict().items()}
     with seen_blocks(model) as seen:
         loss = F.cross_entropy(model(x), y)
-        slopes = torch.autograd.grad(loss, [output for _, output in seen])
+        slopes = torch.autograd.grad(loss, [pair[of == "outputs"] for pair in seen])
     model.load_state_dict(state)
     return list(slopes)
 

@@ -173,7 +173,7 @@ def from_pixels(a: Any, t: Trial) -> str | None:
     ):
         if same(own, wrong):
             return (
-                "your map is made of the slopes of the *pixels*; Grad-CAM takes the slopes of the feature maps "
+                "your map is made of the slopes of the *pixels*; Grad-CAM takes those of the feature maps "
                 "A, the output of `model.features`"
             )
     return None

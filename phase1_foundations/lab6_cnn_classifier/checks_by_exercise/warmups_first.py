@@ -99,6 +99,16 @@ def dilation_ignored(a: Any, t: Trial) -> str | None:
     return None
 
 
+@w1.probe("padding-times-dilation")
+def padding_times_dilation(a: Any, t: Trial) -> str | None:
+    if a.output_size(9, 3, padding=1, dilation=2) == 9:
+        return (
+            "size 9, k 3, padding 1, dilation 2 is 7 places, you gave 9: dilation stretches the window, not "
+            "the padding"
+        )
+    return None
+
+
 @w1.probe("dilation-times-k")
 def dilation_times_k(a: Any, t: Trial) -> str | None:
     if a.output_size(9, 3, dilation=2) in (4, 2):
@@ -219,6 +229,29 @@ def by_hand(signal: list[float], kernel: list[float]) -> list[float]:
     return [
         sum(w * signal[i + u] for u, w in enumerate(kernel)) for i in range(len(signal) - len(kernel) + 1)
     ]
+
+
+@w2.probe("sums-spoilt")
+def sums_spoilt(a: Any, t: Trial) -> str | None:
+    x, w = t.randn(7), t.randn(3)
+    out, table = a.slide(x, w), torch.stack([x[i : i + 3] for i in range(5)])
+    right = table @ w
+    if same(out, right):
+        return None
+    for wrong, words in (
+        (right.relu(), "negative sums are cut off at 0"),
+        (right.abs(), "you return absolute values"),
+        (-right, "the sign is turned"),
+        (right.flip(0), "the results come in reversed order: out[0] belongs to the first place"),
+        (right.cumsum(0), "each result contains the ones before: the sum begins anew in each place"),
+        ((table * w).amax(1), "you take the largest product: the products are added up"),
+        ((table + w).sum(1), "you add kernel and signal: they are multiplied"),
+        (table[:, :-1] @ w[:-1], "the last number of the kernel plays no role"),
+        (table[:, 1:] @ w[1:], "the first number of the kernel plays no role"),
+    ):
+        if same(out, wrong):
+            return f"{words}. out[i] = Σ_u kernel[u] · signal[i + u]"
+    return None
 
 
 @w2.property("the weighted sum in each place")

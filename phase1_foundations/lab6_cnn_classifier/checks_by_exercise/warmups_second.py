@@ -67,6 +67,22 @@ def other_axes(a: Any, t: Trial) -> str | None:
     for name, order in orders.items():
         if same(out, right.permute(order)):
             return f"your axes stand in the order {name}; asked for is out[i, j, u, v]: place, then window"
+    if out.dim() == 3:
+        return (
+            f"your result has three axes, {shape(out)}: only one axis of the image was cut. Rows and columns"
+        )
+    if out.shape == right.shape and not same(out, right):
+        for order in ((2, 3, 0, 1), (0, 2, 1, 3), (2, 0, 3, 1)):
+            if same(out, right.permute(order).reshape(right.shape)):
+                return (
+                    "the shape is right and the numbers are mixed up: `reshape` does not exchange axes, use "
+                    "`permute`"
+                )
+        for axes, words in (((2, 3), "turned by 180°"), ((2,), "upside down"), ((3,), "mirrored")):
+            if same(out, right.flip(axes)):
+                return f"each window is {words}: out[i, j, 0, 0] is its upper left pixel"
+        if same(out, right.flip((0, 1))):
+            return "the windows come in reversed order: out[0, 0] begins at pixel [0, 0]"
     return None
 
 
@@ -103,6 +119,28 @@ def last_missing(a: Any, t: Trial) -> str | None:
                 f"an image of {size}×{size}, k {k}, stride {stride} has {right}×{right} windows, you cut "
                 f"{out.shape[0]}×{out.shape[1]}"
             )
+    return None
+
+
+@w3.probe("stride-shrinks-but-does-not-move")
+def does_not_step(a: Any, t: Trial) -> str | None:
+    image = t.randn(6, 6)
+    if same(a.windows(image, 2, 2), cut(image, 2, 1)[:3, :3]):
+        return (
+            "with stride=2 you give the right number of windows, one pixel apart: window i begins in row 2·i"
+        )
+    return None
+
+
+@w3.probe("default-stride")
+def default_stride(a: Any, t: Trial) -> str | None:
+    image = t.randn(5, 5)
+    attempt = t.attempt(lambda: a.windows(image, 2))
+    if same(a.windows(image, 2, 1), cut(image, 2, 1)):
+        if attempt.raised(TypeError):
+            return "windows(image, k) without a stride is refused: `stride` is 1 if the caller says nothing"
+        if attempt.error is None and not same(attempt.value, cut(image, 2, 1)):
+            return "windows(image, k) does not use stride 1: that is the default"
     return None
 
 
@@ -249,6 +287,28 @@ def w4_dtype(a: Any, t: Trial) -> str | None:
         out = a.conv_matrix(t.randn(2, dtype=dtype), 4)
         if out.dtype != dtype:
             return f"the kernel is {dtype}, your matrix is {out.dtype}: `kernel.new_zeros(…)` keeps the dtype"
+    return None
+
+
+@w4.probe("matrix-spoilt")
+def matrix_spoilt(a: Any, t: Trial) -> str | None:
+    kernel = torch.tensor([5.0, -7.0, 2.0])
+    out, right = a.conv_matrix(kernel, 5), toeplitz(kernel, 5)
+    for wrong, words in (
+        (right.flip(0), "the rows come in reversed order: row 0 belongs to the first place"),
+        (right.flip(1), "mirrored: row 0 begins with kernel[0] in column 0"),
+        (
+            toeplitz(kernel.flip(0), 5).flip(1),
+            "the kernel begins at the right end: row 0 puts it into columns 0 … 2",
+        ),
+        (right.abs(), "the weights lost their signs"),
+        ((right != 0).to(right.dtype), "ones stand where the weights should"),
+        (right / 3, "the weights are divided by k: no mean is asked for"),
+        (toeplitz(kernel[:1], 5)[:3], "only kernel[0] is written"),
+        (right.cumsum(0), "each row contains the rows above: a row holds one kernel"),
+    ):
+        if same(out, wrong):
+            return f"{words}. M[i, i + u] = kernel[u]"
     return None
 
 
