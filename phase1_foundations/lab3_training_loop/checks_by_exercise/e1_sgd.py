@@ -5,6 +5,7 @@ from typing import Any
 import torch
 
 from courseware.check import Exercise, Trial, forbid
+from phase1_foundations.lab3_training_loop.checks_by_exercise.e1_groups import probes as group_probes
 from phase1_foundations.lab3_training_loop.checks_by_exercise.e1_mistakes import probes
 from phase1_foundations.lab3_training_loop.checks_by_exercise.e1_picture import paths_on_beale
 from phase1_foundations.lab3_training_loop.checks_by_exercise.e1_state import probes as state_probes
@@ -28,10 +29,11 @@ e1 = Exercise(
 )
 probes.add_to(e1)
 state_probes.add_to(e1)
+group_probes.add_to(e1)
 
 CONFIGURATIONS: tuple[dict[str, Any], ...] = (
     {"lr": 0.1},
-    {"lr": 0.1, "weight_decay": 0.1},
+    {"lr": 0.1, "weight_decay": 0.1, "dampening": 0.5},
     {"lr": 0.1, "momentum": 0.9},
     {"lr": 0.1, "momentum": 0.9, "dampening": 0.5},
     {"lr": 0.1, "momentum": 0.9, "nesterov": True},
@@ -102,6 +104,21 @@ def saved_and_loaded(a: Any, t: Trial) -> None:
             slower_at=6,
             saved_at=13,
         )
+    ours = {"lr": 0.1, "momentum": 0.9, "dampening": 0.0, "nesterov": True, "weight_decay": 0.1}
+    saved = a.SGD([{"params": [leaf([1.0])]}, {"params": [leaf([1.0])], "lr": 0.3}], **ours).state_dict()
+    p, q = leaf([1.0]), leaf([1.0])
+    again = a.SGD([{"params": [p]}, {"params": [q]}], lr=0.7, momentum=0.1, dampening=0.5)
+    p.grad, q.grad = torch.ones_like(p), torch.ones_like(q)
+    again.step()
+    again.load_state_dict(saved)
+    for group, lr in zip(again.param_groups, (0.1, 0.3), strict=True):
+        for name, value in {**ours, "lr": lr}.items():
+            t.that(group[name] == value, f"{name} = {value} was saved, after loading it is {group[name]}")
+    before = p.item()
+    p.grad = torch.zeros_like(p)
+    again.param_groups[0]["weight_decay"] = 0.0
+    again.step()
+    t.that(p.item() == before, "after loading a state without momentum, the old momentum still moves θ")
 
 
 @e1.property("zero_grad, and what nesterov needs", points=1)
@@ -114,6 +131,16 @@ def zero_grad(a: Any, t: Trial) -> None:
     t.that(unused.grad is None, "zero_grad(set_to_none=False) gave a gradient to a parameter without one")
     optimizer.zero_grad()
     t.that(p.grad is None, "after zero_grad() a gradient is not None")
+    params = [leaf([0.0]), leaf([0.0])]
+    optimizer = a.SGD([{"params": [each]} for each in params], lr=1.0, momentum=0.5)
+    for _ in range(2):
+        optimizer.zero_grad()
+        for each in params:
+            t.that(each.grad is None, "after zero_grad() a gradient of another group is not None")
+            each.grad = torch.ones_like(each)
+        optimizer.step()
+    moved = torch.cat(params).detach()
+    t.equal(moved, torch.full_like(moved, -2.5), "momentum over two steps with zero_grad between them")
     for wrong in ({"nesterov": True}, {"nesterov": True, "momentum": 0.9, "dampening": 0.1}):
         t.raises(
             ValueError, lambda w=wrong: a.SGD([leaf([1.0])], lr=0.1, **w), f"SGD(params, lr=0.1, {wrong})"

@@ -7,6 +7,7 @@ from typing import Any
 from torch.optim import lr_scheduler
 
 from courseware.check import Exercise, Trial, forbid
+from phase1_foundations.lab3_training_loop.checks_by_exercise.e3_edges import probes as edge_probes
 from phase1_foundations.lab3_training_loop.checks_by_exercise.e3_formulas import (
     RIGHT,
     plateau_of_torch,
@@ -51,6 +52,7 @@ e3 = Exercise(
 )
 probes.add_to(e3)
 memory_probes.add_to(e3)
+edge_probes.add_to(e3)
 
 
 def like(a: Any, t: Trial, name: str, expected: list[float], **how: Any) -> None:
@@ -128,7 +130,8 @@ def plateau(a: Any, t: Trial) -> None:
             "threshold": (0.0, 1e-4, 0.05)[case % 3],
             "cooldown": case % 3,
         }
-        metrics = noisy(t, 60, case % 5 == 4)
+        below = (0.0, 4.0, 2.0)[case // 2 % 3]  # some negative, some around 0
+        metrics = [metric - below for metric in noisy(t, 60, case % 5 == 4)]
         t.given(f"Plateau(1.0, {how}, min_lr=0.01)")
         mine = a.Plateau(1.0, **how, min_lr=0.01)
         with t.oracle():
@@ -138,6 +141,12 @@ def plateau(a: Any, t: Trial) -> None:
     t.given("Plateau(1.0), ten equal metrics, then one more")
     default = a.Plateau(1.0)
     t.equal([default.step(1.0) for _ in range(12)], [1.0] * 11 + [0.1], "with the default options")
+    t.given("Plateau(1.0, patience=0): 1, then 0.99995")
+    default = a.Plateau(1.0, patience=0)
+    t.equal([default.step(metric) for metric in (1.0, 0.99995)], [1.0, 0.1], "with the default threshold")
+    t.given("Plateau(1.0, patience=2), a best of exactly 0, then 5, 5, 5")
+    level = a.Plateau(1.0, patience=2)
+    t.equal([level.step(metric) for metric in (0.0, 5.0, 5.0, 5.0)], [1.0, 1.0, 1.0, 0.1], "the rates")
 
 
 @e3.property("EarlyStopping", points=3)
@@ -148,16 +157,19 @@ def early_stopping(a: Any, t: Trial) -> None:
         t.given(f'EarlyStopping({patience}, {delta}, "{mode}")')
         mine = a.EarlyStopping(patience=patience, min_delta=delta, mode=mode)
         answers, bests = stopped(metrics, patience, delta, mode)
-        for epoch, metric in enumerate(metrics):
-            found = mine.update(metric, epoch)
-            t.equal(
-                bool(found), answers[epoch], f"after {epoch + 1} evaluations, the last {metric:.4g}: stop?"
-            )
+        for i, metric in enumerate(metrics):
+            found = mine.update(metric, 1 + 2 * i)  # evaluated after every other epoch
+            best, when = bests[i]
+            t.equal(bool(found), answers[i], f"after {i + 1} evaluations, the last {metric:.4g}: stop?")
             t.equal(
                 (mine.best, mine.best_epoch),
-                bests[epoch],
-                f"best and best_epoch after {epoch + 1} evaluations",
+                (best, None if when is None else 1 + 2 * when),
+                f"best and best_epoch after {i + 1} evaluations",
             )
+    t.given("EarlyStopping(), a best of exactly 0, then ten times 1")
+    default = a.EarlyStopping()
+    found = [default.update(float(epoch > 0), epoch) for epoch in range(11)]
+    t.equal(found, [False] * 10 + [True], "with the default options: stop?")
 
 
 e3.reward(all_schedules)

@@ -48,8 +48,8 @@ def nothing(a: Any, t: Trial) -> str | None:
     if close(flat(after), [3, 4, 0, 12]):
         return (
             "gradients with the joint norm 13 come back unchanged for max_norm 6.5: change `.grad` "
-            "itself, in "
-            "place (`g.mul_(factor)`), not a copy"
+            "itself, in place (`g.mul_(factor)`), not a copy; and go through a list, for a generator "
+            "is used up once the norm is known"
         )
     return None
 
@@ -88,6 +88,18 @@ def always(a: Any, t: Trial) -> str | None:
             "1: scale "
             "only if norm > max_norm, or take min(1, factor)"
         )
+    return None
+
+
+@probes("clipped-below-the-threshold")
+def too_early(a: Any, t: Trial) -> str | None:
+    for limit in (13.25, 20.0):
+        _, after = clipped(a, limit, *PAIR)
+        if flat(after) != [3, 4, 0, 12]:
+            return (
+                f"gradients of norm 13 were changed for max_norm {limit:g}, which they do not exceed: "
+                "scale only if norm > max_norm"
+            )
     return None
 
 

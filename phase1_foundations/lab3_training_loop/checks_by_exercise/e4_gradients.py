@@ -73,6 +73,11 @@ def like_torch(a: Any, t: Trial) -> None:
 @e4.property("no gradients, overflow, NaN and infinity", points=5)
 def edges(a: Any, t: Trial) -> None:
     t.equal(a.clip_grad_norm_([], 1.0), torch.tensor(0.0), "the norm of nothing", dtype=False)
+    params = with_gradients([3.0, 4.0], [0.0, 12.0])
+    before = [p.grad.clone() for p in params]
+    a.clip_grad_norm_(params, 13.25)
+    for p, old in zip(params, before, strict=True):
+        t.that(torch.equal(p.grad, old), "norm 13, max_norm 13.25: below the threshold a gradient changed")
     for size in (1e-30, 1e-20, 1e20, 1e30):
         for dtype in (torch.float32, torch.float64):
             values = t.randn(5)

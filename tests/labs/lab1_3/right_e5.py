@@ -20,7 +20,7 @@ from tests.labs.answers import Answers
 right = Answers()
 
 
-@right("E5")
+@right("E5", slow=True)
 def everything_in_one_dict():
     """Own generators' states, an outer dict for all that changes, a temporary name of the system's."""
 
@@ -173,7 +173,7 @@ def through_a_buffer():
     return {"Trainer": Trainer}
 
 
-@right("E5")
+@right("E5", slow=True)
 def restores_generators_when_training_begins():
     class Trainer(solution.Trainer):
         def load_state_dict(self, state):
@@ -189,7 +189,7 @@ def restores_generators_when_training_begins():
     return {"Trainer": Trainer}
 
 
-@right("E5")
+@right("E5", slow=True)
 def gradients_summed_and_divided():
     class Trainer(solution.Trainer):
         def train_epoch(self, train):
