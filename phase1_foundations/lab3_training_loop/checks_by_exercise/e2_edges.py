@@ -80,7 +80,7 @@ def decays_without(a: Any, t: Trial) -> str | None:
         path = walk(a.Adam, (2.0, None), **BASE["Adam"], weight_decay=0.5, decoupled=decoupled)
         if path[1] != path[0]:
             return (
-                f"Adam, weight_decay=0.5, decoupled={decoupled}: without a gradient (None) the parameter moved from "
+                f"Adam, weight_decay=0.5, decoupled={decoupled}: without `.grad` the parameter moved from "
                 f"{path[0]:.4g} to {path[1]:.4g}: skip it altogether, its decay too"
             )
     return None
