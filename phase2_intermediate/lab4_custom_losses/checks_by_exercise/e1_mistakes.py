@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from courseware.check import Trial
+from phase2_intermediate.lab4_custom_losses.checks_by_exercise.defaults import defaults
 from phase2_intermediate.lab4_custom_losses.checks_by_exercise.tools import (
     F64,
     Mistakes,
@@ -30,7 +31,25 @@ P_T = torch.exp(-NLLS)
 FOCAL = (1 - P_T) ** 2 * NLLS
 
 
+defaults(
+    mistakes,
+    ("focal_loss", (ROWS, CLASS), {"gamma": 2.0, "alpha": None, "reduction": "mean"}),
+    ("smooth_ce", (ROWS, CLASS), {"eps": 0.1, "ignore_index": -100}),
+    ("huber", (double([3.0, 0.2]), double([0.0, 0.0])), {"delta": 1.0, "reduction": "mean"}),
+)
+
 # ---- focal: form, then stability ---------------------------------------------------------------------------
+
+
+@probe("target-ignored")
+def target_ignored(a: Any, t: Trial) -> str | None:
+    zero, one = a.focal_loss(Z, ZERO), a.focal_loss(Z, ONE)
+    if same(zero, one) and not same(zero, 0.0):
+        return (
+            f"focal_loss([2], [0.]) and focal_loss([2], [1.]) are both {numbers(zero)}, expected 1.65 and "
+            "0.001804: a floating point target decides whether p_t is σ(z) or 1 − σ(z)"
+        )
+    return None
 
 
 value(
@@ -135,8 +154,9 @@ def divides_by_alpha(a: Any, t: Trial) -> str | None:
             "losses was divided by Σα = 2.3. Here the mean divides by the number of losses, 2"
         )
     scaled = a.focal_loss(torch.cat([Z, Z]), double([0.0, 1.0]), alpha=0.2)
-    parts = 0.8 * P**2 * NLL + 0.2 * (1 - P) ** 2 * -math.log(P)
-    if same(scaled, parts / 1.0) and not same(scaled, parts / 2):
+    zero, one = P**2 * NLL, (1 - P) ** 2 * -math.log(P)
+    plain = a.focal_loss(torch.cat([Z, Z]), double([0.0, 1.0]))
+    if same(scaled, 0.8 * zero + 0.2 * one) and same(plain, (zero + one) / 2):
         return "with a number alpha the sum was divided by Σα: the mean divides by the number of losses"
     return None
 
@@ -149,6 +169,11 @@ def softmax_for_yes_no(a: Any, t: Trial) -> str | None:
     attempt = t.attempt(lambda: a.focal_loss(logits, target))
     if attempt.error is None and same(attempt.value, right):
         return None
+    if attempt.error is None and same(attempt.value, 3 * right):
+        return (
+            f"logits [1, 3] with *floating point* targets [1, 3] gave {numbers(attempt.value)}, three times "
+            "what is expected: these are three losses, not one row. The mean divides by all elements"
+        )
     if attempt.raised(RuntimeError, IndexError, ValueError, TypeError) or (
         attempt.error is None and same(a.focal_loss(Z, ZERO), P**2 * NLL)
     ):
@@ -210,159 +235,4 @@ def gradient_cut(a: Any, t: Trial) -> str | None:
     frozen = ((1 - P_T) ** 2)[:, None] * (LOG_P.exp() - torch.eye(3, dtype=F64)[CLASS]) / 2
     if same(grad, frozen):
         return "the factor (1 − p_t)^γ was detached: its derivative belongs to the gradient too"
-    return None
-
-
-# ---- label smoothing ----------------------------------------------------------------------------------
-
-
-def smoothed(right: float, others: float) -> Tensor:
-    onehot = torch.eye(3, dtype=F64)[CLASS]
-    return -((right * onehot + others * (1 - onehot)) * LOG_P).sum(1).mean()
-
-
-value(
-    "smooths-only-the-others",
-    lambda a: a.smooth_ce(ROWS, CLASS, eps=0.3),
-    smoothed(0.7, 0.15),
-    "smooth_ce gave {found}: the true class has 1 − ε and the others ε/(C − 1). ε is spread over all C "
-    "classes, "
-    "the true one has 1 − ε + ε/C",
-)
-value(
-    "shares-do-not-add-up",
-    lambda a: a.smooth_ce(ROWS, CLASS, eps=0.3),
-    [
-        *(
-            smoothed(0.7, 0.1),
-            smoothed(1.0, 0.1),
-            smoothed(1.1, 0.1),
-            smoothed(1.0, 0.15),
-            smoothed(1.0, 0.3),
-        ),
-        0.7 * smoothed(1.0, 0.0) - 0.3 * LOG_P.sum(1).mean(),
-    ],
-    "smooth_ce with eps=0.3 gave {found}: the shares of your smoothed target do not add up to 1. The true "
-    "class gets 1 − ε + ε/C, every other ε/C",
-)
-value(
-    "no-smoothing",
-    lambda a: a.smooth_ce(ROWS, CLASS, eps=0.3),
-    smoothed(1.0, 0.0),
-    "eps=0.3 makes no difference: {found} is plain cross-entropy",
-)
-value(
-    "eps-fixed",
-    lambda a: a.smooth_ce(ROWS, CLASS, eps=0.3),
-    smoothed(0.9 + 0.1 / 3, 0.1 / 3),
-    "eps=0.3 gives what eps=0.1 should give: use the argument",
-)
-value(
-    "shares-swapped",
-    lambda a: a.smooth_ce(ROWS, CLASS, eps=0.3),
-    smoothed(0.3 + 0.7 / 3, 0.7 / 3),
-    "smooth_ce gave {found}: ε and 1 − ε are swapped, the truth has 0.3 and the uniform part 0.7",
-)
-value(
-    "smooth-ce-sums",
-    lambda a: a.smooth_ce(ROWS, CLASS, eps=0.3),
-    2 * smoothed(0.8, 0.1),
-    "smooth_ce of two rows gave {found}, the sum; asked for is the mean over the kept rows",
-)
-
-
-@probe("ignored-rows-count")
-def ignored_rows(a: Any, t: Trial) -> str | None:
-    one = -(0.8 * LOG_P[0, 1] + 0.1 * LOG_P[0, [0, 2]].sum())
-    attempt = t.attempt(lambda: a.smooth_ce(ROWS, torch.tensor([1, -100]), 0.3))
-    if attempt.raised(IndexError, RuntimeError):
-        return (
-            "a target of −100 was used as an index: leave those rows out first, or put a harmless class "
-            "in its "
-            f"place ({type(attempt.error).__name__})"
-        )
-    if attempt.error is None and same(attempt.value, one / 2):
-        return "one of two rows is ignored, and still the sum was divided by 2: divide by the rows that count"
-    for index in (2, -1):
-        found = t.attempt(lambda index=index: a.smooth_ce(ROWS, torch.tensor([1, index]), 0.3, index))
-        if attempt.error is None and same(attempt.value, one) and (found.error or not same(found.value, one)):
-            return f"ignore_index={index} was not respected: only −100 is left out. Compare with the argument"
-    if attempt.error is None and not same(attempt.value, one):
-        return (
-            f"with targets [1, −100] smooth_ce is {numbers(attempt.value)}, expected that of the first row, "
-            f"{one:.4g}: an ignored row is in neither the sum nor the count"
-        )
-    return None
-
-
-# ---- Huber --------------------------------------------------------------------------------------------
-
-
-def huber_of_three(a: Any) -> Tensor:
-    found: Tensor = a.huber(double([3.0]), double([0.0]), 2.0)
-    return found
-
-
-value(
-    "smooth-l1",
-    lambda a: torch.stack([huber_of_three(a), a.huber(double([1.0]), double([0.0]), 2.0)]),
-    double([2.0, 0.25]),
-    "huber of (3, 1) and 0 with δ = 2 is {found}: that is smooth_l1 with β = 2, which is Huber divided "
-    "by δ. Expected [4, 0.5]",
-)
-value(
-    "squares-the-outlier",
-    huber_of_three,
-    [4.5, 9.0],
-    "huber(3, 0; δ = 2) is {found}: |e| = 3 is beyond δ and costs δ (|e| − δ/2) = 4, not a square",
-)
-value(
-    "tail-does-not-meet-the-square",
-    huber_of_three,
-    [6.0, 2.0 * (3 - 2), 5.0, 3.0],
-    "huber(3, 0; δ = 2) is {found}, expected 4: at |e| = δ the straight part must meet ½δ², so it is "
-    "δ (|e| − ½ δ)",
-)
-value(
-    "huber-without-half",
-    lambda a: a.huber(double([1.0]), double([0.0]), 2.0),
-    [1.0, 1.5],
-    "huber(1, 0; δ = 2) is {found}, expected 0.5: inside δ it is *half* the square",
-)
-value(
-    "delta-fixed", huber_of_three, [2.5], "huber(3, 0; δ = 2) is {found}, what δ = 1 gives: use the argument"
-)
-
-
-@probe("forgets-the-absolute-value")
-def no_absolute(a: Any, t: Trial) -> str | None:
-    up, down = a.huber(double([3.0]), double([0.0]), 2.0), a.huber(double([0.0]), double([3.0]), 2.0)
-    if same(up, 4.0) and not same(down, 4.0):
-        return (
-            f"huber(0, 3; δ = 2) is {numbers(down)} and huber(3, 0; δ = 2) is 4: both errors are of size "
-            f"3. Take "
-            "|e| before comparing with δ"
-        )
-    return None
-
-
-# ---- reductions ---------------------------------------------------------------------------------------
-
-
-@probe("reduction-ignored")
-def reduction_ignored(a: Any, t: Trial) -> str | None:
-    calls = {
-        "focal_loss": lambda how: a.focal_loss(ROWS, CLASS, reduction=how),
-        "huber": lambda how: a.huber(double([1.0, 3.0]), double([0.0, 0.0]), reduction=how),
-    }
-    for name, call in calls.items():
-        mean, total, each = call("mean"), call("sum"), call("none")
-        if tuple(each.shape) != (2,):
-            return f'{name} with reduction="none" has shape {tuple(each.shape)}, expected (2,): one for each'
-        if tuple(mean.shape) != () or tuple(total.shape) != ():
-            return f'{name} with "mean" or "sum" should be a 0-d tensor, not of shape {tuple(mean.shape)}'
-        if not same(total, each.sum()):
-            return f'{name} with reduction="sum" is {numbers(total)}, but "none" adds up to {each.sum():.4g}'
-        if not same(mean, each.mean()):
-            return f'{name} with "mean" is {numbers(mean)}, but the mean of "none" is {each.mean():.4g}'
     return None

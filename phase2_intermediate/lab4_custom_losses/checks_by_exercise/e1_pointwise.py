@@ -10,7 +10,7 @@ from torch import Tensor
 
 from courseware.check import Exercise, Trial
 from phase2_intermediate.lab4_custom_losses.checks_by_exercise import pictures
-from phase2_intermediate.lab4_custom_losses.checks_by_exercise.e1_mistakes import mistakes
+from phase2_intermediate.lab4_custom_losses.checks_by_exercise.e1_mistakes_smoothing import mistakes
 from phase2_intermediate.lab4_custom_losses.checks_by_exercise.tools import (
     F64,
     closed,
@@ -206,14 +206,15 @@ def edges(a: Any, t: Trial) -> None:
         "smooth_ce with every row ignored",
         "mean-over-nothing",
     )
-    for gamma in (0.5, 2.0):
+    for gamma in (0.0, 0.5, 2.0):
         expect(
             t,
             lambda g=gamma: gradients(
                 lambda z: a.focal_loss(z, torch.tensor([0, 0]), gamma=g), double([[3.0], [-1.0]])
             ),
             (double(0.0), [double([[0.0], [0.0]])]),
-            f"focal_loss with one class (C = 1) and gamma={gamma}: p_t is 1, the loss and its gradient are 0",
+            f"focal_loss with one class (C = 1) and gamma={gamma}: "
+            "p_t is 1, loss and gradient are 0 (0 · inf is nan)",
             diagnosis="one-class",
         )
     z, y = t.randn(4, 6).T, t.randint(0, 4, 6)
@@ -247,6 +248,18 @@ def edges(a: Any, t: Trial) -> None:
             F.huber_loss(half.double(), half.double() * 0),
         ),
         "4,000 rows of bfloat16: compute in float32, a bfloat16 sum stops growing",
+        diagnosis="half-precision",
+        rtol=2.0**-7,
+    )
+    near = half + (t.randn(4000, 4) / 10).bfloat16()
+    expect(
+        t,
+        lambda: (a.focal_loss(half, labels, reduction="none"), a.huber(half, near, 0.5, "none")),
+        (
+            focal_classes(half.double(), labels, 2.0, None, "none"),
+            F.huber_loss(half.double(), near.double(), delta=0.5, reduction="none"),
+        ),
+        "4,000 rows of bfloat16, loss by loss: each is computed in float32, and rounded at the end at most",
         diagnosis="half-precision",
         rtol=2.0**-7,
     )

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from courseware.check import Trial
+from phase2_intermediate.lab4_custom_losses.checks_by_exercise.defaults import defaults
 from phase2_intermediate.lab4_custom_losses.checks_by_exercise.tools import (
     F64,
     Mistakes,
@@ -43,6 +44,13 @@ PER_CLASS = 1 - (2 * PG + 1) / (SP + SG + 1)  # [2, 3]
 ALL_PIXELS = [x.sum(1) for x in (PG, SP, SG)]
 BATCH = [x.sum(0) for x in (PG, SP, SG)]
 
+
+defaults(
+    mistakes,
+    ("soft_dice_loss", (SCORES, TRUTH), {"smooth": 1.0, "batch_dice": False, "ignore_index": None}),
+    ("class_weights", (COUNTS, "effective"), {"beta": 0.999}),
+    ("logit_adjusted_ce", (Z3, Y3, PRIORS), {"tau": 1.0}),
+)
 
 # ---- Dice ---------------------------------------------------------------------------------------------
 
@@ -91,6 +99,16 @@ value(
     lambda a: a.soft_dice_loss(SCORES, TRUTH),
     [(1 - PER_CLASS).mean(), -(1 - PER_CLASS).mean()],
     "soft_dice_loss is {found}, the overlap itself: the loss is 1 − overlap",
+)
+
+
+value(
+    "absent-classes-left-out",
+    lambda a: a.soft_dice_loss(SCORES, TRUTH),
+    PER_CLASS[:, :2].mean(),
+    "soft_dice_loss is {found}: classes without a pixel were left out of the mean. They count: "
+    "predicting what is "
+    "not there has a cost",
 )
 
 
@@ -191,14 +209,6 @@ value(
     lambda a: a.soft_dice_loss(SCORES, TRUTH),
     PER_CLASS[:, 1:].mean(),
     "soft_dice_loss is {found}: class 0 was left out. All classes count here, the background too",
-)
-value(
-    "absent-classes-left-out",
-    lambda a: a.soft_dice_loss(SCORES, TRUTH),
-    PER_CLASS[:, :2].mean(),
-    "soft_dice_loss is {found}: classes without a pixel were left out of the mean. They count: "
-    "predicting what is "
-    "not there has a cost",
 )
 value(
     "batch-instead-of-sample",

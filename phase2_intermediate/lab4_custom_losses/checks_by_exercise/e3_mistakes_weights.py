@@ -53,6 +53,7 @@ def not_scaled(a: Any, t: Trial) -> str | None:
         (3 * (1 / N) / (1 / N).sum(), "scaled to Σ w = C"),
         ((1 / N) / (1 / N).max(), "scaled to a largest weight of 1"),
         (total / N, ""),
+        (1 / (3 * N), "scaled to Σ n·w = 1"),
     ):
         if what and same(found, raw):
             return (
@@ -109,6 +110,8 @@ def count_of_zero(a: Any, t: Trial) -> str | None:
 
 @probe("rounded-away")
 def rounded_away(a: Any, t: Trial) -> str | None:
+    if not same(weights_of(a, "effective", beta=0.9), scaled(0.1 / (1 - 0.9**N))):
+        return None  # another formula
     found = weights_of(a, "effective", beta=1 - 1e-9)
     if not same(found, scaled(1 / N), rtol=1e-3):
         return (
@@ -177,7 +180,8 @@ value(
     "tau-fixed",
     lambda a: adjusted_of(a, 2.0),
     adjusted(PRIORS.log()),
-    "tau=2 gives what tau=1 gives: use the argument",
+    "tau=2 gives what tau=1 gives: τ is not used, or stands inside the logarithm, where log(τπ) = log τ + "
+    "log π is the same shift for every class. It is z + τ log π",
 )
 value(
     "tau-elsewhere",

@@ -161,7 +161,7 @@ def minus_infinity_for_the_truth():
         else:
             table, index = x.log_softmax(1), target[:, None]
             log_p = table.gather(1, index)[:, 0]
-            log_q = table.scatter(1, index, -torch.inf).logsumexp(1)
+            log_q = table.scatter(1, index, -torch.inf).logsumexp(1).clamp(min=-1e30)
             w = 1.0 if alpha is None else alpha.to(x.dtype)[target]
         return finish(-w * torch.exp(gamma * log_q) * log_p, reduction)
 

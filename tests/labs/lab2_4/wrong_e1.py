@@ -244,3 +244,64 @@ def mean_of_nothing(pred, target, delta=1.0, reduction="mean"):
     m = (pred - target).abs().clamp(max=delta)
     losses = m * ((pred - target).abs() - 0.5 * m)
     return getattr(losses, reduction)() if reduction != "none" else losses
+
+
+@focal
+def in_half_precision(logits, target, gamma, alpha, reduction):
+    if target.is_floating_point():
+        side = logits * (2 * target - 1)
+        log_p, log_rest = F.logsigmoid(side), F.logsigmoid(-side)
+    else:
+        log_p = logits.log_softmax(1).gather(1, target[:, None])[:, 0]
+        others = logits.scatter(1, target[:, None], -1e30).logsumexp(1)
+        log_rest = (others - logits.logsumexp(1)).clamp(max=0)
+    return reduced(-weights(target, alpha) * torch.exp(gamma * log_rest) * log_p, reduction)
+
+
+@focal
+def infinity_times_gamma_of_zero(logits, target, gamma, alpha, reduction):
+    log_p, log_rest = log_probabilities(logits, target)
+    if not target.is_floating_point() and logits.shape[1] == 1:
+        log_rest = log_rest - torch.inf
+    return reduced(-weights(target, alpha) * torch.exp(gamma * log_rest) * log_p, reduction)
+
+
+@focal
+def every_target_is_a_one(logits, target, gamma, alpha, reduction):
+    if target.is_floating_point():
+        target = torch.ones_like(target)
+    log_p, log_rest = log_probabilities(logits, target)
+    return reduced(-weights(target, alpha) * torch.exp(gamma * log_rest) * log_p, reduction)
+
+
+@wrong("E1")
+def gamma_of_one_by_default():
+    def focal_loss(logits, target, *, gamma=1.0, alpha=None, reduction="mean"):
+        log_p, log_rest = log_probabilities(logits, target)
+        return reduced(-weights(target, alpha) * torch.exp(gamma * log_rest) * log_p, reduction)
+
+    return {"focal_loss": focal_loss}
+
+
+@smoothing
+def no_smoothing_by_default(logits, target, eps=0.0, ignore_index=-100):
+    logits = logits.float() if logits.dtype == torch.bfloat16 else logits
+    kept = target != ignore_index
+    log_p, target = logits[kept].log_softmax(1), target[kept]
+    losses = -(1 - eps) * log_p.gather(1, target[:, None])[:, 0] - eps * log_p.mean(1)
+    return losses.sum() / max(len(losses), 1)
+
+
+@smoothing
+def two_parts_of_opposite_sign(logits, target, eps=0.1, ignore_index=-100):
+    kept = target != ignore_index
+    log_p, target = logits[kept].log_softmax(1), target[kept]
+    losses = -(1 - eps) * log_p.gather(1, target[:, None])[:, 0] + eps * log_p.mean(1)
+    return losses.sum() / max(len(losses), 1)
+
+
+@hubers
+def subtracts_in_half_precision(pred, target, delta=1.0, reduction="mean"):
+    size = (pred - target).abs()
+    near = size.clamp(max=delta)
+    return reduced(0.5 * near.square() + delta * (size - near), reduction)

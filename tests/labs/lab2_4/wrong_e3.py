@@ -300,3 +300,29 @@ def ignores_255_by_itself():
         return (1 - (2 * (p * g).sum(axes) + smooth) / ((p + g).sum(axes) + smooth)).mean()
 
     return {"soft_dice_loss": soft_dice_loss}
+
+
+@weighing
+def another_beta_by_default(counts, scheme, beta=0.99):
+    n = counts.double()
+    raw = {"inverse": 1 / n, "sqrt": n.rsqrt(), "effective": (1 - beta) / (1 - beta**n)}
+    if scheme not in raw:
+        raise ValueError(scheme)
+    weight = raw[scheme].masked_fill(n == 0, 0)
+    return weight * n.sum() / (n * weight).sum()
+
+
+@weighing
+def scaled_to_a_total_of_one(counts, scheme, beta=0.999):
+    n = counts.double()
+    raw = {"inverse": 1 / n, "sqrt": n.rsqrt(), "effective": (1 - beta) / (1 - beta**n)}
+    if scheme not in raw:
+        raise ValueError(scheme)
+    weight = raw[scheme].masked_fill(n == 0, 0)
+    return weight / (n * weight).sum()
+
+
+@adjusting
+def tau_inside_the_logarithm(logits, target, priors, tau=1.0):
+    z = wide(logits) + (tau * priors.to(wide(logits).dtype)).log()
+    return F.cross_entropy(z, target, reduction="sum") / max(len(target), 1)
