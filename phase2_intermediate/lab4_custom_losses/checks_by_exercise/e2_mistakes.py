@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from courseware.check import Trial
+from phase2_intermediate.lab4_custom_losses.checks_by_exercise.defaults import defaults
 from phase2_intermediate.lab4_custom_losses.checks_by_exercise.tools import (
     Mistakes,
     double,
@@ -26,6 +27,13 @@ PLUS, MINUS = torch.tensor([1]), torch.tensor([-1])
 LINE, LABELS = double([[0.0], [1.0], [3.0], [7.0]]), torch.tensor([0, 0, 1, 2])  # the statement's example
 FAR = double([[0.0], [1.0], [2.5], [4.0], [9.0]])  # labels 0 0 0 1 1: near and far positives differ
 FAR_LABELS = torch.tensor([0, 0, 0, 1, 1])
+
+defaults(
+    mistakes,
+    ("contrastive_loss", (A, B, NO), {"margin": 1.0}),
+    ("cosine_embedding_loss", (U, V, MINUS), {"margin": 0.0}),
+    ("batch_hard_triplet", (FAR, FAR_LABELS), {"margin": 0.3, "squared": False, "soft": False}),
+)
 
 
 @probe("detached")

@@ -198,6 +198,11 @@ value(
 @probe("squared-ignored")
 def squared_ignored(a: Any, t: Trial) -> str | None:
     plain, squared = loss_of(a, FAR, FAR_LABELS, 2.0), loss_of(a, FAR, FAR_LABELS, 2.0, squared=True)
+    if same(plain, squared) and same(plain, loss_of(a, 2 * FAR, FAR_LABELS, 2.0)):
+        return (
+            "embeddings twice as long give the same loss: they were normalised. Here their length counts, "
+            "d is the distance of the rows as they are"
+        )
     if same(plain, squared) or same(plain, 13.05):
         return "squared=False and squared=True give the same loss: squared=True takes d² in the place of d"
     if same(squared, plain**2):
