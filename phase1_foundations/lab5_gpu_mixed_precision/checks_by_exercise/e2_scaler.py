@@ -134,20 +134,6 @@ def unscale_divides(a: Any, t: Trial) -> str | None:
     return None
 
 
-@probe("gradients-replaced")
-def replaced(a: Any, t: Trial) -> str | None:
-    weights, optimizer = sgd(1)
-    gradients(weights, (16.0,))
-    held = weights[0].grad
-    a.DynamicLossScaler(init=8.0).unscale_(optimizer)
-    if held is not None and held.item() == 16.0 and weights[0].grad is not held:
-        return (
-            "unscale_ put a new tensor into `.grad`: whoever holds the old one still sees the scaled "
-            "gradient. Divide in place (`grad.div_(S)`)"
-        )
-    return None
-
-
 @probe("overflow-leaves-gradients-scaled")
 def left_scaled(a: Any, t: Trial) -> str | None:
     weights, optimizer = sgd(1, 1)

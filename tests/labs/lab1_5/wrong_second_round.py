@@ -34,18 +34,6 @@ def owned(optimizer):
 
 
 @wrong("E2")
-def new_gradients():
-    class Scaler(DynamicLossScaler):
-        def unscale_(self, optimizer):
-            kept = [(p, p.grad) for p in owned(optimizer)]
-            for p, gradient in kept:
-                p.grad = gradient.clone()
-            super().unscale_(optimizer)
-
-    return {"DynamicLossScaler": Scaler}
-
-
-@wrong("E2")
 def overflow_not_divided():
     class Scaler(DynamicLossScaler):
         def unscale_(self, optimizer):
