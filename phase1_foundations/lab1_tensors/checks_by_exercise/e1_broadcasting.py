@@ -7,10 +7,11 @@ import torch
 from torch import Tensor
 
 from courseware.check import Exercise, Trial, forbid
+from courseware.check.compare import same
+from courseware.check.describe import numbers
 from courseware.check.edges import layouts
 from courseware.check.numeric import inner
 from courseware.check.observe import same_storage
-from phase1_foundations.lab1_tensors.checks_by_exercise.tools import numbers, same
 from shared.plotting import heatmap, panels, show
 
 Shape = tuple[int, ...]

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from courseware.check import Exercise, forbid
+from courseware.check.compare import same
 from phase1_foundations.lab1_tensors.checks_by_exercise import pictures
-from phase1_foundations.lab1_tensors.checks_by_exercise.tools import same
 
 # ---- W5 ----------------------------------------------------------------------------------------------
 
