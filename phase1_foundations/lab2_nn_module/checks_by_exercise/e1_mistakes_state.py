@@ -6,10 +6,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from courseware.check import Trial
+from courseware.check import Probes, Trial
+from courseware.check.compare import same
+from courseware.check.describe import numbers
 from courseware.check.observe import same_storage
 from phase1_foundations.lab2_nn_module.checks_by_exercise.e1_trees import parameter, small_net
-from phase1_foundations.lab2_nn_module.checks_by_exercise.tools import Probes, must_run, numbers, same
+from phase1_foundations.lab2_nn_module.checks_by_exercise.tools import must_run
 
 probe = Probes()
 

@@ -5,9 +5,10 @@ from typing import Any
 
 import torch
 
-from courseware.check import Trial
+from courseware.check import Probes, Trial
+from courseware.check.describe import numbers
 from phase1_foundations.lab2_nn_module.checks_by_exercise.e2_tools import DENSE, fill, generator, near
-from phase1_foundations.lab2_nn_module.checks_by_exercise.tools import Probes, must_run, numbers
+from phase1_foundations.lab2_nn_module.checks_by_exercise.tools import must_run
 
 probe = Probes()
 

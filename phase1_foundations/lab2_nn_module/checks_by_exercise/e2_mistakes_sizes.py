@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from courseware.check import Trial
+from courseware.check import Probes, Trial
 from phase1_foundations.lab2_nn_module.checks_by_exercise.e2_tools import (
     DENSE,
     KAIMING,
@@ -15,7 +15,6 @@ from phase1_foundations.lab2_nn_module.checks_by_exercise.e2_tools import (
     near,
     spread,
 )
-from phase1_foundations.lab2_nn_module.checks_by_exercise.tools import Probes
 
 probe = Probes()
 

@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from courseware.check import Trial
+from courseware.check import Probes, Trial
+from courseware.check.compare import same
 from phase1_foundations.lab2_nn_module.checks_by_exercise.e4_watch import (
     FIELDS,
     first,
@@ -18,7 +19,6 @@ from phase1_foundations.lab2_nn_module.checks_by_exercise.e4_watch import (
     second,
     watched,
 )
-from phase1_foundations.lab2_nn_module.checks_by_exercise.tools import Probes, same
 
 probe = Probes()
 
