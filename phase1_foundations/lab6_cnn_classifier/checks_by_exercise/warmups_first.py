@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from courseware.check import Exercise, Trial, forbid
+from courseware.check.compare import same
 from phase1_foundations.lab6_cnn_classifier.checks_by_exercise import pictures
-from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.tools import same, shape
+from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.tools import shape
 
 CONVOLUTIONS = (
     *("conv1d", "conv2d", "conv3d", "conv_tbc", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"),
