@@ -5,9 +5,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from courseware.check import Trial
-from phase1_foundations.lab4_data_loading.checks_by_exercise.probes import Probes
-from phase1_foundations.lab4_data_loading.checks_by_exercise.tools import listed, same
+from courseware.check import Probes, Trial
+from courseware.check.compare import same
+from phase1_foundations.lab4_data_loading.checks_by_exercise.tools import listed
 
 probe = Probes()
 

@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from courseware.check import Trial
-from phase1_foundations.lab4_data_loading.checks_by_exercise.probes import Probes
-from phase1_foundations.lab4_data_loading.checks_by_exercise.tools import global_draws, listed, same
+from courseware.check import Probes, Trial
+from courseware.check.compare import same
+from phase1_foundations.lab4_data_loading.checks_by_exercise.tools import global_draws, listed
 
 probe = Probes()
 COUNT = 60

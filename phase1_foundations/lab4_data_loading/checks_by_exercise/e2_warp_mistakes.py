@@ -5,14 +5,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from courseware.check import Trial
+from courseware.check import Probes, Trial
+from courseware.check.compare import same
 from phase1_foundations.lab4_data_loading.checks_by_exercise.e2_oracle import (
     expected_matrices,
     expected_warp,
     mistaken_warps,
 )
-from phase1_foundations.lab4_data_loading.checks_by_exercise.probes import Probes, Run
-from phase1_foundations.lab4_data_loading.checks_by_exercise.tools import same
+from phase1_foundations.lab4_data_loading.checks_by_exercise.probes import Run
 
 probe = Probes()
 

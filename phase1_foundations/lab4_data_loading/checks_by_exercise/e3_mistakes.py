@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from courseware.check import Trial
+from courseware.check import Probes, Trial
 from phase1_foundations.lab4_data_loading.checks_by_exercise.e3_data import (
     cost,
     epoch,
@@ -13,7 +13,6 @@ from phase1_foundations.lab4_data_loading.checks_by_exercise.e3_data import (
     make,
     some_lengths,
 )
-from phase1_foundations.lab4_data_loading.checks_by_exercise.probes import Probes
 
 probe = Probes()
 

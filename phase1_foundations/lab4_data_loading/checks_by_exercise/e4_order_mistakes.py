@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from courseware.check import Trial
+from courseware.check import Probes, Trial
 from phase1_foundations.lab4_data_loading.checks_by_exercise.e4_world import (
     as_worker,
     consume,
@@ -16,7 +16,6 @@ from phase1_foundations.lab4_data_loading.checks_by_exercise.e4_world import (
     take,
     watched_loading,
 )
-from phase1_foundations.lab4_data_loading.checks_by_exercise.probes import Probes
 from phase1_foundations.lab4_data_loading.checks_by_exercise.tools import global_draws
 
 probe = Probes()

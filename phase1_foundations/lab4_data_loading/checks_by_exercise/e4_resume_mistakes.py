@@ -4,9 +4,8 @@ import itertools
 import pickle
 from typing import Any
 
-from courseware.check import Trial
+from courseware.check import Probes, Trial
 from phase1_foundations.lab4_data_loading.checks_by_exercise.e4_world import Row, make, plain, take
-from phase1_foundations.lab4_data_loading.checks_by_exercise.probes import Probes
 
 probe = Probes()
 SIZES = (5, 4, 6)  # 15 rows

@@ -3,8 +3,9 @@
 import torch
 
 from courseware.check import Exercise
+from courseware.check.compare import same
 from phase1_foundations.lab4_data_loading.checks_by_exercise import pictures
-from phase1_foundations.lab4_data_loading.checks_by_exercise.tools import listed, same
+from phase1_foundations.lab4_data_loading.checks_by_exercise.tools import listed
 
 # ---- W1 ----------------------------------------------------------------------------------------------
 
