@@ -10,6 +10,7 @@ from torch.utils.checkpoint import checkpoint
 from phase1_foundations.lab5_gpu_mixed_precision.solution import MasterWeights, Net, to_format
 from shared.data import digits
 from tests.labs.answers import Answers
+from tests.labs.lab1_5.wrong_e2_weights import Unrounded
 
 wrong = Answers()
 
@@ -122,11 +123,7 @@ def trainer(**exchanged):
 
 
 def variant(name, *, slow=False, **exchanged):
-    def build():
-        return {"train_amp": trainer(**exchanged)}
-
-    build.__name__ = name
-    wrong("E5", slow=slow)(build)
+    wrong.add("E5", name, lambda: {"train_amp": trainer(**exchanged)}, slow=slow)
 
 
 class OnTheModel(MasterWeights):
@@ -145,13 +142,6 @@ class OnTheModel(MasterWeights):
             for p in self.model.parameters():
                 p.copy_(to_format(p, self.fmt))
                 p.grad = None
-
-
-class Unrounded(MasterWeights):
-    def publish(self):
-        with torch.no_grad():
-            for master, p in zip(self.masters, self._parameters, strict=True):
-                p.copy_(master)
 
 
 class StartsRounded(MasterWeights):
