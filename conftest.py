@@ -10,11 +10,12 @@ from unittest import mock
 
 import pytest
 from nbval.plugin import IPyNbCell
-from xdist.scheduler import LoadScopeScheduling
 
 from courseware.run.environment import run_environment
 
 ROOT = Path(__file__).parent
+
+pytest_plugins = ["tests.scheduling"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -35,22 +36,6 @@ def pytest_configure(config: pytest.Config) -> None:
     home = tempfile.TemporaryDirectory(prefix="course-home-")
     config.add_cleanup(home.cleanup)
     os.environ["COURSE_HOME"] = home.name
-
-
-class OneWorkerPerFile(LoadScopeScheduling):
-    """Gives all tests of a file to one worker, so that their fixtures are set up once.
-
-    The cells of a notebook have to stay together: they share a kernel. The tests of the labs are few in files
-    and many in cases, so each is given out alone.
-    """
-
-    def _split_scope(self, nodeid: str) -> str:
-        file = nodeid.partition("::")[0]
-        return nodeid if file.startswith("tests/labs/") else file
-
-
-def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScopeScheduling:
-    return OneWorkerPerFile(config, log)
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

@@ -47,6 +47,7 @@ Helpers that need torch are in `courseware.check.observe`, `.numeric` and `.edge
 from courseware.check.exercise import Exercise
 from courseware.check.misconceptions import Misconception, misconception, misconceptions_in
 from courseware.check.outcomes import CheckError, CheckFailed
+from courseware.check.probes import Probes
 from courseware.check.report import Measure, PropertyResult, Report, Status
 from courseware.check.rules import Rules, forbid
 from courseware.check.runner import DEFAULT_SEED, run_exercise
@@ -60,6 +61,7 @@ __all__ = [
     "Exercise",
     "Measure",
     "Misconception",
+    "Probes",
     "PropertyResult",
     "Report",
     "Rules",

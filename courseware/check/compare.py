@@ -32,6 +32,11 @@ def tolerance(dtype: Any, reduction: int = 1) -> tuple[float, float]:
     }.get(dtype_name(dtype), (0.0, 0.0))
 
 
+def same(observed: Any, expected: Any, **how: Any) -> bool:
+    """Equal to the tolerance of the dtype; shapes count, dtypes do not unless `dtype=True`."""
+    return difference(observed, expected, **{"dtype": False, **how}) is None
+
+
 def difference(
     observed: Any,
     expected: Any,

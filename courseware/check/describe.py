@@ -38,6 +38,16 @@ def describe(value: Any, *, limit: int = 300) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
+def numbers(values: Any, digits: int = 4) -> str:
+    """A small tensor, a list or a number as a learner would write it: [1, 2.5]."""
+    if is_tensor(values):
+        values = values.detach().tolist()
+    if isinstance(values, list | tuple):
+        return "[" + ", ".join(numbers(item, digits) for item in values) + "]"
+    is_number = isinstance(values, int | float) and not isinstance(values, bool)
+    return f"{values:.{digits}g}" if is_number else describe(values)
+
+
 def _describe_tensor(value: torch.Tensor) -> str:
     shape = tuple(value.shape)
     facts = f"shape {shape}, {dtype_name(value.dtype)}"

@@ -10,6 +10,7 @@ import traceback
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import TypeGuard
 
 _COURSEWARE = str(Path(__file__).resolve().parents[1])
 
@@ -61,12 +62,13 @@ def origin(error: BaseException, check_file: str) -> Origin:
 
 
 def raised_by_stub(error: BaseException, check_file: str) -> bool:
-    """Is this the `raise NotImplementedError` that an unanswered exercise contains?
+    """Is this the `raise NotImplementedError` that an unanswered exercise contains?"""
+    return is_stub(error) and origin(error, check_file).raised_by_learner
 
-    It has no words. One with words is torch's own: it has no frame, so it seems to come from the line above.
-    """
-    is_bare = isinstance(error, NotImplementedError) and not error.args
-    return is_bare and origin(error, check_file).raised_by_learner
+
+def is_stub(error: BaseException | None) -> TypeGuard[NotImplementedError]:
+    """A bare NotImplementedError. One with words is torch's own, which has no frame of its own either."""
+    return isinstance(error, NotImplementedError) and not error.args
 
 
 def short(error: BaseException, limit: int = 400) -> str:

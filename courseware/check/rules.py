@@ -68,7 +68,7 @@ class Rules:
             raise self.refusal(name)
 
     def refusal(self, name: str) -> Diagnosed:
-        shown = name.removesuffix(".__wrapped__").removesuffix(".__init__")
+        shown = name.removesuffix(".__init__")
         return Diagnosed(FORBIDDEN, f"`{shown}` is not allowed in this exercise: {self.why}")
 
 
@@ -83,8 +83,8 @@ def forbid(
 
     `functions`: torch functions and tensor methods by their last name (`"expand"`, `"cross_entropy"`).
     `aten`: operators refused also when torch calls them internally: use it only where no right answer can.
-    `python`: dotted paths of Python functions (`"torch.autograd.functional.hvp"`), also of a class's method
-    or of what a decorator wraps (`"torch.optim.Optimizer.__init__"`, `"….clip_grad_norm_.__wrapped__"`).
+    `python`: dotted paths of Python functions (`"torch.autograd.functional.hvp"`), decorated or not, also of
+    a class's method (`"torch.optim.Optimizer.__init__"`).
     `autograd`: refuse torch's backward and forward-mode engines.
     """
     return Rules(why, frozenset(functions), frozenset(aten), tuple(python), autograd)
@@ -137,14 +137,14 @@ def _closed_engine(rules: Rules) -> Iterator[None]:
 def _closed_function(path: str, rules: Rules) -> Iterator[None]:
     """Exchange a Python function's code: `from module import name` made earlier is refused as well."""
     function, name = pkgutil.resolve_name(path), path.rpartition(".")[2]
-    if not isinstance(function, FunctionType) or function.__code__.co_freevars:
+    if not isinstance(function, FunctionType):
         raise TypeError(f"{path} cannot be forbidden as a Python function: list it under functions or aten")
     original = FunctionType(
         function.__code__, function.__globals__, name, function.__defaults__, function.__closure__
     )
     original.__kwdefaults__ = function.__kwdefaults__
     code, _closed[path] = function.__code__, _guard_call(rules, path, original)
-    function.__code__ = _doorway(path)
+    function.__code__ = _doorway(path, code.co_freevars)
     try:
         yield
     finally:
@@ -160,14 +160,19 @@ def call_closed(path: str, *args: Any, **kwargs: Any) -> Any:
 
 
 @cache  # a check opens and closes the doors at every call
-def _doorway(path: str) -> CodeType:
-    """Code that runs in the forbidden function's place, and in its module's namespace."""
+def _doorway(path: str, closure: tuple[str, ...]) -> CodeType:
+    """Code that runs in the forbidden function's place, in its module's namespace and with its closure."""
+    variables = "".join(f"{name}, " for name in closure)
     source = (
-        "def door(*args, **kwargs):\n"
-        "    from courseware.check.rules import call_closed\n"
-        f"    return call_closed({path!r}, *args, **kwargs)\n"
+        "def wall():\n"
+        f"    {variables or '_, '}= {(None,) * max(len(closure), 1)}\n"
+        "    def door(*args, **kwargs):\n"
+        f"        ({variables})\n"
+        "        from courseware.check.rules import call_closed\n"
+        f"        return call_closed({path!r}, *args, **kwargs)\n"
+        "    return door\n"
     )
     namespace: dict[str, Any] = {}
     exec(compile(source, __file__, "exec"), namespace)
-    code: CodeType = namespace["door"].__code__
+    code: CodeType = namespace["wall"]().__code__
     return code

@@ -23,6 +23,7 @@ from courseware.check.trial import Trial
 
 DEFAULT_SEED = 1
 _PRINTED_LINES = 20
+_DEEPEST = 3_000  # frames: three times Python's own limit, and far from the end of the stack
 
 
 @dataclass
@@ -252,7 +253,13 @@ def _seeded(seed: int) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _own_world() -> Iterator[None]:
-    """One thread, and the learner's random state, default dtype, gradient mode as they were before."""
+    """One thread, and the learner's random state, default dtype, gradient mode as they were before.
+
+    A recursion without end shall end in words: with a limit that somebody has moved far up it would end the
+    process.
+    """
+    recursion = sys.getrecursionlimit()
+    sys.setrecursionlimit(min(recursion, _DEEPEST))
     python_state = random.getstate()
     numpy, torch = sys.modules.get("numpy"), sys.modules.get("torch")
     numpy_state = numpy.random.get_state() if numpy else None
@@ -265,6 +272,7 @@ def _own_world() -> Iterator[None]:
     try:
         yield
     finally:
+        sys.setrecursionlimit(recursion)
         random.setstate(python_state)
         if numpy:
             numpy.random.set_state(numpy_state)

@@ -12,6 +12,7 @@ from courseware.check import rules
 from courseware.check.budget import budget
 from courseware.check.compare import difference
 from courseware.check.describe import describe
+from courseware.check.origin import is_stub
 from courseware.check.outcomes import Diagnosed, OutOfTime, PropertyMissed
 from courseware.check.report import Measure
 
@@ -99,7 +100,14 @@ class Trial:
             self._miss(message, diagnosis, **facts)
 
     def reaches(
-        self, value: float, asked: float, what: str, *, at_most: bool = False, more: str = ""
+        self,
+        value: float,
+        asked: float,
+        what: str,
+        *,
+        at_most: bool = False,
+        more: str = "",
+        diagnosis: str | None = None,
     ) -> None:
         """Miss the property unless the number reaches what is asked for; the report shows it either way.
 
@@ -109,7 +117,9 @@ class Trial:
         self.measures.append(measure)
         if not measure.reached:  # a NaN reaches nothing
             bound = "at most" if at_most else "at least"
-            self._miss(f"{measure.value:.3g} {what}, expected {bound} {asked:g}{more and '; ' + more}", None)
+            self._miss(
+                f"{measure.value:.3g} {what}, expected {bound} {asked:g}{more and '; ' + more}", diagnosis
+            )
 
     def fail(self, message: str, *, diagnosis: str | None = None, **facts: Any) -> None:
         """Miss the property. `facts` (observed=, expected=, anything) are shown one a line."""
@@ -155,6 +165,13 @@ class Trial:
             return Attempt(error=error)
         except Exception as error:
             return Attempt(error=error)
+
+    def tried(self, call: Callable[[], Any]) -> Attempt:
+        """Like `attempt`, but a refusal by a rule and an answer not yet written go on their way."""
+        attempt = self.attempt(call)
+        if isinstance(attempt.error, Diagnosed) or is_stub(attempt.error):
+            raise attempt.error
+        return attempt
 
     def given(self, text: str) -> None:
         """Say what is being tried, for the report, where no watched function shows it (classes)."""

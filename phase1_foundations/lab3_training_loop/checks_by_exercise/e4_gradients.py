@@ -26,9 +26,9 @@ e4 = Exercise(
     takes={"clip_grad_norm_": Tensor, "accumulate_step": None},
     forbids=forbid(
         python=(
-            "torch.nn.utils.clip_grad.clip_grad_norm_.__wrapped__",
-            "torch.nn.utils.clip_grad._get_total_norm.__wrapped__",
-            "torch.nn.utils.clip_grad._clip_grads_with_norm_.__wrapped__",
+            "torch.nn.utils.clip_grad.clip_grad_norm_",
+            "torch.nn.utils.clip_grad._get_total_norm",
+            "torch.nn.utils.clip_grad._clip_grads_with_norm_",
             "shared.train.clip.clip_global_norm",
             "shared.train.step.train_step",
         ),

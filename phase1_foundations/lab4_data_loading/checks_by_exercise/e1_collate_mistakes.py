@@ -144,11 +144,14 @@ def mask_from_values(a: Any, t: Trial) -> str | None:
             "token 0 is a real token here: in [7, 0, 8, 0] your mask leaves both zeros out. Build the mask "
             "from the lengths, not from `x != pad`"
         )
-    tokens = torch.tensor([4, 0, 4])
-    if a.pad_collate([(tokens, 0), (tokens[:1], 1)], pad=4)[3].tolist()[0] != [True] * 3:
+    marked = [
+        a.pad_collate([(tokens, 0), (tokens[:1], 1)], pad=4)[3][0, :3].all()
+        for tokens in (torch.tensor([7, 8, 9]), torch.tensor([4, 0, 4]))
+    ]
+    if marked[0] and not marked[1]:
         return (
-            "with pad=4 the sequence [4, 0, 4] has three real numbers, your mask says otherwise: build it "
-            "from the lengths, not from the values"
+            "with pad=4 the sequence [7, 8, 9] has three real numbers in your mask, [4, 0, 4] has fewer: "
+            "build it from the lengths, not from the values"
         )
     return None
 

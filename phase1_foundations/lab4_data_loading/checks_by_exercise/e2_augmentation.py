@@ -155,6 +155,9 @@ def blends(a: Any, t: Trial) -> None:
             again = a.mixup(x, y, count + 2, 0.7, torch.Generator().manual_seed(seed))
             t.equal(again, (new_x, new_y), "the same seed once more")
     x, y = t.randn(6, 2), t.randint(0, 3, 6)
+    eight = torch.arange(8)
+    shared = e2_mixup_mistakes.in_common(a, t.randn(8, 2), eight)
+    t.that(not shared, "generators with two seeds gave the same λ")
     new_x, new_y = a.mixup(x, y, 4, 0.0, torch.Generator().manual_seed(1))
     t.equal((new_x, new_y), (x, torch.eye(4, dtype=x.dtype)[y]), "alpha=0")
 

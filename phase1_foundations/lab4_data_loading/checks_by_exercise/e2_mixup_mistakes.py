@@ -217,7 +217,19 @@ def draws_elsewhere(a: Any, t: Trial) -> str | None:
             "two calls with the same generator gave the same result: it was not drawn from, or its seed was "
             "read (`initial_seed`) instead of its next number"
         )
+    if in_common(a, x, y):
+        return (
+            "the generators with seeds 3 and 4 gave other partners, but the same λ: they are drawn with a "
+            "seed of their own. Draw that seed from `generator`"
+        )
     return None
+
+
+def in_common(a: Any, x: Tensor, y: Tensor) -> set[float]:
+    """The λ that two generators with different seeds both gave."""
+    both = [weights(a.mixup(x, y, len(y), 2.0, seeded(seed))[1].double())[0] for seed in (3, 4)]
+    first, other = (set(found[found > 0].tolist()) for found in both)
+    return first & other
 
 
 # ---- Compose and RandomApply ----------------------------------------------------------------------------

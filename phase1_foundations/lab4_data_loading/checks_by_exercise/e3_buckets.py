@@ -104,6 +104,11 @@ def function_of_both(a: Any, t: Trial) -> None:
             t.equal(
                 epoch(a, lengths, 90, number, seed=seed, bucket_size=60), seen[seed, number], "made again"
             )
+    t.given("one sampler that is iterated again and again")
+    sampler = make(a, lengths, 90, seed=1, bucket_size=60).sampler
+    for number in (0, 1, 1, 5, 0):
+        sampler.set_epoch(number)
+        t.equal(take(sampler, 150), seen[1, number], f"epoch {number} of a sampler that was used before")
     for (seed, number), batches in seen.items():
         for (other_seed, other), others in seen.items():
             if (seed == other_seed) != (number == other):

@@ -19,6 +19,18 @@ from phase1_foundations.lab4_data_loading.checks_by_exercise.tools import global
 probe = Probes()
 EXAMPLE = [5, 1, 3, 3]
 
+
+@probe("empty-the-second-time")
+def used_up(a: Any, t: Trial) -> str | None:
+    sampler = make(a, some_lengths(t.random, 60), 80).sampler
+    first = take(sampler, 60)
+    if first and not take(sampler, 60):
+        return (
+            "the second pass over the sampler yields nothing: `__iter__` must make a new iterator each time"
+        )
+    return None
+
+
 # ---- shuffle=False is exact -----------------------------------------------------------------------------
 
 
@@ -115,17 +127,6 @@ def draws_global(a: Any, t: Trial) -> str | None:
         return (
             f"{drawn} global random state moved: shuffle with a generator of your own, made from (seed, "
             "epoch)"
-        )
-    return None
-
-
-@probe("empty-the-second-time")
-def used_up(a: Any, t: Trial) -> str | None:
-    sampler = make(a, some_lengths(t.random, 60), 80).sampler
-    first = take(sampler, 60)
-    if first and not take(sampler, 60):
-        return (
-            "the second pass over the sampler yields nothing: `__iter__` must make a new iterator each time"
         )
     return None
 

@@ -204,3 +204,13 @@ def longest_first():
         return (len(batch) + 1) * self.lengths[batch[0]] <= self.max_tokens
 
     return sampler(sort=sort, fits=fits)
+
+
+@misconception("E3", diagnosis="empty-the-second-time")
+def one_iterator_for_all_passes():
+    def again(self):
+        if not hasattr(self, "batches"):
+            self.batches = iter(self.plan())
+        return self.batches
+
+    return sampler(__iter__=again)

@@ -9,7 +9,8 @@ from torch.nn import functional as F
 from courseware.check import Exercise, Trial
 from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.e4_mistakes import probe as of_block
 from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.e4_mistakes_network import probe as of_network
-from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.e4_mistakes_network import profiled
+from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.e4_mistakes_profile import probe as of_profile
+from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.e4_mistakes_profile import profiled
 from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.e4_mistakes_zero import probe as of_zero
 from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.e4_oracle import (
     NAMES,
@@ -46,6 +47,7 @@ e4 = Exercise(
 of_block.add_to(e4)
 of_zero.add_to(e4)
 of_network.add_to(e4)
+of_profile.add_to(e4)
 
 
 @e4.property("the block computes what its formula says", points=7)

@@ -134,6 +134,49 @@ def norm_size(a: Any, t: Trial) -> str | None:
     return None
 
 
+@probe("batch-norm-with-other-settings")
+def norm_settings(a: Any, t: Trial) -> str | None:
+    usual = nn.BatchNorm2d(1)
+    for preact in (False, True):
+        for name, part in block(a, t, 2, 4, 2, preact=preact).named_modules():
+            for setting in ("eps", "momentum", "affine", "track_running_stats"):
+                if isinstance(part, nn.BatchNorm2d) and getattr(part, setting) != getattr(usual, setting):
+                    return (
+                        f"`{name}` has {setting}={getattr(part, setting)}, the default is "
+                        f"{getattr(usual, setting)}: batch norms with their defaults are asked for"
+                    )
+    return None
+
+
+@probe("block-is-random")
+def random_block(a: Any, t: Trial) -> str | None:
+    for preact in (False, True):
+        made, x = randomised(block(a, t, preact=preact), t).train(), t.randn(3, 3, 4, 4)
+        if not same(made(x.clone()), made(x.clone())):
+            return "in training mode the same x gives two different outputs: is there a dropout in the block?"
+    return None
+
+
+@probe("gradient-is-cut")
+def gradient_is_cut(a: Any, t: Trial) -> str | None:
+    for preact in (False, True):
+        made = randomised(block(a, t, preact=preact), t).eval()
+        x = t.randn(3, 3, 4, 4)
+        if not same(made(x.clone()), expected(made, x, preact=preact)):
+            continue
+        own, right = x.clone().requires_grad_(), x.clone().requires_grad_()
+        made(own).square().sum().backward()
+        Parts(made).whole(right, preact=preact).square().sum().backward()
+        if own.grad is None or not same(own.grad, right.grad):
+            return (
+                f"preact={preact}: the output is right, the gradient reaching x is not: a part of the block "
+                "is detached, and the layers before it would learn nothing through that part"
+            )
+        if made.conv1.weight.grad is None:
+            return f"preact={preact}: no gradient reaches conv1.weight: the branch is detached"
+    return None
+
+
 @probe("input-changed")
 def input_changed(a: Any, t: Trial) -> str | None:
     for how in ({}, {"preact": True}, {"zero_gamma": False}, {"skip": False}):
@@ -223,6 +266,22 @@ def preact_wired(a: Any, t: Trial) -> str | None:
                 "the branch is the ordinary one, without the last ReLU: batch norm, ReLU, convolution, twice",
             ),
             (f, "the shortcut is not added"),
+            (
+                x + p.conv("conv2", F.relu(p.norm("bn2", p.conv("conv1", p.norm("bn1", x))))),
+                "the ReLU after bn1 is missing",
+            ),
+            (
+                x + p.conv("conv2", p.norm("bn2", p.conv("conv1", F.relu(p.norm("bn1", x))))),
+                "the ReLU after bn2 is missing: the two convolutions are then one linear map",
+            ),
+            (
+                x + p.norm("bn2", p.conv("conv2", F.relu(p.conv("conv1", F.relu(p.norm("bn1", x)))))),
+                "bn2 comes after conv2; it comes before it, and nothing after conv2",
+            ),
+            (
+                x + p.conv("conv2", p.norm("bn2", F.relu(p.conv("conv1", p.norm("bn1", F.relu(x)))))),
+                "each ReLU comes before its batch norm: batch norm, ReLU, convolution is the order",
+            ),
             (F.relu(p.norm("bn1", x)) + f, "the shortcut carries relu(bn1(x)): it must carry x itself"),
             (
                 x + F.relu(p.norm("bn2", p.conv("conv2", F.relu(p.norm("bn1", p.conv("conv1", x)))))),

@@ -1,10 +1,10 @@
-"""The known mistakes of TinyResNet and gradient_profile."""
+"""The known mistakes of TinyResNet."""
 
 from itertools import pairwise
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from courseware.check import Trial
@@ -16,7 +16,6 @@ from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.e4_oracle import 
     randomised,
     seen_blocks,
     size_of_network,
-    true_slopes,
 )
 from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.tools import (
     Probes,
@@ -137,6 +136,8 @@ def outputs(a: Any, t: Trial) -> str | None:
         model, x = network(a, t, width, num_classes=classes).eval(), t.randn(3, 1, 9, 7)
         with torch.no_grad():
             out, features = model(x), model.features(x)
+        if not isinstance(out, Tensor):
+            return f"model(x) is a {type(out).__name__}, asked for is one tensor, the logits"
         if features.shape != (3, 2 * width, 5, 4):
             return (
                 f"width={width}: `features` of images of 9×7 has shape {shape(features)}, expected "
@@ -144,6 +145,12 @@ def outputs(a: Any, t: Trial) -> str | None:
             )
         if out.shape != (3, classes):
             return f"num_classes={classes}: the output has shape {shape(out)}, expected (3, {classes})"
+        with torch.no_grad():
+            alone = model(x[:1])
+        if alone.shape != (1, classes):
+            return (
+                f"one image gives shape {shape(alone)}, expected (1, {classes}): a `squeeze` drops its axis"
+            )
         with torch.no_grad():
             right, peak = model.head(features.mean((2, 3))), model.head(features.amax((2, 3)))
         if same(out, peak) and not same(out, right):
@@ -207,92 +214,4 @@ def skip_ignored(a: Any, t: Trial) -> str | None:
                 "TinyResNet(): a new block should give back its input, since zero γ is the default; yours "
                 "does not"
             )
-    return None
-
-
-# ---- gradient_profile -----------------------------------------------------------------------------------
-
-
-def profiled(a: Any, t: Trial, training: bool = True) -> tuple[nn.Module, Any, Any]:
-    model = network(a, t, 3, (2, 2)).train(training)
-    with torch.no_grad():
-        for part in model.modules():
-            if isinstance(part, nn.BatchNorm2d):
-                part.weight.copy_(t.randn(*part.weight.shape))
-    return model, t.randn(6, 1, 6, 6), t.randint(0, 10, 6)
-
-
-@probe("profile-of-something-else")
-def something_else(a: Any, t: Trial) -> str | None:
-    model, x, y = profiled(a, t)
-    own = a.gradient_profile(model, x, y)
-    slopes = true_slopes(model, x, y)
-    if len(own) != len(slopes):
-        return (
-            f"{len(own)} numbers for a network of {len(slopes)} blocks: one norm for each BasicBlock, of the "
-            "gradient at its *output*"
-        )
-    if not all(isinstance(value, float) for value in own):
-        return f"the list holds a {type(own[0]).__name__}, asked for are Python floats: `.norm().item()`"
-    right = [float(s.norm()) for s in slopes]
-    for wrong, words in (
-        (right[::-1], "in the wrong order: the block next to the image comes first"),
-        ([v**2 for v in right], "squares: take the root of the sum of squares"),
-        ([v * len(x) for v in right], "6 times too large: the loss is the *mean* over the 6 examples"),
-        ([float(s.abs().mean()) for s in slopes], "mean absolute values, asked for are norms"),
-        ([float(s.abs().sum()) for s in slopes], "sums of absolute values, asked for are norms"),
-        ([float(s.abs().max()) for s in slopes], "maxima, asked for are norms"),
-        ([float(s.norm() / s.numel() ** 0.5) for s in slopes], "root mean squares, asked for are norms"),
-    ):
-        if same(own, wrong, rtol=1e-6):
-            return f"your numbers are {words}"
-    before = [float(s.norm()) for s in true_slopes(model, x, y, of="inputs")]
-    if same(own, before, rtol=1e-6):
-        return (
-            "your numbers belong to the *inputs* of the blocks; asked for are the gradients at their outputs"
-        )
-    calm, x, y = profiled(a, t, training=False)
-    other = a.gradient_profile(calm, x, y)
-    held = [float(s.norm()) for s in true_slopes(calm, x, y)]
-    stirred = [float(s.norm()) for s in true_slopes(calm.train(), x, y)]
-    if same(other, stirred, rtol=1e-6) and not same(other, held, rtol=1e-6):
-        return (
-            "the model came in evaluation mode and you switched it to training: profile it in the mode it has"
-        )
-    model, x, y = profiled(a, t)
-    own, right = a.gradient_profile(model, x, y), [float(s.norm()) for s in true_slopes(model, x, y)]
-    model.eval()
-    if same(own, [float(s.norm()) for s in true_slopes(model, x, y)], rtol=1e-6) and not same(
-        own, right, rtol=1e-6
-    ):
-        return (
-            "the model came in training mode and you switched it to evaluation: profile it in the mode it has"
-        )
-    return None
-
-
-@probe("profile-leaves-traces")
-def traces(a: Any, t: Trial) -> str | None:
-    for training in (True, False):
-        model, x, y = profiled(a, t, training)
-        for p in model.parameters():
-            p.grad = torch.full_like(p, 2.0)
-        before = {name: value.clone() for name, value in model.state_dict().items()}
-        hooks = sum(len(part._forward_hooks) + len(part._backward_hooks) for part in model.modules())
-        a.gradient_profile(model, x, y)
-        if any(p.grad is None or not bool((p.grad == 2).all()) for p in model.parameters()):
-            return (
-                "the `.grad` of the parameters changed: the next optimizer step of the caller would go "
-                "elsewhere. Use torch.autograd.grad, or work on a copy"
-            )
-        for name, value in model.state_dict().items():
-            if not torch.equal(value, before[name]):
-                return (
-                    f"`{name}` changed: a forward pass in training mode moves the running statistics. "
-                    "Work on a copy"
-                )
-        if model.training is not training or any(part.training is not training for part in model.modules()):
-            return "the model's mode (training or evaluation) changed"
-        if sum(len(part._forward_hooks) + len(part._backward_hooks) for part in model.modules()) != hooks:
-            return "your hooks are still on the model: remove each handle"
     return None

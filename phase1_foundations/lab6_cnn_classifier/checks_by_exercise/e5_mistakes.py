@@ -134,7 +134,7 @@ def left_out(a: Any, t: Trial) -> str | None:
         short_run(a, t, count=203, epochs=1)
     with watch() as second:
         short_run(a, t, count=203, epochs=3)
-    if first.examples == 0:
+    if first.examples == second.examples == 0:
         return None  # a loss of the learner's own: the digits that went through it cannot be counted
     if first.examples == second.examples:
         return (

@@ -152,6 +152,20 @@ def weights_wrong(a: Any, t: Trial) -> str | None:
         (weighed(slopes.amax((1, 2))), "α_k is the largest slope; asked for is the mean"),
         (weighed(slopes.relu().mean((1, 2))), "negative slopes are cut off before the mean"),
         (weighed(slopes.abs().mean((1, 2))), "α_k is a mean of |slopes|: keep the sign"),
+        (
+            (slopes.mean((1, 2))[:, None, None] * maps).amax(0).relu(),
+            "you keep the strongest channel: add them",
+        ),
+        (weighed(slopes.square().mean((1, 2))), "α_k is a mean of squared slopes: no square is asked for"),
+        (weighed(slopes.mean((1, 2)).softmax(0)), "the α_k went through a softmax: none is asked for"),
+        (
+            weighed(slopes.mean((1, 2)) / slopes.mean((1, 2)).norm()),
+            "the α_k are divided by their norm: no scaling is asked for",
+        ),
+        (
+            (slopes.mean(0) * maps).sum(0).relu(),
+            "the slopes are averaged over the channels; α_k is the mean over the places",
+        ),
         (weighed(slopes.mean((1, 2)).abs()), "α_k lost its sign: channels may speak against the class"),
     ):
         if same(own, enlarge(wrong, (6, 9))):

@@ -89,6 +89,24 @@ def batch_means(a: Any, t: Trial) -> str | None:
     return None
 
 
+@probe("accuracy-of-something-else")
+def other_accuracy(a: Any, t: Trial) -> str | None:
+    own, right, logits, y = own_report(a, t)
+    table = right["confusion"].double()
+    top = (logits.topk(2, 1).indices == y[:, None]).any(1).double()
+    if abs(own["acc"] - right["acc"]) < 1e-6:
+        return None
+    for other, words in (
+        (1 - right["acc"], "the share of *wrong* predictions"),
+        (float((table.diag() / table.sum(1).clamp(min=1)).mean()), "a mean over the classes"),
+        (float(top.mean()), "the share of examples whose class is among the best two"),
+        (right["acc"] * len(y), "the number of right predictions; their share is asked for"),
+    ):
+        if abs(own["acc"] - other) < 1e-6:
+            return f"acc is {own['acc']:.4f}, expected {right['acc']:.4f}: yours is {words}"
+    return None
+
+
 @probe("report-in-training-mode")
 def training_mode(a: Any, t: Trial) -> str | None:
     model, X, y = Moody(t), as_images(t.randn(40, 4)), t.randint(0, 3, 40)

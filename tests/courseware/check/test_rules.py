@@ -22,7 +22,11 @@ RULES = forbid(
     "T",
     why="you build it here",
     autograd=True,
-    python=("torch.autograd.functional.hvp",),
+    python=(
+        "torch.autograd.functional.hvp",
+        "torch.nn.utils.clip_grad.clip_grad_norm_",
+        "torch.optim.Optimizer.__init__",
+    ),
 )
 
 
@@ -45,6 +49,8 @@ ROUTES = {
     "torch.func": lambda: torch.func.grad(square)(X),
     "forward mode": lambda: torch.func.jvp(square, (X,), (X,)),
     "a Python function imported earlier": lambda: hvp(square, X, X),
+    "a decorated function": lambda: torch.nn.utils.clip_grad_norm_([W], 1.0),
+    "a class's method": lambda: torch.optim.SGD([W]),
 }
 
 

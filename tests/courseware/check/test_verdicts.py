@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import random
+import sys
 import time
 
 import numpy as np
@@ -269,6 +270,30 @@ def test_the_deepest_recursion_is_words_not_a_crash(check):
     assert report.status is Status.RAISED
     assert "RecursionError" in report.message
     assert len(report.text()) < 2000
+
+
+def test_a_recursion_limit_that_was_moved_far_up_ends_no_process_and_is_put_back(check):
+    class Endless:
+        def __iter__(self):
+            return iter(())
+
+        def __len__(self):
+            return len(list(self))  # each level takes a piece of the interpreter's own stack
+
+    def deep(x):
+        sys.setrecursionlimit(50_000)
+        raise ValueError("moved")
+
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(1_000_000)
+    try:
+        report = check(lambda x: len(Endless()))
+        assert sys.getrecursionlimit() == 1_000_000
+        check(deep)
+        assert sys.getrecursionlimit() == 1_000_000
+    finally:
+        sys.setrecursionlimit(before)
+    assert "RecursionError" in report.message
 
 
 def test_the_limit_holds_while_the_garbage_collector_is_at_work(check):

@@ -242,3 +242,8 @@ def detaches_instead_of_copying():
         return (self.transform(sequence) if self.transform else sequence), int(self.labels[i])
 
     return dataset(pick)
+
+
+@wrong("E1")
+def one_multiple_too_long():
+    return collate(width=lambda longest, multiple: (longest // multiple + 1) * multiple)

@@ -497,3 +497,17 @@ def always_half():
         return torch.where(chosen.view(-1, *[1] * (x.dim() - 1)), self.transform(x, generator), x)
 
     return random_apply(call)
+
+
+@wrong("E2")
+def lambdas_with_a_seed_of_their_own():
+    def mixup(x, y, n_classes, alpha, generator):
+        order = torch.randperm(len(x), generator=generator)
+        drawn = np.random.default_rng(0).beta(alpha, alpha, size=len(x)) if alpha else np.ones(len(x))
+        lam = torch.as_tensor(drawn, dtype=x.dtype)
+        onehot = F.one_hot(y, n_classes).to(x.dtype)
+        across = lam.reshape(-1, *[1] * (x.dim() - 1))
+        labels = lam[:, None] * onehot + (1 - lam[:, None]) * onehot[order]
+        return across * x + (1 - across) * x[order], labels
+
+    return {"mixup": mixup}

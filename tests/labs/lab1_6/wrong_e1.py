@@ -245,3 +245,29 @@ def writes_the_bias_into_the_kernel():
         return y + b[:, None, None] * (w.shape[1] * w.shape[2] * w.shape[3])
 
     return {"conv2d": conv2d}
+
+
+def changed(change):
+    """Spoil the result."""
+    sound = spoilt(lambda *all_of_it: all_of_it)["conv2d"]
+    return {"conv2d": lambda x, w, b=None, **how: change(sound(x, w, b, **how))}
+
+
+@wrong("E1")
+def ends_in_a_relu():
+    return changed(torch.relu)
+
+
+@wrong("E1")
+def channels_last():
+    return changed(lambda y: y.permute(0, 2, 3, 1))
+
+
+@wrong("E1")
+def divided_by_the_batch():
+    return changed(lambda y: y / max(1, len(y)))
+
+
+@wrong("E1")
+def half_precision_inside():
+    return changed(lambda y: y.half().to(y.dtype))

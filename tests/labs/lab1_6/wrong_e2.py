@@ -249,3 +249,18 @@ def one_winner_for_all_channels():
         return F.fold(sent, (H, W), k, stride=stride)
 
     return {"max_pool2d_backward": max_pool2d_backward}
+
+
+@wrong("E2")
+def negative_image_gradient():
+    return after(lambda gx, gw, gb, *_given: (-gx, gw, gb))
+
+
+@wrong("E2")
+def steps_instead_of_gradients():
+    return after(lambda gx, gw, gb, *_given: (0.01 * gx, 0.01 * gw, 0.01 * gb))
+
+
+@wrong("E2")
+def drops_axes_of_size_one():
+    return after(lambda gx, gw, gb, *_given: (gx.squeeze(), gw, gb))

@@ -39,7 +39,7 @@ def raw_scores_into_nll():
     return trainer(loss=F.nll_loss)
 
 
-@wrong("E5")
+@wrong("E5", slow=True)
 def goes_uphill():
     return trainer(loss=lambda z, y: -F.cross_entropy(z, y))
 
@@ -311,3 +311,23 @@ def logits_taken_for_probabilities():
         return z
 
     return reporter(probabilities=probabilities)
+
+
+@wrong("E5")
+def one_epoch_too_few():
+    inner = trainer()["train_resnet"]
+
+    def train_resnet(X, y, *, epochs=12, seed=0):
+        return inner(X, y, epochs=epochs - 1, seed=seed) if epochs > 1 else TinyResNet().eval()
+
+    return {"train_resnet": train_resnet}
+
+
+@wrong("E5")
+def slopes_averaged_over_channels():
+    return cam(weigh=lambda slopes: slopes.mean(1, keepdim=True))
+
+
+@wrong("E5")
+def share_of_mistakes():
+    return reporter(accuracy=lambda right: 1 - right.mean().item())

@@ -1,0 +1,50 @@
+"""A worker that dies costs the test it died in, and no other."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+CASES = """
+import os
+import pytest
+
+@pytest.mark.parametrize("case", range({cases}))
+def test_case(case):
+    if case in {deadly}:
+        os._exit(3)
+"""
+
+
+@pytest.mark.parametrize("folder", ["tests/labs", "tests/other"], ids=["case by case", "a file together"])
+@pytest.mark.parametrize("deadly", [[4, 5], [11], list(range(12))], ids=["two", "last", "every"])
+def test_what_a_crashed_worker_had_not_begun_runs_elsewhere(tmp_path: Path, folder: str, deadly: list[int]):
+    place = tmp_path / folder
+    place.mkdir(parents=True)
+    (place / "test_cases.py").write_text(CASES.format(cases=12, deadly=deadly))
+    options = [
+        "-p",
+        "xdist",
+        "-n2",
+        "-p",
+        "tests.scheduling",
+        "-p",
+        "no:cacheprovider",
+        "--max-worker-restart=20",
+        "-q",
+    ]
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", *options, f"--rootdir={tmp_path}", folder],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    passed = 12 - len(deadly)
+    summary = f"{len(deadly)} failed, {passed} passed" if passed else "12 failed"
+    assert summary in run.stdout, run.stdout + run.stderr
