@@ -373,13 +373,13 @@ if __name__ == "__main__":
 #
 # - `get_scale()` is the present scale S, a Python float.
 # - `scale(loss)` returns S · loss, still part of the graph.
-# - `unscale_(optimizer)` divides every gradient of the optimizer's parameters (all groups) by S, in
-#   place, and notes whether any of them holds an infinity or NaN. Parameters whose `.grad` is `None` are
-#   passed over. A second call for the same optimizer before `update` raises `RuntimeError`: the gradients
-#   would be divided twice. (torch's `GradScaler` does the same.)
+# - `unscale_(optimizer)` divides every gradient of the optimizer's parameters (all groups) by S, and notes
+#   whether any of them holds an infinity or NaN. Parameters whose `.grad` is `None` are passed over. A second
+#   call for the same optimizer before `update` raises `RuntimeError`: the gradients would be divided twice.
+#   (torch's `GradScaler` does the same.)
 # - `step(optimizer)` unscales the gradients **if that has not happened yet**. If all are finite it calls
-#   `optimizer.step()` and returns True. Otherwise it leaves the parameters alone and returns False. No
-#   gradients at all (every `.grad` is `None`) count as finite.
+#   `optimizer.step()` and returns True. Otherwise it leaves the parameters alone and returns False. It does
+#   not clear the gradients. No gradients at all (every `.grad` is `None`) count as finite.
 # - `update()` ends the iteration; it is called after the step. If any optimizer met an infinity or NaN since
 #   the last update: S ← S · `backoff`, and the count of good steps starts again at 0. Otherwise the count
 #   goes up by one, and when it reaches `interval`: S ← S · `growth`, and it starts again at 0.
@@ -445,7 +445,7 @@ class DynamicLossScaler:
         # END SOLUTION
 
     def unscale_(self, optimizer: torch.optim.Optimizer) -> None:
-        """Divide the optimizer's gradients by S in place; RuntimeError the second time before an update."""
+        """Divide the optimizer's gradients by S; RuntimeError the second time before an update."""
         # BEGIN SOLUTION
         if id(optimizer) in self._overflowed:
             raise RuntimeError("unscale_ was called already for this optimizer since the last update")

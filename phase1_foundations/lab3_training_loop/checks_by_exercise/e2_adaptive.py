@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from courseware.check import Exercise, Trial, forbid
+from phase1_foundations.lab3_training_loop.checks_by_exercise.e2_edges import probes as edge_probes
 from phase1_foundations.lab3_training_loop.checks_by_exercise.e2_mistakes import probes
 from phase1_foundations.lab3_training_loop.checks_by_exercise.e2_picture import dense_and_rare
 from phase1_foundations.lab3_training_loop.checks_by_exercise.e2_state import probes as state_probes
@@ -30,6 +31,7 @@ e2 = Exercise(
 )
 probes.add_to(e2)
 state_probes.add_to(e2)
+edge_probes.add_to(e2)
 
 Twins = tuple[Callable[[list[Tensor]], Any], Callable[[list[Tensor]], Any]]
 

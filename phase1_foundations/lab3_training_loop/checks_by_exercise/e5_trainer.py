@@ -12,6 +12,7 @@ from phase1_foundations.lab3_training_loop.checks_by_exercise.e5_digits import (
     test_accuracy,
     trainer_for_digits,
 )
+from phase1_foundations.lab3_training_loop.checks_by_exercise.e5_edges import probes as edge_probes
 from phase1_foundations.lab3_training_loop.checks_by_exercise.e5_kill import in_new_process, train_and_die
 from phase1_foundations.lab3_training_loop.checks_by_exercise.e5_loop import probes
 from phase1_foundations.lab3_training_loop.checks_by_exercise.e5_picture import one_curve_twice
@@ -64,6 +65,7 @@ e5 = Exercise(
 )
 probes.add_to(e5)
 saving_probes.add_to(e5)
+edge_probes.add_to(e5)
 
 
 @e5.property("the loop: windows, clipping, schedule, history", points=5)

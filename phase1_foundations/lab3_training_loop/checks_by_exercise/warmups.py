@@ -186,9 +186,17 @@ def averages(beta: float = BETA, mistake: str = "") -> list[float]:
     return found
 
 
+@w2.probe("values-changed")
+def values_changed(a, t):
+    values = [*VALUES]
+    t.attempt(lambda: a.running_averages(values, BETA))
+    if values != VALUES:
+        return f"the caller's list was {numbers(VALUES)} and is {numbers(values)} afterwards: only read it"
+
+
 @w2.probe("not-corrected")
 def not_corrected(a, t):
-    if close(a.running_averages(VALUES, BETA), averages(mistake="raw")):
+    if close(a.running_averages([*VALUES], BETA), averages(mistake="raw")):
         return (
             "your averages of 4, 4, … begin with 2: they start at 0 and are still on their way. "
             "Divide each "
@@ -198,7 +206,7 @@ def not_corrected(a, t):
 
 @w2.probe("t-starts-at-0")
 def starts_at_zero(a, t):
-    attempt = t.attempt(lambda: a.running_averages(VALUES, BETA))
+    attempt = t.attempt(lambda: a.running_averages([*VALUES], BETA))
     unwritten(attempt)
     if attempt.raised(ZeroDivisionError):
         return "division by zero: for the first value t is 1, so 1 − βᵗ is 1 − β. Count from 1"
@@ -206,13 +214,13 @@ def starts_at_zero(a, t):
 
 @w2.probe("t-starts-at-2")
 def starts_at_two(a, t):
-    if close(a.running_averages(VALUES, BETA), averages(mistake="late")):
+    if close(a.running_averages([*VALUES], BETA), averages(mistake="late")):
         return "you divide the first average by 1 − β²: for the first value t is 1"
 
 
 @w2.probe("weights-exchanged")
 def weights_exchanged(a, t):
-    found = a.running_averages(VALUES, 0.8)
+    found = a.running_averages([*VALUES], 0.8)
     m, swapped = 0.0, []
     for n, x in enumerate(VALUES, start=1):
         m = (1 - 0.8) * m + 0.8 * x
@@ -227,7 +235,7 @@ def weights_exchanged(a, t):
 
 @w2.probe("corrected-value-remembered")
 def remembers_corrected(a, t):
-    if close(a.running_averages(VALUES, BETA), averages(mistake="remembers")):
+    if close(a.running_averages([*VALUES], BETA), averages(mistake="remembers")):
         return (
             "you go on with the *corrected* average, and correct it again in the next step. Remember "
             "m as it "
@@ -241,7 +249,7 @@ def starts_at_first(a, t):
     for x in VALUES[1:]:
         m = BETA * m + (1 - BETA) * x
         found.append(m)
-    if close(a.running_averages(VALUES, BETA), found):
+    if close(a.running_averages([*VALUES], BETA), found):
         return (
             "you start at the first value, which then keeps a weight that fades slowly. Asked for is "
             "a start "
@@ -253,13 +261,13 @@ def starts_at_first(a, t):
 @w2.probe("plain-mean")
 def plain_mean(a, t):
     means = [sum(VALUES[: n + 1]) / (n + 1) for n in range(len(VALUES))]
-    if close(a.running_averages(VALUES, BETA), means):
+    if close(a.running_averages([*VALUES], BETA), means):
         return "that is the plain mean of all values so far: recent values should count more, old ones fade"
 
 
 @w2.probe("values-not-weighted")
 def not_weighted(a, t):
-    found = a.running_averages(VALUES, BETA)
+    found = a.running_averages([*VALUES], BETA)
     m, raw = 0.0, []
     for x in VALUES:
         m = BETA * m + x
@@ -270,7 +278,7 @@ def not_weighted(a, t):
 
 @w2.probe("only-the-last")
 def only_the_last(a, t):
-    found = a.running_averages(VALUES, BETA)
+    found = a.running_averages([*VALUES], BETA)
     if isinstance(found, list) and len(found) != len(VALUES):
         return (
             f"4 values give {len(found)} averages: one is asked for after *each* value, and none for the "
@@ -280,7 +288,7 @@ def only_the_last(a, t):
 
 @w2.probe("not-floats")
 def not_floats(a, t):
-    found = a.running_averages(VALUES, BETA)
+    found = a.running_averages([*VALUES], BETA)
     wrong = [x for x in found if not isinstance(x, float | int)]
     if wrong:
         return f"an entry is a {type(wrong[0]).__name__}, asked for are Python floats"
@@ -294,9 +302,17 @@ def fails_on_nothing(a, t):
         return f"no values should give an empty list, yours raises {type(attempt.error).__name__}"
 
 
+@w2.probe("fails-at-beta-0")
+def fails_at_beta_zero(a, t):
+    attempt = t.attempt(lambda: a.running_averages([2.0, 3.0], 0.0))
+    unwritten(attempt)
+    if attempt.raised(Exception):
+        return f"beta = 0 is allowed and remembers the newest value alone; yours raises {attempt.error!r:.60}"
+
+
 @w2.probe("other-averages")
 def other_averages(a, t):
-    found = a.running_averages(VALUES, BETA)
+    found = a.running_averages([*VALUES], BETA)
     if not close(found, averages(), 1e-5):
         return (
             f"running_averages({numbers(VALUES)}, 0.5) should be {numbers(averages())}, yours is "
@@ -335,9 +351,17 @@ w3 = Exercise(
 MEANS, COUNTS = [1.0, 5.0, 7.0], [3, 1, 2]  # the sum is 22, of 6
 
 
+@w3.probe("lists-changed")
+def lists_changed(a, t):
+    means, counts = [*MEANS], [*COUNTS]
+    t.attempt(lambda: a.overall_mean(means, counts))
+    if (means, counts) != (MEANS, COUNTS):
+        return "your function changed the caller's lists: only read them"
+
+
 @w3.probe("mean-of-means")
 def mean_of_means(a, t):
-    if close(a.overall_mean(MEANS, COUNTS), 13 / 3):
+    if close(a.overall_mean([*MEANS], [*COUNTS]), 13 / 3):
         return (
             "for means 1, 5, 7 of 3, 1 and 2 examples you return 4.33, the mean of the means: the single "
             "example of the second batch counts as much as the three of the first. Weight by the counts"
@@ -346,13 +370,13 @@ def mean_of_means(a, t):
 
 @w3.probe("sum-of-losses")
 def sum_of_losses(a, t):
-    if close(a.overall_mean(MEANS, COUNTS), 22.0):
+    if close(a.overall_mean([*MEANS], [*COUNTS]), 22.0):
         return "22 is the *sum* of all losses: divide it by the number of examples, 6"
 
 
 @w3.probe("divided-by-the-batches")
 def divided_by_batches(a, t):
-    found = a.overall_mean(MEANS, COUNTS)
+    found = a.overall_mean([*MEANS], [*COUNTS])
     if close(found, 22 / 3) or close(found, 13 / 6):
         return (
             f"you return {float(found):.3g}: above the line stand mean · count, below it the number of "
@@ -363,7 +387,7 @@ def divided_by_batches(a, t):
 @w3.probe("weights-upside-down")
 def upside_down(a, t):
     inverse = sum(m / n for m, n in zip(MEANS, COUNTS, strict=True))
-    found = a.overall_mean(MEANS, COUNTS)
+    found = a.overall_mean([*MEANS], [*COUNTS])
     if any(close(found, inverse / d) for d in (1, 3, 6, sum(1 / n for n in COUNTS))):
         return "you divide each mean by its count: a large batch would count less. Multiply"
 
@@ -384,7 +408,7 @@ def nan_spreads(a, t):
 
 
 def nonempty(a) -> float:
-    return a.overall_mean(MEANS, COUNTS)
+    return a.overall_mean([*MEANS], [*COUNTS])
 
 
 @w3.probe("no-examples-at-all")
@@ -397,16 +421,26 @@ def no_examples(a, t):
             return f"overall_mean({means}, {counts}) has no examples and should be 0.0; yours gives {said}"
 
 
+@w3.probe("sign-of-a-mean")
+def sign_of_a_mean(a, t):
+    found = a.overall_mean([-2.0, 4.0], [3, 1])
+    if not close(found, -0.5) and close(a.overall_mean([*MEANS], [*COUNTS]), 22 / 6):
+        return (
+            f"means −2 and 4 of 3 and 1 examples give −0.5, yours {numbers(found)}: a mean may be negative, "
+            "and counts all the same"
+        )
+
+
 @w3.probe("rounded")
 def rounded(a, t):
-    found = a.overall_mean(MEANS, COUNTS)
+    found = a.overall_mean([*MEANS], [*COUNTS])
     if found in (3, 4, 3.67, 3.7, 3.667):
         return f"22 / 6 is 3.6667, you return {found}: do not round, and divide by `/`, not `//`"
 
 
 @w3.probe("other-mean")
 def other_mean(a, t):
-    found = a.overall_mean(MEANS, COUNTS)
+    found = a.overall_mean([*MEANS], [*COUNTS])
     if not close(found, 22 / 6, 1e-5):
         return f"overall_mean({numbers(MEANS)}, {COUNTS}) should be 22/6 = 3.667, yours is {numbers(found)}"
 

@@ -103,6 +103,10 @@ def rounds_wrong(a: Any, t: Trial) -> str | None:
                 f"the model's weight is {model.weight.dtype} now: parameters stay float32, their values "
                 f"are rounded"
             )
+    model, before = small_model()
+    a.MasterWeights(model, plain_sgd)
+    if not torch.equal(model.weight.detach().float(), before.half().float()):
+        return "without `fmt` the model's weights are not rounded to half precision: the default is (5, 10)"
     model, _, before = mastered(a, None)
     if not torch.equal(model.weight.detach(), before):
         return "with fmt=None nothing is rounded, but the model's weights changed"
@@ -176,6 +180,20 @@ def not_handed_over(a: Any, t: Trial) -> str | None:
     return None
 
 
+@probe("gradients-rounded")
+def gradients_rounded(a: Any, t: Trial) -> str | None:
+    model, weights, _ = mastered(a, (8, 7))
+    model.weight.grad = torch.tensor([[1.001, 0.30001]])
+    weights.collect_grads()
+    found = weights.masters[0].grad
+    if found is not None and torch.equal(found.float(), torch.tensor([[1.001, 0.30001]]).bfloat16().float()):
+        return (
+            "collect_grads rounded the gradient to `fmt`: the master's gradient is equal to its parameter's; "
+            "only `publish` rounds"
+        )
+    return None
+
+
 @probe("gradients-pile-up")
 def pile_up(a: Any, t: Trial) -> str | None:
     model, weights, _ = mastered(a)
@@ -209,6 +227,20 @@ def none_gradient(a: Any, t: Trial) -> str | None:
     if weights.masters[1].grad is not None:
         return (
             "a parameter without a gradient left the old (or a zero) gradient in its master: None stays None"
+        )
+    return None
+
+
+@probe("unrounded-weights-not-published")
+def none_not_published(a: Any, t: Trial) -> str | None:
+    model, weights, _ = mastered(a, None)
+    with torch.no_grad():
+        weights.masters[0].fill_(0.7)
+    weights.publish()
+    if model.weight[0, 0].item() != weights.masters[0][0, 0].item():
+        return (
+            "with fmt=None a master moved to 0.7, but after publish the model's weight is "
+            f"{model.weight[0, 0].item():g}: nothing is rounded, but it is written all the same"
         )
     return None
 

@@ -134,6 +134,20 @@ def unscale_divides(a: Any, t: Trial) -> str | None:
     return None
 
 
+@probe("overflow-leaves-gradients-scaled")
+def left_scaled(a: Any, t: Trial) -> str | None:
+    weights, optimizer = sgd(1, 1)
+    for rows, finite in ((((16.0,), (INF,)), 0), (((INF,), (16.0,)), 1)):
+        gradients(weights, *rows)
+        a.DynamicLossScaler(init=8.0).unscale_(optimizer)
+        if weights[finite].grad.item() == 16.0:
+            return (
+                "one parameter's gradient was infinite, and unscale_ left the other one, 16, as it was: "
+                "every gradient is divided by S, also when an infinity is among them"
+            )
+    return None
+
+
 @probe("one-group-only")
 def one_group(a: Any, t: Trial) -> str | None:
     weights, optimizer = sgd(1, 1, groups=True)
@@ -265,6 +279,20 @@ def no_bool(a: Any, t: Trial) -> str | None:
         return (
             f"step returned {found[0]!r} after a step and {found[1]!r} when it skipped; expected True, False"
         )
+    return None
+
+
+@probe("step-clears-the-gradients")
+def step_clears(a: Any, t: Trial) -> str | None:
+    for value, words in ((16.0, "stepped"), (INF, "skipped")):
+        weights, optimizer = sgd(1)
+        gradients(weights, (value,))
+        a.DynamicLossScaler(init=8.0).step(optimizer)
+        if weights[0].grad is None or weights[0].grad.item() == 0.0:
+            return (
+                f"step {words} and then cleared the gradients: it only unscales and decides. Clearing them "
+                "is the training loop's business, which may still want to look at them"
+            )
     return None
 
 

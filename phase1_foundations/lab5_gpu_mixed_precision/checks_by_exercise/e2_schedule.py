@@ -125,6 +125,22 @@ def settings(a: Any, t: Trial) -> str | None:
     return None
 
 
+@probe("another-default-interval")
+def default_interval(a: Any, t: Trial) -> str | None:
+    (_, optimizer), scaler = sgd(1), a.DynamicLossScaler()
+    start = scaler.get_scale()
+    count = 0
+    while count < 2000 and scaler.get_scale() == start:
+        scaler.step(optimizer)
+        scaler.update()
+        count += 1
+    if count != 2000:
+        return f"DynamicLossScaler() changed its scale after {count} good iterations: the default is 2000"
+    if scaler.get_scale() == start:
+        return "DynamicLossScaler() did not grow after 2000 good iterations, its default interval"
+    return None
+
+
 # ---- several optimizers ---------------------------------------------------------------------------------
 
 
@@ -245,6 +261,12 @@ def forgets_scale(a: Any, t: Trial) -> str | None:
     other.load_state_dict(after(a, "i", init=8.0).state_dict())
     if other.get_scale() != 4.0:
         return f"after load_state_dict the scale is {other.get_scale():g}, it was 4 when the state was saved"
+    other.load_state_dict(after(a, "ii", init=1.0).state_dict())
+    if other.get_scale() != 0.25:
+        return (
+            f"a scale of 0.25 was saved, and after load_state_dict it is {other.get_scale():g}: keep the "
+            "fraction (no `int`)"
+        )
     return None
 
 

@@ -71,6 +71,22 @@ def runs_once(a: Any, t: Trial) -> str | None:
     return None
 
 
+@probe("counts-with-a-graph")
+def with_graph(a: Any, t: Trial) -> str | None:
+    recorded: list[bool] = []
+
+    class Looking(nn.Linear):
+        def forward(self, x: Tensor) -> Tensor:
+            y = super().forward(x)
+            recorded.append(y.requires_grad)
+            return y
+
+    a.count_cost(nn.Sequential(Looking(4, 4)), torch.ones(5, 4))
+    if any(recorded):
+        return "the call recorded a graph, which keeps every activation: count under `torch.no_grad()`"
+    return None
+
+
 @probe("model-left-changed")
 def left_changed(a: Any, t: Trial) -> str | None:
     model = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.Dropout(0.5))

@@ -33,6 +33,8 @@ class Machine(TorchDispatchMode):
         self.smallest_product = math.inf
         self.largest_moved = 0
         self.dtypes: set[torch.dtype] = set()
+        self.product_dtypes: set[torch.dtype] = set()
+        self.products: set[str] = set()
 
     @classmethod
     def some(cls, t: Trial) -> "Machine":
@@ -53,7 +55,11 @@ class Machine(TorchDispatchMode):
             kind = f"{name}, {flops or moved}"
             self.now += self._seconds(flops, moved) * self._delay(kind) + OVERHEAD
             self.calls[kind] += 1
+            if flops:
+                self.products.add(kind)
             self.dtypes |= {x.dtype for x in tensors_in(result)}
+        if flops:
+            self.product_dtypes |= {x.dtype for x in tensors_in(result)}
         return result
 
     def _flops(self, operator: Any, args: Any, kwargs: Any, result: Any) -> int:

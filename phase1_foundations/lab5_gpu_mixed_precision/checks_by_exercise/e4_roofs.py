@@ -129,7 +129,10 @@ def empty_chain(a: Any, t: Trial) -> str | None:
 @probe("saving-of-a-chain")
 def saving(a: Any, t: Trial) -> str | None:
     chain = [Op("mul"), Op("add", 1), Op("relu")]
-    found = float(a.fusion_saving(chain, 1000, 4))
+    found = a.fusion_saving(chain, 1000, 4)
+    if isinstance(found, int):
+        return f"fusion_saving returned {found!r}, an int; asked for is a float"
+    found = float(found)
     if found == 16000.0:
         return None
     reasons = {
@@ -200,6 +203,10 @@ def wrong_dtype(a: Any, t: Trial) -> str | None:
     others = machine.dtypes - {torch.float32}
     if others and torch.float32 not in machine.dtypes:
         return f"you measured with {', '.join(map(str, others))}; asked for is float32"
+    if machine.product_dtypes and torch.float32 not in machine.product_dtypes:
+        return (
+            f"your matrix product is in {', '.join(map(str, machine.product_dtypes))}; asked for is float32"
+        )
     if not machine.calls:
         return "no torch operation ran: measure with torch's matrix product and copy"
     return None
@@ -306,6 +313,20 @@ def not_fastest(a: Any, t: Trial) -> str | None:
                 f"on a machine with a {name} of {truth:.3g} you measure {found:.3g}: more than it can do. "
                 f"Is work "
                 "counted that was not done, or a part of the time left out?"
+            )
+    return None
+
+
+@probe("fewer-than-three-timed-calls")
+def fewer_than_three(a: Any, t: Trial) -> str | None:
+    slow = Machine(3e8, 4e8)
+    measured(a, slow, 0.01)
+    for words, products in (("matrix product", True), ("copy", False)):
+        counts = [n for kind, n in slow.calls.items() if (kind in slow.products) == products]
+        if counts and max(counts) < 4:
+            return (
+                f"with budget_s = 0.01 your code made {max(counts)} calls of the {words}: one without timing "
+                "and then at least three timed ones are asked for, however small the budget is"
             )
     return None
 

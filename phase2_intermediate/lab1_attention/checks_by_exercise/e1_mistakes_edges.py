@@ -37,6 +37,17 @@ def half_at_all(a: Any, t: Trial) -> str | None:
     return None
 
 
+@probe("scale-loses-its-sign")
+def negative_scale(a: Any, t: Trial) -> str | None:
+    q, k, v = three(t)
+    _, weights = attend(a, t, q, k, v, scale=-0.5)
+    if same(weights, right_weights(q, k, scale=0.5)):
+        return "`scale=-0.5` gave the weights of 0.5: any number may be the scale, and its sign counts"
+    if same(weights, right_weights(q, k)):
+        return "`scale=-0.5` gave the weights of 1/√D: only `scale=None` stands for that"
+    return None
+
+
 BLIND = torch.tensor([[True, True], [False, False]])
 
 

@@ -80,6 +80,8 @@ def masks(a: Any, t: Trial) -> None:
             compare(a, t, q, k, v, mask)
             compare(a, t, q, k, v, mask, is_causal=True)
             compare(a, t, q, k, v, t.randn(*shape), is_causal=True)
+    with family("differs-from-torch", "a negative scale"):
+        compare(a, t, t.randn(3, 5), t.randn(4, 5), t.randn(4, 2), scale=-0.7)
     with family("additive-mask-in-another-dtype", "a float32 mask for float64 inputs"):
         compare(a, t, t.randn(3, 5), t.randn(4, 5), t.randn(4, 5), t.randn(3, 4, dtype=torch.float32))
 

@@ -242,6 +242,18 @@ def dropout(a: Any, t: Trial) -> None:
         "a query lost either all its weights or none: each weight is dropped by itself",
         diagnosis="dropout-of-whole-rows",
     )
+    shared = {
+        "both heads": same(y[..., 0], y[..., 4]),
+        "all sequences of the batch": same(y[1:], y[:1].expand_as(y[1:])),
+        "all queries": same(y[:, 1:], y[:, :1].expand_as(y[:, 1:])),
+    }
+    for who, holds in shared.items():
+        t.that(
+            not holds,
+            f"{who} lost the same weights: each weight is dropped by itself, so the random numbers must have "
+            "the shape [B, H, T_q, T_k]",
+            diagnosis="dropout-is-shared",
+        )
     y, _ = result(t, ones_layer(a, 0.1, training=True)(x))
     t.that(
         float(y.std()) < 0.3,

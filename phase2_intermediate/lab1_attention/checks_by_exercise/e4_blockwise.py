@@ -64,6 +64,12 @@ def values(a: Any, t: Trial) -> None:
 
 @e4.property("large scores, no keys, other layouts, other dtypes", points=3)
 def edges(a: Any, t: Trial) -> None:
+    with family("large-scores", "visible scores of −10,000, with is_causal"):
+        low = [
+            x.double() for x in (torch.ones(1, 1, 3, 1), torch.full((1, 1, 3, 1), -1e4), t.randn(1, 1, 3, 2))
+        ]
+        out, _ = both(a, t, *low, block_q=2, block_k=2, is_causal=True)
+        t.equal(out, right_attention(*low, is_causal=True), where="out")
     for scale in (1e4, 1e-4):
         q, k, v = draw(t, (1, 2), 6, 8)
         with family("large-scores", f"scores of size {scale:g}"):

@@ -70,11 +70,6 @@ def forward_with(
             "last-block-only": blocks[-1] if blocks else o,
         }.get(mistake, o / l)
         lse[..., rows] = {
-            "causal-bottom-right": "is_causal aligns the last query with the last key here: query i sees "
-            "keys 0 … i, also "
-            "where T_q and T_k differ",
-            "causal-without-itself": "with is_causal a query does not see the key at its own place: j ≤ i, "
-            "not j < i",
             "lse-without-m": l.log(),
             "lse-is-m": m,
             "lse-is-l": l,
@@ -107,6 +102,9 @@ FORWARD = {
     "causal-inside-each-block": "is_causal compares positions *inside* a block. The keys of a block begin "
     "at j, its "
     "queries at i: compare j + 0, 1, … with i + 0, 1, …",
+    "causal-bottom-right": "is_causal aligns the last query with the last key here: query i sees keys 0 … i, "
+    "also where T_q and T_k differ",
+    "causal-without-itself": "with is_causal a query does not see the key at its own place: j ≤ i, not j < i",
     "causal-by-blocks": "is_causal skips future blocks, but on the diagonal a query still sees the later "
     "keys of its "
     "own block",

@@ -193,6 +193,20 @@ def large(a: Any, t: Trial) -> str | None:
     return None
 
 
+@probe("future-hidden-by-a-finite-number")
+def finite_fill(a: Any, t: Trial) -> str | None:
+    for low, shown in ((-1e4, "−10⁴"), (-1e12, "−10¹²")):
+        q, k, v = (torch.tensor(x).double().reshape(1, 1, 2, 1) for x in ([1, 1], [low, 0], [1, 5]))
+        out, _ = both(a, t, q, k, v, block_q=2, block_k=2, is_causal=True)
+        if not same(out[0, 0, 0], torch.ones(1)):
+            return (
+                f"with is_causal, query 0 sees key 0 alone, whose score is {shown}; its output is "
+                f"{float(out[0, 0, 0]):.3g}, expected 1, the value of key 0. The number that stands for "
+                "“hidden” must be below every score, and only −∞ is"
+            )
+    return None
+
+
 @probe("no-keys")
 def no_keys(a: Any, t: Trial) -> str | None:
     q, k, v = draw(t, (1, 2), 3, 0)

@@ -200,7 +200,7 @@ def gradients_summed_and_divided():
             for number, (x, y) in enumerate(batches, start=1):
                 if waiting == 0:
                     self.optimizer.zero_grad()
-                loss = nn.functional.cross_entropy(self.model(x), y, reduction="sum")
+                loss = self.loss_fn(self.model(x), y) * len(y)
                 loss.backward()
                 self.loss_sum += float(loss.detach())
                 waiting, examples = waiting + 1, examples + len(y)

@@ -278,3 +278,15 @@ def key_mask_of_two_axes(q, k, v, mask=None, *, is_causal=False, scale=None):
     if mask is not None and mask.dtype == torch.bool and mask.dim() == 1:
         mask = mask[:, None]
     return sound(q, k, v, mask, is_causal=is_causal, scale=scale)
+
+
+@answer
+def scale_without_its_sign(q, k, v, mask=None, *, is_causal=False, scale=None):
+    return sound(q, k, v, mask, is_causal=is_causal, scale=None if scale is None else abs(scale))
+
+
+@answer
+def negative_scale_taken_for_none(q, k, v, mask=None, *, is_causal=False, scale=None):
+    if scale is not None and scale < 0:
+        scale = None
+    return sound(q, k, v, mask, is_causal=is_causal, scale=scale)

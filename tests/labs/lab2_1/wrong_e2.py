@@ -113,6 +113,16 @@ pieces(
 pieces(
     "drops_rows", drop=lambda self, w: w * F.dropout(torch.ones_like(w[..., :1]), self.dropout, self.training)
 )
+
+
+def dropped_alike(name, part):
+    """One mask of dropout for all that `part` of the weights is broadcast to."""
+    pieces(name, drop=lambda self, w: w * F.dropout(torch.ones_like(w[part]), self.dropout, self.training))
+
+
+dropped_alike("one_dropout_for_all_heads", (slice(None), slice(1)))
+dropped_alike("one_dropout_for_all_sequences", (slice(1),))
+dropped_alike("one_dropout_for_all_queries", (..., slice(1), slice(None)))
 pieces("drops_only_in_evaluation", drop=lambda self, w: F.dropout(w, self.dropout, not self.training))
 pieces("projects_twice", project=lambda self, y: self.out(self.out(y)))
 pieces("sums_the_maps", report=lambda self, w: w.sum(1))

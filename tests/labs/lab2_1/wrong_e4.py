@@ -165,6 +165,18 @@ case(
     "minus_a_billion_for_the_future",
     scores=scores(lambda self, q, k, i, j, c: Pieces.scores(self, q, k, i, j, c).clamp(min=-100.0)),
 )
+
+
+def hidden_by(fill):
+    def scores(self, q, k, i, j, is_causal):
+        s = Pieces.scores(self, q, k, i, j, is_causal)
+        return s.masked_fill(s == -INF, fill)
+
+    return scores
+
+
+case("minus_ten_thousand_for_the_future", scores=hidden_by(-1e4))
+case("minus_a_thousand_million_for_the_future", scores=hidden_by(-1e9))
 case(
     "half_scores",
     scores=scores(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
+from phase2_intermediate.lab4_custom_losses import solution
 from tests.labs.answers import Answers
 
 wrong = Answers()
@@ -326,3 +327,28 @@ def scaled_to_a_total_of_one(counts, scheme, beta=0.999):
 def tau_inside_the_logarithm(logits, target, priors, tau=1.0):
     z = wide(logits) + (tau * priors.to(wide(logits).dtype)).log()
     return F.cross_entropy(z, target, reduction="sum") / max(len(target), 1)
+
+
+@wrong("E3")
+def no_smoothing_by_default():
+    def soft_dice_loss(logits, target, *, smooth=0.0, batch_dice=False, ignore_index=None):
+        return solution.soft_dice_loss(
+            logits, target, smooth=smooth, batch_dice=batch_dice, ignore_index=ignore_index
+        )
+
+    return {"soft_dice_loss": soft_dice_loss}
+
+
+@wrong("E3")
+def whole_batch_by_default():
+    def soft_dice_loss(logits, target, *, smooth=1.0, batch_dice=True, ignore_index=None):
+        return solution.soft_dice_loss(
+            logits, target, smooth=smooth, batch_dice=batch_dice, ignore_index=ignore_index
+        )
+
+    return {"soft_dice_loss": soft_dice_loss}
+
+
+@adjusting
+def another_tau_by_default(logits, target, priors, tau=0.5):
+    return solution.logit_adjusted_ce(logits, target, priors, tau)
