@@ -86,8 +86,8 @@ def _alive(process: psutil.Process) -> bool:
 class PeakMemory:
     """The largest memory that the processes below one process held together, from repeated samples.
 
-    A process counts with its high-water mark where the system tells it (Linux), so a short peak of one
-    process between two samples is seen; pages that two processes share count twice.
+    One process counts with its high-water mark where the system tells it (Linux), so a short peak between two
+    samples is seen. Of several, a page that they share counts once, as after a fork.
     """
 
     def __init__(self, pid: int, *, without: int | None = None) -> None:
@@ -96,16 +96,30 @@ class PeakMemory:
         self.bytes = 0
 
     def sample(self) -> None:
-        total = sum(_resident(p) for p in descendants(self.pid) if p.pid != self.without)
-        self.bytes = max(self.bytes, total)
+        below = [process for process in descendants(self.pid) if process.pid != self.without]
+        largest = max(map(_high_water_mark, below), default=0)
+        together = sum(map(_share, below)) if len(below) > 1 else 0
+        self.bytes = max(self.bytes, largest, together)
+
+
+def _high_water_mark(process: psutil.Process) -> int:
+    return _proc_bytes(process, "status", "VmHWM:") or _resident(process)
+
+
+def _share(process: psutil.Process) -> int:
+    """Its memory, with every shared page divided by the number of those who share it, where that is known."""
+    return _proc_bytes(process, "smaps_rollup", "Pss:") or _resident(process)
+
+
+def _proc_bytes(process: psutil.Process, file: str, field: str) -> int:
+    with contextlib.suppress(OSError, ValueError), open(f"/proc/{process.pid}/{file}") as lines:  # noqa: PTH123
+        for line in lines:
+            if line.startswith(field):
+                return int(line.split()[1]) * 1024
+    return 0
 
 
 def _resident(process: psutil.Process) -> int:
-    with contextlib.suppress(OSError, ValueError), open(f"/proc/{process.pid}/status") as status:  # noqa: PTH123
-        for line in status:
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-        return 0
     with contextlib.suppress(*_GONE):
         return int(process.memory_info().rss)
     return 0

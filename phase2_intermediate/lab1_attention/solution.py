@@ -740,9 +740,10 @@ if __name__ == "__main__":
 # - Every image is computed by itself: who else is in the batch must not matter.
 #
 # **3. `rollout(weights)`** follows attention through the layers: `weights` is such a list of L tensors
-# `[B, T, T]`, and the result is `[B, T, T]`. A layer passes half of a token on through the residual path and
-# half through attention, so layer l counts as Aₗ' = ½ Aₗ + ½ I. Entry (i, j) of the product A_L' ⋯ A₂' A₁'
-# is how much of token i at the end comes from token j at the beginning. The last layer stands on the left.
+# `[B, T, T]`, and the result is `[B, T, T]`, of their dtype. A layer passes half of a token on through the
+# residual path and half through attention, so layer l counts as Aₗ' = ½ Aₗ + ½ I. Entry (i, j) of the
+# product A_L' ⋯ A₂' A₁' is how much of token i at the end comes from token j at the beginning. The last
+# layer stands on the left.
 #
 # **4. `train_attention(X, y, *, epochs=25, seed=0, layers=1, positions=True)`** trains a
 # `PatchAttention(layers=layers, positions=positions)` on `X [N, 8, 8]`, float32 from 0 to 1, with classes

@@ -7,10 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from courseware.check import Probes, Trial
-from phase1_foundations.lab2_nn_module.checks_by_exercise.e2_tools import (
-    DENSE,
-    fill,
-)
+from phase1_foundations.lab2_nn_module.checks_by_exercise.e2_tools import DENSE, fill
 
 probe = Probes()
 

@@ -9,10 +9,7 @@ from torch import Tensor
 from courseware.check import Probes, Trial
 from courseware.check.compare import same
 from courseware.check.describe import numbers
-from phase1_foundations.lab2_nn_module.checks_by_exercise.e3_oracle import (
-    batch,
-    formula,
-)
+from phase1_foundations.lab2_nn_module.checks_by_exercise.e3_oracle import batch, formula
 
 probe = Probes()
 

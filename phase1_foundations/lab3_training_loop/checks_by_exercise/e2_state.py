@@ -8,11 +8,7 @@ from torch import Tensor
 
 from courseware.check import Probes, Trial
 from courseware.check.describe import numbers
-from phase1_foundations.lab3_training_loop.checks_by_exercise.e2_mistakes import (
-    BASE,
-    GRADIENTS,
-    RECURSIONS,
-)
+from phase1_foundations.lab3_training_loop.checks_by_exercise.e2_mistakes import BASE, GRADIENTS, RECURSIONS
 from phase1_foundations.lab3_training_loop.checks_by_exercise.runs import leaf, through_a_file, walk
 from phase1_foundations.lab3_training_loop.checks_by_exercise.tools import close
 

@@ -26,6 +26,13 @@ WIDE = 11  # columns of the shards whose rows are counted in memory
 # ---- order and shuffling --------------------------------------------------------------------------------
 
 
+@probe("shards-by-name")
+def by_name(a: Any, t: Trial) -> str | None:
+    if [shard for shard, _ in take(make(a, (1, 1, 1)), 100)] == [2, 1, 0]:
+        return "the shards come in the order of their names: they come in the order of the list that you get"
+    return None
+
+
 @probe("order-not-kept")
 def order_kept(a: Any, t: Trial) -> str | None:
     for buffer in (0, 1):
@@ -80,6 +87,21 @@ def buffer_ignored(a: Any, t: Trial) -> str | None:
         orders.append(take(stream, 100))
     if all(order == every_row((40,)) for order in orders):
         return "with shuffle_buffer=10 the rows still come in their order"
+    return None
+
+
+@probe("rest-not-shuffled")
+def rest_in_order(a: Any, t: Trial) -> str | None:
+    rests = []
+    for epoch in range(3):
+        stream = make(a, (40,), shuffle_buffer=10)
+        stream.set_epoch(epoch)
+        rests.append(take(stream, 100)[-9:])
+    if all(rest == sorted(rest) for rest in rests):
+        return (
+            "when the shards are read to their end, the rows that still wait are handed out in their old "
+            f"order: {[row for _, row in rests[0]]} at the end of 40 rows. They come in random order too"
+        )
     return None
 
 

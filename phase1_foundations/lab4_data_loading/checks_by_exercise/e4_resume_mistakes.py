@@ -185,6 +185,7 @@ def state_alive(a: Any, t: Trial) -> str | None:
         saved = pickle.loads(pickle.dumps(state))
         for _ in range(3):
             next(iterator)
+        stream.state_dict()
         right = take(resumed(a, saved, buffer=buffer), 100) == whole[4:]
         if right and take(resumed(a, state, buffer=buffer), 100) != whole[4:]:
             return (
@@ -233,6 +234,21 @@ def second_iter(a: Any, t: Trial) -> str | None:
         )
     if not again:
         return "the second `iter()` after load_state_dict yields nothing: it begins the epoch at its start"
+    return None
+
+
+@probe("place-counts-on")
+def counts_on(a: Any, t: Trial) -> str | None:
+    for buffer in (0, 5):
+        stream = make(a, SIZES, shuffle_buffer=buffer)
+        whole = take(stream, 100)
+        list(itertools.islice(iter(stream), 4))
+        found = take(resumed(a, stream.state_dict(), buffer=buffer), 100)
+        if found != whole[4:] and len(whole) == 15:
+            return (
+                "the epoch was read to its end, then once more, and after 4 rows the state was taken: "
+                f"{len(found)} rows come from it, expected 11. A new `iter()` begins to count anew"
+            )
     return None
 
 

@@ -78,12 +78,20 @@ def fair(a: Any, t: Trial) -> None:
             per_shard = [[sum(row[0] == s for row in each) for each in found] for s in range(count)]
             if count >= consumers:
                 whole = all(sum(n > 0 for n in each) == 1 for each in per_shard)
-                t.that(whole, "a shard was read by two consumers although there are enough shards for all")
+                t.that(
+                    whole,
+                    "a shard was read by two consumers although there are enough shards for all",
+                    diagnosis="enough-shards-for-all",
+                )
                 held = [len({row[0] for row in each}) for each in found]
                 t.that(max(held) - min(held) <= 1, f"the consumers read {held} shards")
             else:
                 for each in per_shard:
-                    t.that(max(each) - min(each) <= 1, f"a shard's rows are dealt out as {each}")
+                    t.that(
+                        max(each) - min(each) <= 1,
+                        f"a shard's rows are dealt out as {each}: one row more or less, no more",
+                        diagnosis="rows-dealt-out-unequally",
+                    )
 
 
 @e4.property("resumes at the very next row", points=5)

@@ -27,10 +27,10 @@ def _folder() -> tempfile.TemporaryDirectory[str]:
 
 @functools.cache
 def shards(sizes: tuple[int, ...], width: int = 2) -> tuple[Path, ...]:
-    """Files of [n, width] int64: row r of shard s is (s, r, …)."""
+    """Files of [n, width] int64: row r of shard s is (s, r, …). Sorted by name, the last comes first."""
     place = Path(_folder().name) / f"{width}-{'-'.join(map(str, sizes))}"
     place.mkdir()
-    paths = tuple(place / f"shard-{number}.npy" for number in range(len(sizes)))
+    paths = tuple(place / f"shard-{999 - number}.npy" for number in range(len(sizes)))
     for number, (path, size) in enumerate(zip(paths, sizes, strict=True)):
         rows = np.zeros((size, width), dtype=np.int64)
         rows[:, 0], rows[:, 1] = number, np.arange(size)

@@ -169,6 +169,18 @@ def not_shuffled(a, t):
         )
 
 
+@w4.probe("rotated")
+def rotated(a, t):
+    first = a.epoch_order(50, 3, 0).tolist()
+    for epoch in (1, 2):
+        order = a.epoch_order(50, 3, epoch).tolist()
+        if order != first and order in [first[k:] + first[:k] for k in range(50)]:
+            return (
+                f"the order of epoch {epoch} is that of epoch 0, rotated: the same examples stay neighbours, "
+                "and after n epochs the first order comes again. Let the epoch go into the generator's seed"
+            )
+
+
 @w4.probe("seed-times-epoch")
 def product(a, t):
     zero = [a.epoch_order(50, seed, 0) for seed in (1, 2, 3)]

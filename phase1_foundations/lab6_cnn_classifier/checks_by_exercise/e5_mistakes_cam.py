@@ -8,16 +8,8 @@ from torch.nn import functional as F
 
 from courseware.check import Probes, Trial
 from courseware.check.compare import same
-from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.e5_oracle import (
-    cam,
-    enlarge,
-    maps_and_slopes,
-)
-from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.e5_watch import (
-    Seer,
-    fingerprint,
-    first_change,
-)
+from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.e5_oracle import cam, enlarge, maps_and_slopes
+from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.e5_watch import Seer, fingerprint, first_change
 from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.tools import error_text, shape
 
 probe = Probes()

@@ -76,6 +76,66 @@ def options(a: Any, t: Trial) -> str | None:
         if count(**how) == base:
             return f"PatchAttention({words}) has as many parameters as PatchAttention(): the argument has "
             "no effect"
+    four, one = shaken(a, t), shaken(a, t, heads=1)
+    if {k: p.shape for k, p in four.state_dict().items()} == {
+        k: p.shape for k, p in one.state_dict().items()
+    }:
+        one.load_state_dict(four.state_dict())
+        x = images(t, 4)
+        if torch.equal(logits_of(t, four, x), logits_of(t, one, x)):
+            return (
+                "with the same parameters PatchAttention(heads=1) and PatchAttention(heads=4) give the same "
+                "logits: `heads` has no effect"
+            )
+    return None
+
+
+@probe("last-weights-reversed")
+def reversed_layers(a: Any, t: Trial) -> str | None:
+    model, x = shaken(a, t, layers=2), images(t, 3)
+
+    def weights() -> list[Tensor]:
+        logits_of(t, model, x)
+        return [w.clone() for w in model.last_weights]
+
+    before, reached = weights(), [0, 0]
+    for parameter in model.parameters():
+        kept = parameter.detach().clone()
+        with torch.no_grad():
+            parameter += 0.5 * t.randn(*parameter.shape, dtype=torch.float32)
+            changed = [not torch.equal(old, new) for old, new in zip(before, weights(), strict=True)]
+            parameter.copy_(kept)
+        reached = [n + c for n, c in zip(reached, changed, strict=True)]
+    if reached[0] > reached[1]:
+        return (
+            f"with two layers, {reached[0]} of the parameters reach `last_weights[0]` and {reached[1]} reach "
+            "`last_weights[1]`: the last layer stands first. The list begins with the first layer"
+        )
+    return None
+
+
+@probe("normalises-over-the-batch")
+def over_the_batch(a: Any, t: Trial) -> str | None:
+    norms = nn.modules.batchnorm._BatchNorm
+    if any(isinstance(module, norms) for module in shaken(a, t).modules()):
+        return (
+            "your model contains a batch norm: in training an image is then computed with the others of its "
+            "batch. Who else is in the batch must not matter: nn.LayerNorm looks at one token alone"
+        )
+    return None
+
+
+@probe("positions-multiplied")
+def multiplied(a: Any, t: Trial) -> str | None:
+    model, x = shaken(a, t), images(t, 4)
+    with torch.no_grad():
+        model.position.zero_()
+    logits = logits_of(t, model, x)
+    if same(logits, logits[:1].expand_as(logits)):
+        return (
+            "with `position` all zeros every image gets the same logits: the positions are multiplied. A "
+            "vector is *added* to each token"
+        )
     return None
 
 

@@ -9,19 +9,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from courseware.check import Trial
-from phase2_intermediate.lab4_custom_losses.checks_by_exercise.e4_mistakes import (
-    TAU,
-    cross,
-    probe,
-)
+from phase2_intermediate.lab4_custom_losses.checks_by_exercise.e4_mistakes import TAU, cross, probe
 from phase2_intermediate.lab4_custom_losses.checks_by_exercise.e4_watch import (
     Watched,
     full_batch_gradient,
     rows_alive,
 )
-from phase2_intermediate.lab4_custom_losses.checks_by_exercise.tools import (
-    close,
-)
+from phase2_intermediate.lab4_custom_losses.checks_by_exercise.tools import close
 
 # ---- micro-batches ------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from courseware.check import Exercise, Trial
 from phase2_intermediate.lab4_custom_losses.checks_by_exercise import pictures
-from phase2_intermediate.lab4_custom_losses.checks_by_exercise.e5_mistakes_benchmark import probe
+from phase2_intermediate.lab4_custom_losses.checks_by_exercise.e5_mistakes_training import probe
 from phase2_intermediate.lab4_custom_losses.checks_by_exercise.e5_watch import (
     SEEDS,
     Notes,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -92,6 +93,21 @@ def not_from_seed(a: Any, t: Trial) -> str | None:
         return "seeds 3 and 4 keep the same rows: *which* rows are kept is drawn at random from the seed"
     if first != again:
         return "seed=3 twice keeps different rows: draw from a generator of your own, seeded with `seed`"
+    return None
+
+
+@probe("neighbours-kept")
+def neighbours(a: Any, t: Trial) -> str | None:
+    ranks = []
+    for seed in (3, 4, 5):
+        rows = a.long_tail(LABELS, RATIO, seed=seed)
+        kept = sorted(row // 3 for row in rows.tolist() if row < 120 and row % 3 == 1)
+        ranks.append([(after - before) % 40 for before, after in pairwise(kept)])
+    if all(steps.count(1) >= len(steps) - 1 for steps in ranks):
+        return (
+            "of class 1 you keep rows that stand next to each other, whatever the seed: neighbours in a "
+            "data set are often alike (one writer, one day). Draw them at random (randperm)"
+        )
     return None
 
 

@@ -11,9 +11,7 @@ from torch import Tensor
 
 from courseware.check import Trial
 from courseware.check.describe import numbers
-from phase2_intermediate.lab4_custom_losses.checks_by_exercise.e5_mistakes import (
-    probe,
-)
+from phase2_intermediate.lab4_custom_losses.checks_by_exercise.e5_mistakes import probe
 from phase2_intermediate.lab4_custom_losses.checks_by_exercise.e5_watch import (
     Notes,
     one_row_a_class,

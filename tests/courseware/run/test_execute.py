@@ -101,6 +101,15 @@ def test_cost_is_that_of_the_notebook_and_its_children(notebook, lane: str) -> N
     assert light.peak_bytes + 290e6 < result.peak_bytes
 
 
+@pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="nothing tells who shares a page")
+def test_memory_that_forks_share_counts_once(notebook) -> None:
+    block = "block = bytearray(300_000_000); block[::4096] = b'x' * 73243"
+    fork = "import os, time\nif not os.fork() * os.fork():\n    time.sleep(2); os._exit(0)\ntime.sleep(2)"
+    alone, forked = execute(notebook(block)), execute(notebook(block, fork))
+    assert forked.passed
+    assert forked.peak_bytes < alone.peak_bytes + 150e6
+
+
 def test_many_notebooks_in_one_folder_side_by_side(notebook, tmp_path: Path) -> None:
     paths = []
     for i in range(6):

@@ -606,3 +606,81 @@ def stream_is_its_own_iterator():
             self.running = None
 
     return {"ShardedStream": ShardedStream}
+
+
+@wrong("E4")
+def one_dict_for_all_states():
+    def state_dict(self):
+        self.place = getattr(self, "place", {})
+        self.place.update(epoch=self.epoch, done=self.done)
+        return self.place
+
+    return stream(state_dict=state_dict)
+
+
+@wrong("E4")
+def the_rest_in_order():
+    def shuffled(self, rows):
+        rng, hold = self.rng(), []
+        for row in rows:
+            hold.append(row)
+            if len(hold) >= max(self.n, 1):
+                yield hold.pop(rng.randrange(len(hold)))
+        yield from hold
+
+    return stream(shuffled=shuffled)
+
+
+@wrong("E4")
+def counts_on_in_the_next_pass():
+    def __iter__(self):
+        jump, self.jump = self.jump, 0
+        for row in itertools.islice(self.shuffled(self.rows()), jump, None):
+            self.done += 1
+            yield row
+
+    return stream(__iter__=__iter__)
+
+
+@wrong("E4")
+def sorts_the_shards():
+    class ShardedStream(Replay):
+        def begin(self):
+            self.shards = sorted(self.shards)
+
+    return {"ShardedStream": ShardedStream}
+
+
+@wrong("E4")
+def as_many_shards_as_consumers():
+    def rows(self):
+        number, consumers = self.who()
+        whole = len(self.shards) > consumers
+        for s, path in enumerate(self.shards):
+            if whole and s % consumers != number:
+                continue
+            shard = np.load(path)
+            for r in range(len(shard)):
+                if whole or (r + s) % consumers == number:
+                    yield self.copy(shard[r])
+            del shard
+
+    return stream(rows=rows)
+
+
+@wrong("E4")
+def the_last_takes_the_rest():
+    def rows(self):
+        number, consumers = self.who()
+        for s, path in enumerate(self.shards):
+            if len(self.shards) >= consumers and s % consumers != number:
+                continue
+            shard = np.load(path)
+            if len(self.shards) < consumers:
+                share = len(shard) // consumers
+                shard = shard[share * number : share * (number + 1) if number < consumers - 1 else None]
+            for row in shard:
+                yield self.copy(row)
+            del shard
+
+    return stream(rows=rows)

@@ -290,3 +290,11 @@ def one_element_short():
         return torch.randperm(max(n - 1, 0), generator=torch.Generator().manual_seed(seed + epoch))
 
     return {"epoch_order": epoch_order}
+
+
+@wrong("W4")
+def one_order_rotated():
+    def epoch_order(n, seed, epoch):
+        return torch.randperm(n, generator=torch.Generator().manual_seed(seed)).roll(epoch)
+
+    return {"epoch_order": epoch_order}

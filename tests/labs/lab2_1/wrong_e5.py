@@ -136,6 +136,29 @@ kept("heads_as_an_axis", lambda ws: [w[:, None].expand(-1, 4, -1, -1) for w in w
 kept("weights_twice", lambda ws: ws + ws)
 kept("columns_not_rows", lambda ws: [w.transpose(-1, -2) for w in ws])
 kept("no_weights", lambda ws: None)
+kept("last_layer_first", lambda ws: ws[::-1])
+
+
+@wrong("E5")
+def four_heads_always():
+    class PatchAttention(Pieces):
+        def __init__(self, d=32, heads=4, layers=1, positions=True):
+            super().__init__(d, 4, layers, positions)
+
+    return model(PatchAttention)
+
+
+@wrong("E5")
+def batch_norm_before_pooling():
+    class PatchAttention(Sound):
+        def __init__(self, d=32, heads=4, layers=1, positions=True):
+            super().__init__(d, heads, layers, positions)
+            self.last_norm = nn.Sequential(nn.Flatten(1), nn.BatchNorm1d(16 * d), nn.Unflatten(1, (16, d)))
+
+    return model(PatchAttention)
+
+
+variant("positions_multiply", place=lambda self, h: h if self.position is None else h * self.position)
 
 
 @wrong("E5")
