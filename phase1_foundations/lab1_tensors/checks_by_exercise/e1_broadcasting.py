@@ -221,10 +221,8 @@ def accepts_all(a: Any, t: Trial) -> str | None:
 @e1.probe("other-exception")
 def other_exception(a: Any, t: Trial) -> str | None:
     for small, big in REFUSED[:5]:
-        attempt = t.attempt(lambda small=small, big=big: a.broadcast_view(t.randn(*small), big))
-        if attempt.raised(RuntimeError, IndexError, AssertionError, TypeError) and not attempt.raised(
-            NotImplementedError
-        ):
+        attempt = t.tried(lambda small=small, big=big: a.broadcast_view(t.randn(*small), big))
+        if attempt.raised(RuntimeError, IndexError, AssertionError, TypeError):
             return (
                 f"{small} → {big} raised {type(attempt.error).__name__} ({attempt.error}); asked for is "
                 "ValueError: compare number of axes and sizes yourself before anything else"
