@@ -239,6 +239,12 @@ if __name__ == "__main__":
 # An addition is lost when it is smaller than half the gap of the larger number: that is why a weight of 1
 # in `bfloat16` (gap 2⁻⁷) ignores updates below 0.004, and why E2 keeps a second copy of the weights.
 
+# %% [markdown]
+# # Any format, by hand
+#
+# You have split a float into its fields and measured its gaps. Put both together, and you can compute as any
+# machine would.
+
 # %% [markdown] exercise="E1" minutes=45
 # ## E1 · Round to any float format
 #
