@@ -58,9 +58,8 @@ def torch_does_it(a: Any, t: Trial) -> str | None:
     borrowed = borrowed_from_torch(lambda: t.attempt(use))
     if borrowed:
         return (
-            f"inside your MiniModule torch's own `nn.Module` does the work (`{borrowed[0]}` of it "
-            "ran): build the "
-            "registries yourself"
+            f"inside your MiniModule torch's own `nn.Module` does the work (`{borrowed[0]}` of it ran): "
+            "build the registries yourself"
         )
     return None
 
@@ -74,10 +73,9 @@ def setattr_recursion(a: Any, t: Trial) -> str | None:
 
     if t.attempt(use).raised(RecursionError):
         return (
-            "an assignment never ended: inside `__setattr__`, `self.… = value` calls `__setattr__` "
-            "again, and "
-            "reading a registry that does not exist calls `__getattr__`. Create the registries in `__init__` "
-            "with `object.__setattr__`, and store ordinary attributes with it too"
+            "an assignment never ended: inside `__setattr__`, `self.… = value` calls `__setattr__` again, "
+            "and reading a registry that does not exist calls `__getattr__`. Create the registries in "
+            "`__init__` with `object.__setattr__`, and store ordinary attributes with it too"
         )
     return None
 
@@ -87,9 +85,8 @@ def not_there(a: Any, t: Trial) -> str | None:
     attempt = t.attempt(lambda: a.MiniModule())
     if attempt.raised(AttributeError, KeyError):
         return (
-            f"`MiniModule()` raised {type(attempt.error).__name__}: {attempt.error}. In `__init__`, "
-            "`self.x = "
-            "{}` is an assignment too: your `__setattr__` runs before the registries exist. Create them "
+            f"`MiniModule()` raised {type(attempt.error).__name__}: {attempt.error}. In `__init__`, `self.x "
+            "= {}` is an assignment too: your `__setattr__` runs before the registries exist. Create them "
             "with `object.__setattr__(self, name, {})`"
         )
     return None
@@ -115,9 +112,8 @@ def unknown_name(a: Any, t: Trial) -> str | None:
     attempt = t.attempt(lambda: module.nothing_of_this_name)
     if attempt.error is None:
         return (
-            f"reading an attribute that does not exist gave {attempt.value!r}: `__getattr__` must "
-            "end with `raise "
-            "AttributeError(…)`, otherwise typing errors pass silently and `hasattr` is always true"
+            f"reading an attribute that does not exist gave {attempt.value!r}: `__getattr__` must end with "
+            "`raise AttributeError(…)`, otherwise typing errors pass silently and `hasattr` is always true"
         )
     if attempt.raised(KeyError):
         return (
@@ -136,9 +132,8 @@ def cannot_be_read(a: Any, t: Trial) -> str | None:
     for name, what in (("weight", "parameter"), ("child", "child"), ("mean", "buffer")):
         if t.attempt(lambda name=name: getattr(module, name)).raised(AttributeError):
             return (
-                f"the {what} `{name}` was registered, but `module.{name}` cannot be read: "
-                "`__getattr__` has to "
-                "look into the registries, into all three of them"
+                f"the {what} `{name}` was registered, but `module.{name}` cannot be read: `__getattr__` has "
+                "to look into the registries, into all three of them"
             )
     return None
 
@@ -172,9 +167,8 @@ def any_tensor(a: Any, t: Trial) -> str | None:
     module.cache = torch.ones(2)
     if outline(module.named_parameters()):
         return (
-            "`module.cache = torch.ones(2)` became a parameter: only `nn.Parameter` registers, a "
-            "plain tensor "
-            "is an ordinary attribute. (A Parameter is a Tensor, but not the other way round)"
+            "`module.cache = torch.ones(2)` became a parameter: only `nn.Parameter` registers, a plain "
+            "tensor is an ordinary attribute. (A Parameter is a Tensor, but not the other way round)"
         )
     if outline(module.named_buffers()):
         return "`module.cache = torch.ones(2)` became a buffer: only `register_buffer` makes one"
@@ -188,11 +182,9 @@ def list_registered(a: Any, t: Trial) -> str | None:
     module.layers, module.table, module.pair = [inner], {"x": inner}, (inner, inner)
     if outline(module.named_parameters()) or len(outline(module.named_modules())) > 1:
         return (
-            "after `module.layers = [child]`, `module.table = {'x': child}` and `module.pair = "
-            "(child, child)` the "
-            f"modules are {outline(module.named_modules())[1:]}: a plain list, dict or tuple hides "
-            "its modules, "
-            "here as in torch (that is what nn.ModuleList is for)"
+            "after `module.layers = [child]`, `module.table = {'x': child}` and `module.pair = (child, "
+            f"child)` the modules are {outline(module.named_modules())[1:]}: a plain list, dict or tuple "
+            "hides its modules, here as in torch (that is what nn.ModuleList is for)"
         )
     return None
 
@@ -204,9 +196,8 @@ def replaced(a: Any, t: Trial) -> str | None:
     attempt = t.attempt(lambda: setattr(module, "weight", torch.zeros(2)))
     if attempt.error is None:
         return (
-            "`module.weight = torch.zeros(2)` silently took the place of a parameter: an optimizer "
-            "would go on "
-            "training the old one. Raise TypeError"
+            "`module.weight = torch.zeros(2)` silently took the place of a parameter: an optimizer would go "
+            "on training the old one. Raise TypeError"
         )
     return None
 
@@ -230,9 +221,8 @@ def buffer_lost(a: Any, t: Trial) -> str | None:
     listed = dict(module.named_buffers())
     if "mean" not in listed:
         return (
-            "after `module.mean = new_tensor` the buffer `mean` is gone from `named_buffers`: a "
-            "tensor assigned to a "
-            "buffer's name is the buffer from then on"
+            "after `module.mean = new_tensor` the buffer `mean` is gone from `named_buffers`: a tensor "
+            "assigned to a buffer's name is the buffer from then on"
         )
     if not same(listed["mean"], new):
         return (
@@ -274,9 +264,8 @@ def place_lost(a: Any, t: Trial) -> str | None:
     module.weight = None
     if t.attempt(lambda: setattr(module, "weight", torch.zeros(2))).error is None:
         return (
-            "after `module.weight = None` a plain tensor was accepted under that name: it is a "
-            "parameter's name "
-            "still, only empty"
+            "after `module.weight = None` a plain tensor was accepted under that name: it is a parameter's "
+            "name still, only empty"
         )
     return None
 
@@ -288,9 +277,8 @@ def hidden_by_old(a: Any, t: Trial) -> str | None:
     module.weight = weight
     if module.weight is not weight:
         return (
-            "`module.weight = 3`, then `module.weight = nn.Parameter(…)`: reading still gives 3. "
-            "Python finds the "
-            "old attribute in `__dict__` and never asks `__getattr__`. Remove it when you register"
+            "`module.weight = 3`, then `module.weight = nn.Parameter(…)`: reading still gives 3. Python "
+            "finds the old attribute in `__dict__` and never asks `__getattr__`. Remove it when you register"
         )
     module.register_buffer("mean", torch.ones(2))
     module.mean = parameter(t)
@@ -316,9 +304,8 @@ def deleted(a: Any, t: Trial) -> str | None:
         )
         if attempt.error is not None:
             return (
-                f"`del module.{name}` raised {type(attempt.error).__name__}: {attempt.error}. A "
-                "registered name "
-                "is not in `__dict__`; take it out of its registry, and leave the rest to "
+                f"`del module.{name}` raised {type(attempt.error).__name__}: {attempt.error}. A registered "
+                "name is not in `__dict__`; take it out of its registry, and leave the rest to "
                 "`object.__delattr__`"
             )
         if attempt.error is None and (name in left or hasattr(module, name)):
@@ -338,14 +325,13 @@ def before_init(a: Any, t: Trial) -> str | None:
         attempt = t.attempt(lambda value=value: Forgot(value))
         if attempt.error is None:
             return (
-                f"a class that forgets `super().__init__()` may assign a {what} without an error: it "
-                "lands nowhere "
-                "(or in a registry of somebody else). Raise AttributeError"
+                f"a class that forgets `super().__init__()` may assign a {what} without an error: it lands "
+                "nowhere (or in a registry of somebody else). Raise AttributeError"
             )
         if not (attempt.raised(AttributeError) and "__init__" in str(attempt.error)):
             return (
                 f"a class that forgets `super().__init__()` and assigns a {what} gets "
-                f"{type(attempt.error).__name__}: "
-                f"{attempt.error}. Raise AttributeError with a message that says `__init__` is missing"
+                f"{type(attempt.error).__name__}: {attempt.error}. Raise AttributeError with a message that "
+                "says `__init__` is missing"
             )
     return None

@@ -33,9 +33,8 @@ def nothing(a: Any, t: Trial) -> str | None:
     module.weight = parameter(t)
     if not outline(module.named_parameters()):
         return (
-            "`module.weight = nn.Parameter(…)`, and `named_parameters()` is empty: `__setattr__` "
-            "has to put it "
-            "into the registry of parameters"
+            "`module.weight = nn.Parameter(…)`, and `named_parameters()` is empty: `__setattr__` has to put "
+            "it into the registry of parameters"
         )
     return None
 
@@ -61,9 +60,8 @@ def another_object(a: Any, t: Trial) -> str | None:
         pairs = list(getattr(module, method)())
         if len(pairs) == 1 and pairs[0][1] is not own:
             return (
-                f"`{method}` lists another tensor than the one that was registered, a copy or a "
-                "view: an optimizer "
-                "would change that one"
+                f"`{method}` lists another tensor than the one that was registered, a copy or a view: an "
+                "optimizer would change that one"
             )
     return None
 
@@ -107,16 +105,14 @@ def joined(a: Any, t: Trial) -> str | None:
     names = outline(net.named_parameters())
     if sorted(names) != ["fc.bias", "fc.weight", "last", "scale"] and len(names) == 4:
         return (
-            f"named_parameters gives {names}; expected scale, last, fc.weight, fc.bias: the path, "
-            "joined by dots, "
-            "with no dot where there is no prefix"
+            f"named_parameters gives {names}; expected scale, last, fc.weight, fc.bias: the path, joined by "
+            "dots, with no dot where there is no prefix"
         )
     modules = outline(net.named_modules())
     if len(modules) == 3 and modules != ["", "fc", "fc.dropout"]:
         return (
-            f"named_modules gives {modules}, expected ['', 'fc', 'fc.dropout']: the module itself "
-            "comes first, under "
-            "the name `prefix`"
+            f"named_modules gives {modules}, expected ['', 'fc', 'fc.dropout']: the module itself comes "
+            "first, under the name `prefix`"
         )
     return None
 
@@ -154,9 +150,8 @@ def order(a: Any, t: Trial) -> str | None:
     names = outline(top.named_parameters())
     if names == ["right.weight", "left.inner.weight"]:
         return (
-            f"the order is {names}, expected left.inner.weight first: all that is below the first "
-            "child comes "
-            "before the second child (depth first)"
+            f"the order is {names}, expected left.inner.weight first: all that is below the first child "
+            "comes before the second child (depth first)"
         )
     return None
 
@@ -168,17 +163,15 @@ def equal_tied(a: Any, t: Trial) -> str | None:
     attempt = t.attempt(lambda: outline(module.named_parameters()))
     if attempt.value == ["a"]:
         return (
-            "two different parameters that are both 0 count as one: `in` and `==` compare values. "
-            "Two names are "
-            "tied when it is the same *object*: compare `id(parameter)`"
+            "two different parameters that are both 0 count as one: `in` and `==` compare values. Two names "
+            "are tied when it is the same *object*: compare `id(parameter)`"
         )
     module.b = nn.Parameter(torch.zeros(3))
     attempt = t.attempt(lambda: outline(module.named_parameters()))
     if attempt.raised(RuntimeError):
         return (
-            f"listing two parameters of different shapes raised {attempt.error}: `in` on a list of "
-            "tensors compares "
-            "their values. Keep a set of `id(parameter)`"
+            f"listing two parameters of different shapes raised {attempt.error}: `in` on a list of tensors "
+            "compares their values. Keep a set of `id(parameter)`"
         )
     return None
 
@@ -192,9 +185,8 @@ def tied_twice(a: Any, t: Trial) -> str | None:
     names = outline(module.named_parameters())
     if names == ["encoder.weight", "decoder.weight"]:
         return (
-            f"tied weight listed twice, {names}: the optimizer would step it twice. Remember the ids "
-            "that you "
-            "have listed, over the whole tree"
+            f"tied weight listed twice, {names}: the optimizer would step it twice. Remember the ids that "
+            "you have listed, over the whole tree"
         )
     module = a.MiniModule()
     module.a = parameter(t)
@@ -221,9 +213,8 @@ def keep_duplicates(a: Any, t: Trial) -> str | None:
     module.left, module.right = shared, shared
     if outline(module.named_parameters(remove_duplicate=False)) == ["left.weight"]:
         return (
-            "one child in two places: remove_duplicate=False must list left.weight *and* "
-            "right.weight; you skip "
-            "modules that were seen before"
+            "one child in two places: remove_duplicate=False must list left.weight *and* right.weight; you "
+            "skip modules that were seen before"
         )
     return None
 

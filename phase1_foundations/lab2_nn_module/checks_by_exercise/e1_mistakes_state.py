@@ -33,9 +33,8 @@ def for_ever(a: Any, t: Trial) -> str | None:
     module.register_buffer("cache", torch.ones(2))
     if "cache" not in module.state_dict():
         return (
-            "a buffer that was not persistent was deleted, then registered again as a persistent "
-            "one, and is still missing "
-            "from state_dict: forget it completely in `__delattr__`"
+            "a buffer that was not persistent was deleted, then registered again as a persistent one, and is "
+            "still missing from state_dict: forget it completely in `__delattr__`"
         )
     return None
 
@@ -56,8 +55,7 @@ def saved_order(a: Any, t: Trial) -> str | None:
     if names != right and sorted(names) == sorted(right):
         return (
             f"the names in state_dict are {names}, expected {right}: a module's parameters, then its "
-            "buffers, then "
-            "its children one after the other"
+            "buffers, then its children one after the other"
         )
     return None
 
@@ -69,9 +67,8 @@ def tied_unsaved(a: Any, t: Trial) -> str | None:
     module.b = module.a
     if list(module.state_dict()) == ["a"]:
         return (
-            "a tied parameter stands in state_dict under its first name only; asked for are both: a "
-            "model without the "
-            "tie must be able to load it"
+            "a tied parameter stands in state_dict under its first name only; asked for are both: a model "
+            "without the tie must be able to load it"
         )
     shared, module = a.MiniModule(), a.MiniModule()
     shared.weight = parameter(t)
@@ -119,9 +116,8 @@ def load_rebinds(a: Any, t: Trial) -> str | None:
     if net.fc.weight is not held or not (same(held, state["fc.weight"]) and same(memory, state["fc.weight"])):
         if same(net.fc.weight, state["fc.weight"]):
             return (
-                "after load_state_dict an optimizer still holds the old tensor, with the old "
-                "values: you put a new tensor "
-                "in its place. Copy into the one that is there: `p.copy_(value)` under no_grad"
+                "after load_state_dict an optimizer still holds the old tensor, with the old values: you put "
+                "a new tensor in its place. Copy into the one that is there: `p.copy_(value)` under no_grad"
             )
         return f"after loading, fc.weight is {numbers(net.fc.weight)}, expected all 5"
     if same_storage(net.fc.weight, state["fc.weight"]):
@@ -137,9 +133,8 @@ def silent(a: Any, t: Trial) -> str | None:
     attempt = t.tried(lambda: net.load_state_dict(state))
     if attempt.error is None:
         return (
-            f"a state without fc.bias was loaded without an error and gave {attempt.value!r}: a "
-            "strict load must "
-            "report missing ['fc.bias'] by a RuntimeError"
+            f"a state without fc.bias was loaded without an error and gave {attempt.value!r}: a strict load "
+            "must report missing ['fc.bias'] by a RuntimeError"
         )
     if attempt.raised(KeyError):
         return (
@@ -160,9 +155,8 @@ def silent_unexpected(a: Any, t: Trial) -> str | None:
     attempt = t.tried(lambda: net.load_state_dict(state))
     if attempt.error is None:
         return (
-            "a state with head.weight, which the module does not have, was loaded without an error: "
-            "a strict load "
-            "must report unexpected ['head.weight'] by a RuntimeError"
+            "a state with head.weight, which the module does not have, was loaded without an error: a strict "
+            "load must report unexpected ['head.weight'] by a RuntimeError"
         )
     if not attempt.raised(RuntimeError):
         return f"a state with head.weight raised {type(attempt.error).__name__}; asked for is RuntimeError"
@@ -211,9 +205,8 @@ def not_strict(a: Any, t: Trial) -> str | None:
     )
     if attempt.error is not None:
         return (
-            f"load_state_dict(…, strict=False) raised {type(attempt.error).__name__}: "
-            f"{attempt.error}. Not strict means: "
-            "load what fits and return (missing, unexpected)"
+            f"load_state_dict(…, strict=False) raised {type(attempt.error).__name__}: {attempt.error}. Not "
+            "strict means: load what fits and return (missing, unexpected)"
         )
     if same(attempt.value, (["extra"], ["last", "mean", "fc.weight", "fc.bias"])) or attempt.value[0] == [
         "extra"
@@ -233,8 +226,7 @@ def mismatch(a: Any, t: Trial) -> str | None:
         if t.attempt(lambda strict=strict: net.load_state_dict(state, strict=strict)).error is None:
             return (
                 "a value of shape (1,) was loaded into fc.bias of shape (2,), which is now "
-                f"{numbers(net.fc.bias)}: "
-                "`copy_` broadcasts. Compare the shapes and raise RuntimeError"
+                f"{numbers(net.fc.bias)}: `copy_` broadcasts. Compare the shapes and raise RuntimeError"
                 + ("" if strict else ", also with strict=False")
             )
     state["fc.bias"], state["fc.weight"] = torch.zeros(2), torch.zeros(4)
@@ -256,9 +248,8 @@ def to_rebinds(a: Any, t: Trial) -> str | None:
     net.to(torch.float64)
     if net.fc.weight is not held and net.fc.weight.dtype == torch.float64:
         return (
-            "after to(float64) fc.weight is a new object, so an optimizer made before holds the old "
-            "one, and ties "
-            "are cut. Convert in place: `p.data = p.data.to(dtype)`"
+            "after to(float64) fc.weight is a new object, so an optimizer made before holds the old one, and "
+            "ties are cut. Convert in place: `p.data = p.data.to(dtype)`"
         )
     return None
 

@@ -38,18 +38,15 @@ e2 = Exercise(
         why="`torch.nn.init` is the answer itself",
     ),
     hints=(
-        "Each output is a sum of fan_in products. Choose the weights' second moment so that the "
-        "output is as large "
-        "as the input. Whether the law is uniform or normal does not matter, only its variance does.",
-        "Xavier: std = gain·√(2/(fan_in + fan_out)); Kaiming: std = gain/√fan. U(−b, b) has "
-        "variance b²/3, so b = √3·std. "
-        "Orthogonal: the Q of a Gaussian matrix. Sparse: a permutation of the rows for each column.",
+        "Each output is a sum of fan_in products. Choose the weights' second moment so that the output is as "
+        "large as the input. Whether the law is uniform or normal does not matter, only its variance does.",
+        "Xavier: std = gain·√(2/(fan_in + fan_out)); Kaiming: std = gain/√fan. U(−b, b) has variance b²/3, "
+        "so b = √3·std. Orthogonal: the Q of a Gaussian matrix. Sparse: a permutation of the rows for each "
+        "column.",
         "`with torch.no_grad(): return t.uniform_(-b, b, generator=generator)`. Orthogonal: `q, r = "
-        "torch.linalg.qr("
-        "torch.randn(long, short, generator=generator, dtype=t.dtype))`, `q = q * "
-        "r.diagonal().sign()`, transposed if t is wide, "
-        "then `t.copy_(gain * q.reshape(t.shape))`. Sparse: `t[torch.randperm(rows, "
-        "generator=generator)[:zeros], j] = 0`.",
+        "torch.linalg.qr(torch.randn(long, short, generator=generator, dtype=t.dtype))`, `q = q * "
+        "r.diagonal().sign()`, transposed if t is wide, then `t.copy_(gain * q.reshape(t.shape))`. Sparse: "
+        "`t[torch.randperm(rows, generator=generator)[:zeros], j] = 0`.",
     ),
 )
 for mistakes in (e2_mistakes, e2_mistakes_sizes, e2_mistakes_places):
@@ -201,8 +198,8 @@ def haar(a: Any, t: Trial) -> None:
             t.that(
                 abs(float(values.mean()) - expected) < max(error, 1e-6),
                 f"the mean of (trace of {what})^{power} over {draws} draws of 4×4 is "
-                f"{float(values.mean()):.3f}, expected "
-                f"{expected:g} to within {error:.2f}: some directions are preferred",
+                f"{float(values.mean()):.3f}, expected {expected:g} to within {error:.2f}: some directions "
+                "are preferred",
             )
     positive = float((torch.linalg.det(q) > 0).double().mean())
     t.that(
@@ -235,8 +232,8 @@ def sparse(a: Any, t: Trial) -> None:
     t.that(
         float((rows_share - 0.5).abs().max()) < 6 * 0.5 / math.sqrt(256),
         f"row {int((rows_share - 0.5).abs().argmax())} has zeros in "
-        f"{float(rows_share[(rows_share - 0.5).abs().argmax()]):.0%} of its "
-        "columns, expected about half: the places are not random",
+        f"{float(rows_share[(rows_share - 0.5).abs().argmax()]):.0%} of its columns, expected about half: "
+        "the places are not random",
     )
     overlap = float((zeros[:, 1:] * zeros[:, :-1]).mean())
     t.that(

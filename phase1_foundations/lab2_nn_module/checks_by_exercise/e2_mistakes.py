@@ -20,9 +20,8 @@ def fans_exchanged(a: Any, t: Trial) -> str | None:
     found = tuple(a.fans(torch.empty(32, 64)))
     if found == (32, 64):
         return (
-            "for Linear(64 → 32), whose weight has shape [32, 64], you return (32, 64): fan_in is "
-            "64 = weight.shape[1], "
-            "since each output adds up 64 products; fan_out is weight.shape[0]"
+            "for Linear(64 → 32), whose weight has shape [32, 64], you return (32, 64): fan_in is 64 = "
+            "weight.shape[1], since each output adds up 64 products; fan_out is weight.shape[0]"
         )
     return None
 
@@ -53,9 +52,8 @@ def another_fan(a: Any, t: Trial) -> str | None:
         found = tuple(a.fans(torch.empty(shape)))
         if found != right:
             return (
-                f"the fans of {list(shape)} are {found} in your answer, expected {right}: each "
-                "output adds up "
-                f"{right[0]} products, each input takes part in {right[1]} outputs"
+                f"the fans of {list(shape)} are {found} in your answer, expected {right}: each output adds "
+                f"up {right[0]} products, each input takes part in {right[1]} outputs"
             )
     return None
 
@@ -70,9 +68,8 @@ def new_tensor(a: Any, t: Trial) -> str | None:
         result = fill(a, name, weight)
         if result is not weight and bool(weight.isnan().all()):
             return (
-                f"`{name}` returned a new tensor and left the old one as it was: a name that ends in "
-                "`_` writes in "
-                "place. `t = …` only binds the name anew; use `t.normal_()`, `t.copy_(…)`"
+                f"`{name}` returned a new tensor and left the old one as it was: a name that ends in `_` "
+                "writes in place. `t = …` only binds the name anew; use `t.normal_()`, `t.copy_(…)`"
             )
         if result is not weight and isinstance(result, Tensor):
             return f"`{name}` filled t, but returned another tensor than t itself"
@@ -86,8 +83,7 @@ def parameter_refused(a: Any, t: Trial) -> str | None:
         if attempt.raised(RuntimeError) and "leaf" in str(attempt.error):
             return (
                 f"`{name}` of a parameter raised “{attempt.error}”: initialising is not to be "
-                "differentiated. Write "
-                "inside `with torch.no_grad():`"
+                "differentiated. Write inside `with torch.no_grad():`"
             )
         weight = nn.Parameter(torch.zeros(6, 5))
         fill(a, name, weight)

@@ -46,8 +46,8 @@ def lengths(a: Any, t: Trial) -> str | None:
         if not torch.allclose(square, torch.eye(3), atol=1e-4):
             return (
                 f"`orthogonal_` of {list(shape)}: each {what} has length 1, but two of them are not "
-                "perpendicular, "
-                f"their product is {float(square[0, 1]):.2g}: dividing by the lengths is not enough"
+                f"perpendicular, their product is {float(square[0, 1]):.2g}: dividing by the lengths is not "
+                "enough"
             )
     return None
 
@@ -61,16 +61,14 @@ def not_haar(a: Any, t: Trial) -> str | None:
     mean = float(drawn.diagonal(dim1=1, dim2=2).sum(1).mean())
     if abs(mean) > 0.4:
         return (
-            f"not Haar: over {draws} draws of 4×4 the mean trace is {mean:.2f}, expected 0: QR as "
-            "computed prefers "
-            "certain signs. Multiply the columns of Q by the signs of R's diagonal"
+            f"not Haar: over {draws} draws of 4×4 the mean trace is {mean:.2f}, expected 0: QR as computed "
+            "prefers certain signs. Multiply the columns of Q by the signs of R's diagonal"
         )
     turning = float((torch.linalg.det(drawn) > 0).double().mean())
     if abs(turning - 0.5) > 0.2:
         return (
-            f"not Haar: of {draws} draws of 4×4, {turning:.0%} have determinant +1, expected half: "
-            "mirror images are "
-            "orthogonal too. The signs that the algorithm chose have to be taken out"
+            f"not Haar: of {draws} draws of 4×4, {turning:.0%} have determinant +1, expected half: mirror "
+            "images are orthogonal too. The signs that the algorithm chose have to be taken out"
         )
     return None
 
@@ -127,9 +125,8 @@ def by_chance(a: Any, t: Trial) -> str | None:
             )
         if 0.2 < share < 0.4:
             return (
-                f"columns have {int(columns.min())} to {int(columns.max())} zeros; exactly 30 are "
-                "required in each. Draw a "
-                "permutation for each column instead of a coin for each element"
+                f"columns have {int(columns.min())} to {int(columns.max())} zeros; exactly 30 are required "
+                "in each. Draw a permutation for each column instead of a coin for each element"
             )
     return None
 
@@ -157,9 +154,8 @@ def same_rows(a: Any, t: Trial) -> str | None:
     zeros = a.sparse_(torch.ones(100, 50), 0.3, generator=generator(t)) == 0
     if bool((zeros == zeros[:, :1]).all()) and bool(zeros.any()):
         return (
-            "the zeros stand in the same rows in every column: these outputs get no input at all. "
-            "Draw the places for each "
-            "column anew"
+            "the zeros stand in the same rows in every column: these outputs get no input at all. Draw the "
+            "places for each column anew"
         )
     return None
 
@@ -181,9 +177,8 @@ def generator_ignored(a: Any, t: Trial) -> str | None:
                 else "the numbers"
             )
             return (
-                f"`{name}` gave two different tensors for two generators with the same seed: {what} "
-                "come from somewhere "
-                "else. Pass `generator=generator` to everything random"
+                f"`{name}` gave two different tensors for two generators with the same seed: {what} come "
+                "from somewhere else. Pass `generator=generator` to everything random"
             )
         state = torch.get_rng_state()
         fill(a, name, torch.zeros(7, 6), generator=torch.Generator().manual_seed(5))

@@ -66,9 +66,8 @@ def part(a: Any, t: Trial) -> str | None:
             return f"`{name}` of a transposed tensor raised “{attempt.error}”: `view` needs contiguous memory"
         if attempt.error is None and bool(view.isnan().any()):
             return (
-                f"`{name}` of a transposed tensor leaves {int(view.isnan().sum())} of 42 elements as "
-                "they were: "
-                "`flatten` and `reshape` copy where memory is not contiguous. Write into t itself"
+                f"`{name}` of a transposed tensor leaves {int(view.isnan().sum())} of 42 elements as they "
+                "were: `flatten` and `reshape` copy where memory is not contiguous. Write into t itself"
             )
     return None
 
@@ -80,9 +79,8 @@ def empty(a: Any, t: Trial) -> str | None:
             attempt = t.tried(lambda name=name, shape=shape: fill(a, name, torch.zeros(shape)))
             if attempt.error is not None:
                 return (
-                    f"`{name}` of shape {shape} raised {type(attempt.error).__name__}: "
-                    f"{attempt.error}. A tensor "
-                    "without elements comes back as it is"
+                    f"`{name}` of shape {shape} raised {type(attempt.error).__name__}: {attempt.error}. A "
+                    "tensor without elements comes back as it is"
                 )
     return None
 
@@ -93,15 +91,13 @@ def bound_is_std(a: Any, t: Trial) -> str | None:
         found = spread(a, t, name, 300, 200)
         if near(found, std / math.sqrt(3)):
             return (
-                f"`{name}` of [300, 200] has deviation {found:.4f}, expected {std:.4f}: U(−std, std) "
-                "has variance std²/3, so "
-                "multiply the bound by √3"
+                f"`{name}` of [300, 200] has deviation {found:.4f}, expected {std:.4f}: U(−std, std) has "
+                "variance std²/3, so multiply the bound by √3"
             )
         if near(found, std * math.sqrt(3)):
             return (
-                f"`{name}` of [300, 200] has deviation {found:.4f}, √3 times too much; expected "
-                f"{std:.4f}: the bound is "
-                "√3·std, the variance of U(−b, b) is b²/3"
+                f"`{name}` of [300, 200] has deviation {found:.4f}, √3 times too much; expected {std:.4f}: "
+                "the bound is √3·std, the variance of U(−b, b) is b²/3"
             )
         if near(found, std / math.sqrt(12)) or near(found, std / 2):
             return (
@@ -117,9 +113,8 @@ def variance_as_std(a: Any, t: Trial) -> str | None:
         found = spread(a, t, name, 300, 200)
         if near(found, variance):
             return (
-                f"`{name}` of [300, 200] has deviation {found:.4f}, which is the *variance* asked "
-                "for; `normal_` takes the "
-                f"deviation, its root {math.sqrt(variance):.4f}"
+                f"`{name}` of [300, 200] has deviation {found:.4f}, which is the *variance* asked for; "
+                f"`normal_` takes the deviation, its root {math.sqrt(variance):.4f}"
             )
     return None
 
@@ -130,9 +125,8 @@ def wrong_side(a: Any, t: Trial) -> str | None:
         found, expected = spread(a, t, name, 300, 100), math.sqrt(2 / 100)
         if near(found, math.sqrt(2 / 300)):
             return (
-                f"`{name}` of [300, 100] has deviation {found:.4f}, expected √(2/100) = "
-                f"{expected:.4f}: the default is "
-                "fan_in, which is t.shape[1]"
+                f"`{name}` of [300, 100] has deviation {found:.4f}, expected √(2/100) = {expected:.4f}: the "
+                "default is fan_in, which is t.shape[1]"
             )
     for name in TAKES_GAIN:
         found, expected = spread(a, t, name, 300, 100), math.sqrt(2 / 400)
@@ -140,8 +134,7 @@ def wrong_side(a: Any, t: Trial) -> str | None:
             if near(found, math.sqrt(2 / fan)) or near(found, math.sqrt(1 / fan)):
                 return (
                     f"`{name}` of [300, 100] has deviation {found:.4f}, expected √(2/(100 + 300)) = "
-                    f"{expected:.4f}: Xavier "
-                    "takes both fans"
+                    f"{expected:.4f}: Xavier takes both fans"
                 )
         if near(found, math.sqrt(1 / 400)):
             return (
@@ -170,11 +163,9 @@ def relu_gain(a: Any, t: Trial) -> str | None:
             found = spread(a, t, name, 300, 200, **how)
             if near(found, math.sqrt(1 / 200)):
                 return (
-                    f"`{name}` of [300, 200] with {how or 'its defaults'} has deviation {found:.4f} "
-                    "= 1/√fan_in: a relu throws half away, "
-                    "so activation variance halves every layer. The gain is √2 (the default is "
-                    "leaky_relu with slope "
-                    "0, which is a relu)"
+                    f"`{name}` of [300, 200] with {how or 'its defaults'} has deviation {found:.4f} = "
+                    "1/√fan_in: a relu throws half away, so activation variance halves every layer. The gain "
+                    "is √2 (the default is leaky_relu with slope 0, which is a relu)"
                 )
     return None
 
@@ -231,9 +222,8 @@ def other_gain(a: Any, t: Trial) -> str | None:
                 return f"`{name}` does not know the nonlinearity {word!r}: its gain is {gain:.4g}"
             if attempt.error is None and not near(attempt.value, gain / math.sqrt(200)):
                 return (
-                    f"`{name}` of [300, 200] with nonlinearity={word!r} has deviation "
-                    f"{attempt.value:.4f}, expected "
-                    f"{gain:.4g} / √200 = {gain / math.sqrt(200):.4f}"
+                    f"`{name}` of [300, 200] with nonlinearity={word!r} has deviation {attempt.value:.4f}, "
+                    f"expected {gain:.4g} / √200 = {gain / math.sqrt(200):.4f}"
                 )
     return None
 
@@ -245,9 +235,8 @@ def off_by_a_factor(a: Any, t: Trial) -> str | None:
         found, expected = spread(a, t, name, 300, 100), math.sqrt(std)
         if not near(found, expected):
             return (
-                f"`{name}` of [300, 100] has deviation {found:.4f}, expected √({formula}) = "
-                f"{expected:.4f}: it is off by a "
-                f"factor {found / expected:.3g}"
+                f"`{name}` of [300, 100] has deviation {found:.4f}, expected √({formula}) = {expected:.4f}: "
+                f"it is off by a factor {found / expected:.3g}"
             )
     return None
 

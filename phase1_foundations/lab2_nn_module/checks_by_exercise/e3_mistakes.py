@@ -176,12 +176,10 @@ def one_pass(a: Any, t: Trial) -> str | None:
         if errors[0] < 1e-3 and errors[1] > 0.02:
             variance = float((far * far).mean() - far.mean() ** 2)
             return (
-                f"`{name}` is right for numbers around 0, but of 64 numbers around 10,000 with "
-                "deviation 1 (float32) it "
-                f"gives {numbers(column(attempts[1].value)[:3])}…, expected "
-                f"{numbers(column(formula(far, (0,), 1e-5))[:3])}…: "
-                f"E[x²] − E[x]² is {variance:g} there, it can even be negative. Subtract the mean "
-                "first, then square"
+                f"`{name}` is right for numbers around 0, but of 64 numbers around 10,000 with deviation 1 "
+                f"(float32) it gives {numbers(column(attempts[1].value)[:3])}…, expected "
+                f"{numbers(column(formula(far, (0,), 1e-5))[:3])}…: E[x²] − E[x]² is {variance:g} there, it "
+                "can even be negative. Subtract the mean first, then square"
             )
     return None
 
@@ -191,9 +189,8 @@ def image_refused(a: Any, t: Trial) -> str | None:
     attempt = t.attempt(lambda: a.BatchNorm(2).double()(t.randn(1, 2, 3, 3)))
     if attempt.raised(ValueError):
         return (
-            "BatchNorm refuses a batch of one image with 3×3 pixels; there are nine values a "
-            "channel. Only *one value a "
-            "channel*, N times pixels = 1, has no variance"
+            "BatchNorm refuses a batch of one image with 3×3 pixels; there are nine values a channel. Only "
+            "*one value a channel*, N times pixels = 1, has no variance"
         )
     return None
 
@@ -203,9 +200,8 @@ def value_accepted(a: Any, t: Trial) -> str | None:
     attempt = t.attempt(lambda: a.BatchNorm(2).double()(t.randn(1, 2)))
     if attempt.error is None:
         return (
-            f"BatchNorm in training accepts one value a channel and gives {numbers(attempt.value)}: "
-            "the value minus itself. Every "
-            "input would become β; raise ValueError"
+            f"BatchNorm in training accepts one value a channel and gives {numbers(attempt.value)}: the "
+            "value minus itself. Every input would become β; raise ValueError"
         )
     attempt = t.attempt(lambda: a.BatchNorm(2).double().eval()(t.randn(1, 2)))
     if attempt.raised(ValueError):

@@ -75,9 +75,8 @@ def interleaved(a: Any, t: Trial) -> str | None:
     mixed = formula(x.reshape(2, 3, 2, 3), (1, 3), 1e-5).reshape(2, 6, 3)
     if same(y, mixed):
         return (
-            "GroupNorm(2, 6) puts channels 0, 2, 4 into one group: groups are contiguous channel "
-            "blocks, 0 1 2 and 3 4 5. Reshape to "
-            "[N, groups, channels/groups · pixels]"
+            "GroupNorm(2, 6) puts channels 0, 2, 4 into one group: groups are contiguous channel blocks, 0 1 "
+            "2 and 3 4 5. Reshape to [N, groups, channels/groups · pixels]"
         )
     whole = formula(x.reshape(2, 3, 6), (2,), 1e-5).reshape(2, 6, 3)
     if same(y, whole):
@@ -117,9 +116,8 @@ def affine_axis(a: Any, t: Trial) -> str | None:
             module.weight.copy_(torch.tensor([1.0, 2.0, 3.0]))
         if same(module(x.clone()), plain * torch.tensor([1.0, 2.0, 3.0]).double(), atol=1e-6):
             return (
-                f"`{name}` multiplies the last axis by γ: a vector [C] lines up with the last axis, "
-                "the columns of the "
-                "image. Reshape it to [1, C, 1, 1]"
+                f"`{name}` multiplies the last axis by γ: a vector [C] lines up with the last axis, the "
+                "columns of the image. Reshape it to [1, C, 1, 1]"
             )
     return None
 
@@ -199,9 +197,8 @@ def half(a: Any, t: Trial) -> str | None:
             error = float((attempt.value.detach().double() - formula(x, (0,), 1e-5)).abs().max())
             if error > 0.05:
                 return (
-                    f"`{name}` of bfloat16 numbers around 100 is off by {error:.2f}: mean and "
-                    "variance were rounded to bfloat16, which has "
-                    "steps of 0.5 there. Compute in float32"
+                    f"`{name}` of bfloat16 numbers around 100 is off by {error:.2f}: mean and variance were "
+                    "rounded to bfloat16, which has steps of 0.5 there. Compute in float32"
                 )
     return None
 
@@ -231,9 +228,8 @@ def not_neutral(a: Any, t: Trial) -> str | None:
                     "features of each token"
                 )
         return (
-            "at the start AdaLayerNorm should be plain LN(x), since s and b are zero; it is not. "
-            "Set weights *and* biases of your "
-            "linear layer to 0"
+            "at the start AdaLayerNorm should be plain LN(x), since s and b are zero; it is not. Set weights "
+            "*and* biases of your linear layer to 0"
         )
     if gate is not None and bool((gate != 0).any()):
         return (
@@ -268,9 +264,8 @@ def dead(a: Any, t: Trial) -> str | None:
         for g in torch.autograd.grad(loss, list(module.parameters()), allow_unused=True)
     ):
         return (
-            "no parameter of AdaLayerNorm gets a gradient at the start, so it would stay as it is "
-            "for ever: two zero layers in a row, or a "
-            "`detach`. Zero one linear layer only"
+            "no parameter of AdaLayerNorm gets a gradient at the start, so it would stay as it is for ever: "
+            "two zero layers in a row, or a `detach`. Zero one linear layer only"
         )
     return None
 
@@ -281,9 +276,8 @@ def parameters(a: Any, t: Trial) -> str | None:
     shapes = [tuple(p.shape) for p in module.parameters()]
     if sum(p.numel() for p in module.parameters()) not in (2 * 16, 3 * 16):
         return (
-            f"AdaLayerNorm(4, 3) has parameters of the shapes {shapes}; asked for are three linear "
-            "layers of c, with a "
-            "weight [4, 3] and a bias [4] each (or one layer for all), and LN without γ and β"
+            f"AdaLayerNorm(4, 3) has parameters of the shapes {shapes}; asked for are three linear layers of "
+            "c, with a weight [4, 3] and a bias [4] each (or one layer for all), and LN without γ and β"
         )
     return None
 
@@ -316,9 +310,8 @@ def another_modulation(a: Any, t: Trial) -> str | None:
     outputs = [pair[0].detach() for pair in pairs]
     if not same(outputs[0] + outputs[2], 2 * outputs[1], atol=1e-8):
         return (
-            "modulated is not linear in c: twice the step in c is not twice the change. s and b are "
-            "linear layers of c, "
-            "with nothing like a SiLU, tanh or exp before or after them"
+            "modulated is not linear in c: twice the step in c is not twice the change. s and b are linear "
+            "layers of c, with nothing like a SiLU, tanh or exp before or after them"
         )
     gates = [pair[1].detach() for pair in pairs]
     if not same(gates[0] + gates[2], 2 * gates[1], atol=1e-8):

@@ -106,9 +106,8 @@ def fold_settings(a: Any, t: Trial) -> str | None:
                 else f"gives the shape {tuple(attempt.value)}, expected {tuple(layer(x).shape)}"
             )
             return (
-                f"the folded version of {layer}: {said}. Stride, padding, dilation, groups and "
-                "padding_mode must come along; a deepcopy has "
-                "them all. The scale lines up with the weight's *first* axis"
+                f"the folded version of {layer}: {said}. Stride, padding, dilation, groups and padding_mode "
+                "must come along; a deepcopy has them all. The scale lines up with the weight's *first* axis"
             )
     return None
 

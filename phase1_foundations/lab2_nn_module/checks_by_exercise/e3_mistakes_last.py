@@ -80,11 +80,9 @@ def differs(a: Any, t: Trial) -> str | None:
             if not same(y, expected(x, axes), rtol=1e-5, atol=1e-6):
                 over = f"the axes {axes}" if axes else "each group's channels and all pixels"
                 return (
-                    f"{words} of {list(shape)}{' with tiny numbers, where ε counts' * (size < 1)} "
-                    "begins with "
-                    f"{numbers(y.flatten()[:3])}, expected "
-                    f"{numbers(expected(x, axes).flatten()[:3])}: (x − mean) / "
-                    f"√(variance + 1e-5) over {over}, with γ = 1 and β = 0"
+                    f"{words} of {list(shape)}{' with tiny numbers, where ε counts' * (size < 1)} begins "
+                    f"with {numbers(y.flatten()[:3])}, expected {numbers(expected(x, axes).flatten()[:3])}: "
+                    f"(x − mean) / √(variance + 1e-5) over {over}, with γ = 1 and β = 0"
                 )
     for words, norm, shape, axes in norms(a, affine=True):
         if norm.weight.dim() > 1 or "LayerNorm" in words:
@@ -114,8 +112,8 @@ def fold_differs(a: Any, t: Trial) -> str | None:
         y, right = folded(x).detach(), bn(layer(x)).detach()
         if not same(y, right, rtol=1e-7, atol=1e-9):
             return (
-                f"the folded layer gives {numbers(y[0])}, the layer and its norm (affine={affine}) "
-                f"give {numbers(right[0])}: "
-                "w' = w · γ / √(var + ε) along the outputs, b' = (b − mean) · γ / √(var + ε) + β"
+                f"the folded layer gives {numbers(y[0])}, the layer and its norm (affine={affine}) give "
+                f"{numbers(right[0])}: w' = w · γ / √(var + ε) along the outputs, b' = (b − mean) · γ / "
+                "√(var + ε) + β"
             )
     return None

@@ -54,9 +54,8 @@ def affine(a: Any, t: Trial) -> str | None:
                 start = torch.full((4,), float(key == "weight"))
                 if not same(values, start):
                     return (
-                        f"the {key} of `{name}` starts as {numbers(values)}, shape "
-                        f"{tuple(values.shape)}; expected is "
-                        f"{numbers(start)}, one a channel"
+                        f"the {key} of `{name}` starts as {numbers(values)}, shape {tuple(values.shape)}; "
+                        f"expected is {numbers(start)}, one a channel"
                     )
     found = tuple(a.LayerNorm((3, 4)).weight.shape)
     if found != (3, 4):
@@ -86,9 +85,8 @@ def updated_in_eval(a: Any, t: Trial) -> str | None:
         return "running statistics changed in evaluation mode: look at `self.training` before updating them"
     if same(y, formula(batch(), (0,), 1e-5)):
         return (
-            "in evaluation mode the batch's own statistics are used, so that an example's result "
-            "depends on the others in its batch: "
-            "use running_mean and running_var"
+            "in evaluation mode the batch's own statistics are used, so that an example's result depends on "
+            "the others in its batch: use running_mean and running_var"
         )
     return None
 
@@ -168,9 +166,8 @@ def momentum_reversed(a: Any, t: Trial) -> str | None:
     bn(batch())
     if same(bn.running_mean, torch.tensor([2.25])):
         return (
-            "after one step running_mean is 2.25 = 0.9 · batch: PyTorch's momentum weighs the NEW "
-            "value, r ← 0.9 r + 0.1 s "
-            "gives 0.25"
+            "after one step running_mean is 2.25 = 0.9 · batch: PyTorch's momentum weighs the NEW value, r ← "
+            "0.9 r + 0.1 s gives 0.25"
         )
     if same(bn.running_mean, torch.tensor([2.5])):
         return (
@@ -187,9 +184,9 @@ def biased_running(a: Any, t: Trial) -> str | None:
     found = float(bn.running_var)
     if abs(found - 1.0) < 1e-9:
         return (
-            "running_var should be 1.0250 (0.9 · 1 + 0.1 · unbiased 1.25), got 1.0000: it stores "
-            "the *unbiased* variance, the sum of "
-            "squares divided by n − 1, although the batch is normalised by the biased one"
+            "running_var should be 1.0250 (0.9 · 1 + 0.1 · unbiased 1.25), got 1.0000: it stores the "
+            "*unbiased* variance, the sum of squares divided by n − 1, although the batch is normalised by "
+            "the biased one"
         )
     if (
         abs(found - (0.9 + 0.1 * math.sqrt(1.25))) < 1e-6
@@ -205,9 +202,8 @@ def biased_running(a: Any, t: Trial) -> str | None:
     found, values = float(bn.running_var), x.flatten()
     if abs(found - 2 * float(values.var(correction=0))) < 1e-6:
         return (
-            f"running_var of [2, 1, 3, 3] is {found:.4f}, expected {float(values.var()):.4f}: n "
-            "counts 2 · 3 · 3 values a "
-            "channel, not 2"
+            f"running_var of [2, 1, 3, 3] is {found:.4f}, expected {float(values.var()):.4f}: n counts 2 · 3 "
+            "· 3 values a channel, not 2"
         )
     return None
 
@@ -221,8 +217,8 @@ def momentum_none(a: Any, t: Trial) -> str | None:
     if attempt.error is None and not same(bn.running_mean, torch.tensor([6.5])):
         return (
             "three batches with means 2.5, 5.5 and 11.5, momentum=None: running_mean is "
-            f"{numbers(bn.running_mean)}, expected their "
-            "plain average 6.5: the k-th batch weighs 1/k, k = num_batches_tracked"
+            f"{numbers(bn.running_mean)}, expected their plain average 6.5: the k-th batch weighs 1/k, k = "
+            "num_batches_tracked"
         )
     return None
 
@@ -234,9 +230,8 @@ def another_rule(a: Any, t: Trial) -> str | None:
     mean, variance = float(bn.running_mean), float(bn.running_var)
     if abs(mean - 0.75) > 1e-9 or abs(variance - 1.075) > 1e-9:
         return (
-            "one batch with mean 2.5 and unbiased variance 1.25, momentum 0.3: running_mean and "
-            "running_var are "
-            f"{mean:.4g} and {variance:.5g}, expected 0.7 · 0 + 0.3 · 2.5 = 0.75 and 0.7 · 1 + 0.3 · "
+            "one batch with mean 2.5 and unbiased variance 1.25, momentum 0.3: running_mean and running_var "
+            f"are {mean:.4g} and {variance:.5g}, expected 0.7 · 0 + 0.3 · 2.5 = 0.75 and 0.7 · 1 + 0.3 · "
             "1.25 = 1.075"
         )
     return None
@@ -278,8 +273,7 @@ def without_gradient(a: Any, t: Trial) -> str | None:
         deviation = (x.var(dims, correction=0, keepdim=True) + 1e-5).sqrt()
         if same(gradient, weights / deviation, rtol=1e-6):
             return (
-                f"the gradient through `{name}` treats mean and deviation as constants: in training "
-                "they depend on x, so no `detach`, "
-                "no `.data` and no `no_grad` around them"
+                f"the gradient through `{name}` treats mean and deviation as constants: in training they "
+                "depend on x, so no `detach`, no `.data` and no `no_grad` around them"
             )
     return None

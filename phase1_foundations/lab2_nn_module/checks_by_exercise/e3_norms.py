@@ -49,20 +49,16 @@ e3 = Exercise(
     },
     forbids=forbid(*NORMS, why="it is the answer itself. Build the norms from mean and variance"),
     hints=(
-        "Write `normalize` first. After that only the axes differ: which numbers share a mean? "
-        "BatchNorm besides "
-        "remembers what it saw.",
-        "Batch: axes (0, 2, 3, …); layer: the last ones; group: reshape to [N, groups, rest] and "
-        "take the last axis; instance: (2, 3, …). "
-        "Running statistics under no_grad: r ← (1 − m) r + m s with the variance times n/(n − 1). "
-        "Fold: scale = γ / √(var + ε), "
-        "w' = scale · w along the outputs, b' = (b − mean) · scale + β.",
-        "`centred = x - x.mean(dims, keepdim=True)`; `centred * "
-        "torch.rsqrt(centred.square().mean(dims, keepdim=True) + eps)`. γ as "
-        "`weight.reshape(1, -1, *[1] * (x.dim() - 2))`. AdaLN: one `nn.Linear(cond_dim, 3 * dim)` "
-        "with weight and bias zeroed, "
-        "`.chunk(3, dim=-1)`, each `[:, None, :]`. Fold: `copy.deepcopy(layer)`, then "
-        "`folded.weight.mul_(scale.reshape(-1, 1, 1, 1))`.",
+        "Write `normalize` first. After that only the axes differ: which numbers share a mean? BatchNorm "
+        "besides remembers what it saw.",
+        "Batch: axes (0, 2, 3, …); layer: the last ones; group: reshape to [N, groups, rest] and take the "
+        "last axis; instance: (2, 3, …). Running statistics under no_grad: r ← (1 − m) r + m s with the "
+        "variance times n/(n − 1). Fold: scale = γ / √(var + ε), w' = scale · w along the outputs, b' = (b − "
+        "mean) · scale + β.",
+        "`centred = x - x.mean(dims, keepdim=True)`; `centred * torch.rsqrt(centred.square().mean(dims, "
+        "keepdim=True) + eps)`. γ as `weight.reshape(1, -1, *[1] * (x.dim() - 2))`. AdaLN: one "
+        "`nn.Linear(cond_dim, 3 * dim)` with weight and bias zeroed, `.chunk(3, dim=-1)`, each `[:, None, "
+        ":]`. Fold: `copy.deepcopy(layer)`, then `folded.weight.mul_(scale.reshape(-1, 1, 1, 1))`.",
     ),
 )
 for mistakes in (e3_mistakes, e3_mistakes_memory, e3_mistakes_axes, e3_mistakes_folding, e3_mistakes_last):

@@ -76,8 +76,7 @@ def left_behind(a: Any, t: Trial) -> str | None:
     if hooks_of(model):
         return (
             f"the model has {hooks_of(model)} hooks after `__exit__`: keep the handles that "
-            "`register_forward_hook` returns, and call "
-            "`handle.remove()` for each"
+            "`register_forward_hook` returns, and call `handle.remove()` for each"
         )
     return None
 
@@ -125,9 +124,8 @@ def changes_output(a: Any, t: Trial) -> str | None:
         watched_output = attempt.value
     if attempt.raised(TypeError, AttributeError):
         return (
-            f"under the probe model(x) raised “{attempt.error}”: what a forward hook returns, unless "
-            "None, replaces the "
-            "layer's output. Return nothing"
+            f"under the probe model(x) raised “{attempt.error}”: what a forward hook returns, unless None, "
+            "replaces the layer's output. Return nothing"
         )
     if attempt.error is not None:
         return None
@@ -244,9 +242,8 @@ def nested(a: Any, t: Trial) -> str | None:
         )
     if attempt.error is None and attempt.value != 12:
         return (
-            f"an output {what} with 6 numbers in x: n is {attempt.value}, expected 12, those of x "
-            "and of 2x. Tuples and "
-            "lists may hold more of them; integers are ignored"
+            f"an output {what} with 6 numbers in x: n is {attempt.value}, expected 12, those of x and of 2x. "
+            "Tuples and lists may hold more of them; integers are ignored"
         )
     return None
 
@@ -268,9 +265,8 @@ def other_layers(a: Any, t: Trial) -> str | None:
         if names != right:
             words = ", ".join(kind.__name__ for kind in types)
             return (
-                f"with types=({words},) the names in stats are {names}, expected {right}: every "
-                "module that is an "
-                "instance of one of `types`, under its full path, and no other"
+                f"with types=({words},) the names in stats are {names}, expected {right}: every module that "
+                "is an instance of one of `types`, under its full path, and no other"
             )
     with a.ActivationProbe(model, (nn.Sequential,)) as found:
         model(torch.ones(3, 2))

@@ -51,15 +51,13 @@ def too_early(a: Any, t: Trial) -> str | None:
         std = deviations(model, x)["0"]
         if abs(std - 1) > 0.025 and abs(std - size) < 0.1:
             return (
-                f"a single layer without bias, whose output has deviation {size} with an orthogonal "
-                "weight, ends at "
-                f"{std:.2f}: it has to come within tol of the target, from above and from below"
+                f"a single layer without bias, whose output has deviation {size} with an orthogonal weight, "
+                f"ends at {std:.2f}: it has to come within tol of the target, from above and from below"
             )
         if abs(std - 1) > 0.025:
             return (
-                f"a single layer without bias ends at deviation {std:.2f}, expected 1: dividing the "
-                "weight by the "
-                "measured deviation (not the variance) brings it there in one round"
+                f"a single layer without bias ends at deviation {std:.2f}, expected 1: dividing the weight "
+                "by the measured deviation (not the variance) brings it there in one round"
             )
     return None
 
@@ -80,8 +78,7 @@ def returns(a: Any, t: Trial) -> str | None:
         if off:
             return (
                 f"the result says {result[off[0]]:.3f} for layer {off[0]}, its final deviation is "
-                f"{found[off[0]]:.3f}: "
-                "return what was measured last, after the weight was scaled"
+                f"{found[off[0]]:.3f}: return what was measured last, after the weight was scaled"
             )
     return None
 
@@ -184,9 +181,8 @@ def never_ends(a: Any, t: Trial) -> str | None:
     attempt = t.attempt(lambda: a.lsuv_init_(model, x, max_iter=5), seconds=0.5)
     if attempt.timed_out or len(passes) > 30:
         return (
-            "a layer whose bias alone has a larger deviation than the target never gets there: stop "
-            "after `max_iter` "
-            f"rounds (5 here; there were {len(passes)} forward passes)"
+            "a layer whose bias alone has a larger deviation than the target never gets there: stop after "
+            f"`max_iter` rounds (5 here; there were {len(passes)} forward passes)"
         )
     return None
 

@@ -97,9 +97,8 @@ def mean_of_means(a: Any, t: Trial) -> str | None:
     stats = watched(a, first(), second())
     if same(stats.mean, 6.0, rtol=1e-4):
         return (
-            "batches [0, 2] and [10, 10, 13]: mean is 6, the mean of the two means 1 and 11; the "
-            "mean of all five numbers is 7. Weigh each batch "
-            "by its number of elements"
+            "batches [0, 2] and [10, 10, 13]: mean is 6, the mean of the two means 1 and 11; the mean of all "
+            "five numbers is 7. Weigh each batch by its number of elements"
         )
     return None
 
@@ -115,10 +114,9 @@ def mean_of_stds(a: Any, t: Trial) -> str | None:
     )
     if any(same(float(stats.std), value, rtol=1e-3) for value in averages):
         return (
-            f"batches [0, 2] and [10, 10, 13]: std is {float(stats.std):.3f}, an average of the two "
-            "batches' deviations; of all five numbers it is "
-            "5.060. The std of two batches is not the mean of their stds: merge means and M2, with "
-            "δ² nₐ n_b / n for the distance between them"
+            f"batches [0, 2] and [10, 10, 13]: std is {float(stats.std):.3f}, an average of the two batches' "
+            "deviations; of all five numbers it is 5.060. The std of two batches is not the mean of their "
+            "stds: merge means and M2, with δ² nₐ n_b / n for the distance between them"
         )
     return None
 
@@ -129,9 +127,8 @@ def offset(a: Any, t: Trial) -> str | None:
     found, expected = float(watched(a, x, x + 1).std), float(torch.cat([x, x + 1]).double().std(correction=0))
     if not abs(found - expected) <= 2e-3 * expected:
         return (
-            f"around 10,000 with a deviation of {expected:.4f} std came out as {found:.4f}: in "
-            "float32, E[x²] − E[x]² loses it. Convert to float64, "
-            "and subtract the mean first"
+            f"around 10,000 with a deviation of {expected:.4f} std came out as {found:.4f}: in float32, "
+            "E[x²] − E[x]² loses it. Convert to float64, and subtract the mean first"
         )
     return None
 
@@ -141,9 +138,8 @@ def one_nan(a: Any, t: Trial) -> str | None:
     stats = watched(a, torch.tensor([[0.0], [2.0], [torch.nan], [torch.inf]]))
     if not same(float(stats.mean), 1.0) or not same(float(stats.std), 1.0):
         return (
-            f"[0, 2, nan, inf]: mean and std are {float(stats.mean):g} and {float(stats.std):g}, "
-            "expected 1 and 1: they are over the finite elements, "
-            "the others are counted by frac_nonfinite"
+            f"[0, 2, nan, inf]: mean and std are {float(stats.mean):g} and {float(stats.std):g}, expected 1 "
+            "and 1: they are over the finite elements, the others are counted by frac_nonfinite"
         )
     if not same(float(stats.frac_nonfinite), 0.5) or not same(float(stats.frac_zero), 0.25) or stats.n != 4:
         return (
@@ -218,20 +214,17 @@ def keeps(a: Any, t: Trial) -> str | None:
             alive = [2 * (i // 2) for i, reference in enumerate(references) if reference() is not None]
         if alive:
             return (
-                f"after the forward pass{' (with gradients)' * gradients} the activation of layer "
-                f"{alive[0]} is still "
-                "alive: somebody holds the output tensor. Take the numbers you need and let it go"
+                f"after the forward pass{' (with gradients)' * gradients} the activation of layer {alive[0]} "
+                "is still alive: somebody holds the output tensor. Take the numbers you need and let it go"
             )
     with torch.no_grad(), a.ActivationProbe(model) as held:
         model(x)
         bytes_kept, grown = kept_memory(lambda: [model(x) for _ in range(6)])
     if bytes_kept > 20_000 or grown > 300_000:
         return (
-            f"six more forward passes left {bytes_kept // 1000:,} kB of tensors and "
-            f"{grown // 1000:,} kB of other memory "
-            "behind (one activation has 66 kB): a detached or copied activation, or a view of one, "
-            "still takes its place. "
-            "Keep numbers only"
+            f"six more forward passes left {bytes_kept // 1000:,} kB of tensors and {grown // 1000:,} kB of "
+            "other memory behind (one activation has 66 kB): a detached or copied activation, or a view of "
+            "one, still takes its place. Keep numbers only"
         )
     del held
     return None
@@ -251,9 +244,8 @@ def gradient_norm(a: Any, t: Trial) -> str | None:
         return "before any backward pass grad_norm should be 0.0"
     if abs(one - 7.0) < 1e-6:
         return (
-            "the gradients of the output are [3, 0, 0, 4]: you report 7, the sum of their absolute "
-            "values, or the gradient of the weight; the norm of "
-            "the *output's* gradient is 5"
+            "the gradients of the output are [3, 0, 0, 4]: you report 7, the sum of their absolute values, "
+            "or the gradient of the weight; the norm of the *output's* gradient is 5"
         )
     if abs(one - 25.0) < 1e-6:
         return (
@@ -267,9 +259,8 @@ def gradient_norm(a: Any, t: Trial) -> str | None:
         )
     if abs(one - 5.0) > 1e-6:
         return (
-            f"the gradients of the output are [3, 0, 0, 4]: you report {one:g}; the norm of the "
-            "output's gradient is 5, "
-            "whatever the input and the weight are"
+            f"the gradients of the output are [3, 0, 0, 4]: you report {one:g}; the norm of the output's "
+            "gradient is 5, whatever the input and the weight are"
         )
     if abs(two - 13.0) > 1e-6:
         return (

@@ -32,18 +32,16 @@ e4 = Exercise(
     "E4",
     takes={"ActivationProbe": None, "lsuv_init_": dict},
     hints=(
-        "`register_forward_hook` returns a handle; collect the handles when the `with` begins and "
-        "remove them at its end. The hook turns a tensor into a few "
-        "numbers at once, and forgets the tensor.",
+        "`register_forward_hook` returns a handle; collect the handles when the `with` begins and remove "
+        "them at its end. The hook turns a tensor into a few numbers at once, and forgets the tensor.",
         "Merging nₐ, meanₐ, M2ₐ with a new batch (Chan): δ = mean_b − meanₐ, n = nₐ + n_b, mean = "
         "meanₐ + δ·n_b/n, M2 = M2ₐ + M2_b + δ²·nₐ·n_b/n; std = √(M2/n). "
         "LSUV: for each layer in execution order, forward, divide the weight by the measured std, again.",
-        "In the hook: `v = output.detach(); v = v[v.isfinite()].double()`, count, mean, `((v - "
-        "mean) ** 2).sum()`, merge. `if output.requires_grad: "
-        "output.register_hook(g)` where g adds `float(grad.double().square().sum())` while the "
-        "probe is open. LSUV: one forward pass with hooks gives the order; then "
-        "`for layer in order: for _ in range(max_iter): std = measure(layer); if abs(std / "
-        "target_std - 1) <= tol: break; layer.weight.mul_(target_std / std)`.",
+        "In the hook: `v = output.detach(); v = v[v.isfinite()].double()`, count, mean, `((v - mean) ** "
+        "2).sum()`, merge. `if output.requires_grad: output.register_hook(g)` where g adds "
+        "`float(grad.double().square().sum())` while the probe is open. LSUV: one forward pass with hooks "
+        "gives the order; then `for layer in order: for _ in range(max_iter): std = measure(layer); if "
+        "abs(std / target_std - 1) <= tol: break; layer.weight.mul_(target_std / std)`.",
     ),
 )
 for mistakes in (e4_mistakes, e4_mistakes_statistics, e4_mistakes_lsuv):

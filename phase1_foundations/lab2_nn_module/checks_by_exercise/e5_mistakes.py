@@ -95,9 +95,8 @@ def elsewhere(a: Any, t: Trial) -> str | None:
     first, again = (small(a, t, depth=2).state_dict() for _ in range(2))
     if any(not torch.equal(first[name], again[name]) for name in first):
         return (
-            "two networks that were built after the same `torch.manual_seed` have different "
-            "weights: draw them from "
-            "torch's global generator"
+            "two networks that were built after the same `torch.manual_seed` have different weights: draw "
+            "them from torch's global generator"
         )
     return None
 
@@ -122,9 +121,8 @@ def some_layers(a: Any, t: Trial) -> str | None:
     lost = [i for i, x, y in passes(model, X) if x.shape != y.shape or (y - x).norm() > 1e-3 * x.norm()]
     if 2 <= len(lost) <= 10:
         return (
-            f"with zero_init=True the blocks {', '.join(map(str, lost[:5]))} … change their input, "
-            "the others pass it on: "
-            "the residual path must run through *every* block, x + f(x)"
+            f"with zero_init=True the blocks {', '.join(map(str, lost[:5]))} … change their input, the "
+            "others pass it on: the residual path must run through *every* block, x + f(x)"
         )
     return None
 
@@ -187,9 +185,8 @@ def linear(a: Any, t: Trial) -> str | None:
         for i, x, _ in passes(model, X):
             if is_linear(model.blocks[i], x):
                 return (
-                    f"block {i} is linear, block((a + b) / 2) is the mean of block(a) and block(b): "
-                    "thirty of them are "
-                    "worth one. Put a relu (or the like) into the branch"
+                    f"block {i} is linear, block((a + b) / 2) is the mean of block(a) and block(b): thirty "
+                    "of them are worth one. Put a relu (or the like) into the branch"
                 )
     return None
 
@@ -203,9 +200,8 @@ def count_for_nothing(a: Any, t: Trial) -> str | None:
         without = float(scores(model, X).std(dim=0).mean())
     if without > 0.95 * with_blocks:
         return (
-            "when the last block gives zeros, the scores still differ from digit to digit as "
-            "before: another way leads "
-            "around all blocks, and does the work"
+            "when the last block gives zeros, the scores still differ from digit to digit as before: another "
+            "way leads around all blocks, and does the work"
         )
     return None
 
@@ -219,10 +215,9 @@ def grows(a: Any, t: Trial) -> str | None:
     if not last <= 100 * first:
         ten = (last / first) ** (10 / len(seen))
         return (
-            f"at the start the std of the activations grows from {first:.2g} to {last:.2g}, "
-            f"{ten:.2g}× in ten blocks: x + f(x) with f as large as x doubles the variance each "
-            "time. "
-            "Scale the branch by 1/√depth, or normalise its input"
+            f"at the start the std of the activations grows from {first:.2g} to {last:.2g}, {ten:.2g}× in "
+            "ten blocks: x + f(x) with f as large as x doubles the variance each time. Scale the branch by "
+            "1/√depth, or normalise its input"
         )
     if not last >= 0.01 * first:
         return (

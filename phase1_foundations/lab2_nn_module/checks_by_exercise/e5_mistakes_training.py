@@ -110,9 +110,8 @@ def loss_stays(a: Any, t: Trial) -> str | None:
         losses.append(float(F.cross_entropy(scores(model, X), y)))
     if not losses[1] < 0.97 * losses[0]:
         return (
-            "two blocks, 320 digits, eight epochs: the loss on these digits goes from "
-            f"{losses[0]:.3g} to {losses[1]:.3g}. It "
-            "should fall: look at the sign of the loss, and at the learning rate"
+            f"two blocks, 320 digits, eight epochs: the loss on these digits goes from {losses[0]:.3g} to "
+            f"{losses[1]:.3g}. It should fall: look at the sign of the loss, and at the learning rate"
         )
     return None
 

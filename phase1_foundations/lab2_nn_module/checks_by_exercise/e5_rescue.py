@@ -44,12 +44,10 @@ e5 = Exercise(
         "Pre-norm: x ← x + α · W relu(LN(x)), α = 1/√depth, W by Kaiming. The path of the x alone "
         "carries the gradient from the last block to the first. zero_init: W and its "
         "bias start at 0.",
-        "`class Block(nn.Module)`: `forward = x + self.scale * "
-        "self.linear(torch.relu(self.norm(x)))`. The net: `stem = nn.Linear(64, width)`, "
-        "`self.blocks = "
-        "nn.Sequential(*[Block(...) for _ in range(depth)])`, a norm, `head = nn.Linear(width, "
-        "n_classes)`. Training: AdamW with lr 2e-3 falling linearly, batches of 64, "
-        "`return model.eval()`.",
+        "`class Block(nn.Module)`: `forward = x + self.scale * self.linear(torch.relu(self.norm(x)))`. The "
+        "net: `stem = nn.Linear(64, width)`, `self.blocks = nn.Sequential(*[Block(...) for _ in "
+        "range(depth)])`, a norm, `head = nn.Linear(width, n_classes)`. Training: AdamW with lr 2e-3 falling "
+        "linearly, batches of 64, `return model.eval()`.",
     ),
 )
 e5_mistakes.probe.add_to(e5)

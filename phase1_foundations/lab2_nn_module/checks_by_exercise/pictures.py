@@ -37,9 +37,9 @@ def standardized_digits(a: Any) -> None:
     show(
         fig,
         caption=(
-            "What your module carries along, and what it does: pixels that are dark in every digit "
-            "lose their weight, the unusual strokes stand out. "
-            f"After it, the pixels of all digits have a mean of {float(everything.mean()):.3f}."
+            "What your module carries along, and what it does: pixels that are dark in every digit lose "
+            "their weight, the unusual strokes stand out. After it, the pixels of all digits have a mean of "
+            f"{float(everything.mean()):.3f}."
         ),
         alt="Six small images: the mean digit, the deviation of each pixel, and two digits before and "
         "after standardizing.",
@@ -196,9 +196,8 @@ def cubes(a: Any) -> None:
     show(
         fig,
         caption=(
-            "Orange: the elements on which the first output depends, as the **gradient of your own "
-            "norms** tells. One mean, one variance for all of them; "
-            "only the set differs."
+            "Orange: the elements on which the first output depends, as the **gradient of your own norms** "
+            "tells. One mean, one variance for all of them; only the set differs."
         ),
         alt="Four cubes of 3 examples, 4 channels and 5 pixels. "
         + "; ".join(f"{name}: {count} elements share their mean" for name, count in counts.items())

@@ -52,12 +52,11 @@ def heat_map(a: Any) -> None:
     show(
         fig,
         caption=(
-            "Histograms of the outputs of thirty linear layers, one row a layer; bright means many. "
-            f"Your probe: std {ends[0][0]:.2g} in the first layer and {ends[0][1]:.2g} in the last "
-            f"before, {ends[1][0]:.2f} and {ends[1][1]:.2f} after. "
-            "**On the left the digits have disappeared**: in the last layer the outputs of "
-            "different digits differ by "
-            f"{ends[0][2]:.0e} (std), on the right by {ends[1][2]:.2f}."
+            "Histograms of the outputs of thirty linear layers, one row a layer; bright means many. Your "
+            f"probe: std {ends[0][0]:.2g} in the first layer and {ends[0][1]:.2g} in the last before, "
+            f"{ends[1][0]:.2f} and {ends[1][1]:.2f} after. **On the left the digits have disappeared**: in "
+            f"the last layer the outputs of different digits differ by {ends[0][2]:.0e} (std), on the right "
+            f"by {ends[1][2]:.2f}."
         ),
         alt=(
             "Two heat maps. Left, with default weights, the outputs shrink to one narrow bright "

@@ -54,8 +54,8 @@ def statistics_are_trained(a: Any, t: Trial) -> str | None:
     if trained:
         return (
             f"{' and '.join(trained)} would be trained: "
-            f"{'they are parameters' if trained[1:] else 'it is a parameter'} "
-            "in your module. Facts about the data are buffers: `self.register_buffer(name, tensor)`"
+            f"{'they are parameters' if trained[1:] else 'it is a parameter'} in your module. Facts about "
+            "the data are buffers: `self.register_buffer(name, tensor)`"
         )
     return None
 

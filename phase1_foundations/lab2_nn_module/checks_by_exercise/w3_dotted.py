@@ -87,9 +87,8 @@ def dot_at_end(a: Any, t: Trial) -> str | None:
     wrong = [name for name in a.dotted(small()) if name.startswith(".") or name.endswith(".") or ".." in name]
     if wrong:
         return (
-            f"you return the name {wrong[0]!r}: a dot stands *between* two names. With an empty "
-            "prefix there is "
-            "nothing to put a dot after"
+            f"you return the name {wrong[0]!r}: a dot stands *between* two names. With an empty prefix there "
+            "is nothing to put a dot after"
         )
     return None
 

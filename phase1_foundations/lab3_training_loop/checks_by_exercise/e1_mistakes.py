@@ -91,9 +91,8 @@ def recorded(a: Any, t: Trial) -> str | None:
         isinstance(attempt.value, torch.Tensor) and attempt.value.grad_fn is not None
     ):
         return (
-            "the update is recorded by autograd: the parameter would get a `grad_fn`, and torch "
-            "refuses. Move "
-            "it under `with torch.no_grad():`"
+            "the update is recorded by autograd: the parameter would get a `grad_fn`, and torch refuses. "
+            "Move it under `with torch.no_grad():`"
         )
     return None
 
@@ -110,8 +109,7 @@ def no_groups(a: Any, t: Trial) -> str | None:
     if missing := sorted(names - found[0].keys()):
         return (
             f"a group of `param_groups` lacks {', '.join(missing)}: it holds its tensors and all five "
-            "options, "
-            "also those that come from the arguments"
+            "options, also those that come from the arguments"
         )
     return None
 
@@ -169,10 +167,9 @@ def inside(a: Any, t: Trial) -> str | None:
     path = walk(a.SGD, GRADIENTS, **how)
     if close(path, recursion(GRADIENTS, **how, wrong="rate inside")):
         return (
-            "lr stands inside the buffer (v ← μv + lr·d): that differs as soon as lr changes. At step "
-            "3, with "
-            f"lr lowered from 0.1 to 0.01, the buffer still moves at the old rate: {path[2]:.4g}, expected "
-            f"{recursion(GRADIENTS, **how)[2]:.4g}. Multiply by lr last"
+            "lr stands inside the buffer (v ← μv + lr·d): that differs as soon as lr changes. At step 3, "
+            f"with lr lowered from 0.1 to 0.01, the buffer still moves at the old rate: {path[2]:.4g}, "
+            f"expected {recursion(GRADIENTS, **how)[2]:.4g}. Multiply by lr last"
         )
     return None
 
@@ -283,15 +280,13 @@ def counts_as_zero(a: Any, t: Trial) -> str | None:
     path = walk(a.SGD, (2.0, None, 2.0), **how)
     if path[1] != path[0]:
         return (
-            f"in a step without a gradient (None) the parameter moved from {path[0]:.4g} to "
-            f"{path[1]:.4g}: a "
+            f"in a step without a gradient (None) the parameter moved from {path[0]:.4g} to {path[1]:.4g}: a "
             "frozen parameter was moved by momentum or decay. None is not 0: skip it"
         )
     if not close(path[2], walk(a.SGD, (2.0, 2.0), **how)[1]):
         return (
-            "after a step without a gradient (None) the next one is another: a skipped parameter "
-            "keeps its memory "
-            "untouched"
+            "after a step without a gradient (None) the next one is another: a skipped parameter keeps its "
+            "memory untouched"
         )
     return None
 
@@ -329,8 +324,7 @@ def buffer_shared(a: Any, t: Trial) -> str | None:
     found = [p.item() for p in params]
     if not close(found, [-2.5, -25.0]):
         return (
-            "two parameters with gradients 1 and 10 should be at −2.5 and −25 after two steps, yours "
-            "are at "
+            "two parameters with gradients 1 and 10 should be at −2.5 and −25 after two steps, yours are at "
             f"{numbers(found)}: each parameter needs a buffer of its own"
         )
     return None
@@ -346,8 +340,7 @@ def buffer_is_gradient(a: Any, t: Trial) -> str | None:
     optimizer.step()
     if close(p.item(), -4.0):
         return (
-            "the buffer is the tensor `.grad` itself: zeroed in place, the gradient took the memory "
-            "with it. "
+            "the buffer is the tensor `.grad` itself: zeroed in place, the gradient took the memory with it. "
             "The first buffer must be a copy: `d.clone()`"
         )
     return None
@@ -364,9 +357,8 @@ def gradient_changed(a: Any, t: Trial) -> str | None:
             if p.grad is None or p.grad.item() != 4.0:
                 after = "None" if p.grad is None else f"{p.grad.item():.4g}"
                 return (
-                    f"with {how} step changed `.grad` from 4 to {after}: it is only read. Operations "
-                    "that end in "
-                    "`_` write into it; clearing it is the business of zero_grad"
+                    f"with {how} step changed `.grad` from 4 to {after}: it is only read. Operations that "
+                    "end in `_` write into it; clearing it is the business of zero_grad"
                 )
     return None
 

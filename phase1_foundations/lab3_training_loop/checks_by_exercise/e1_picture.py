@@ -55,9 +55,8 @@ def paths_on_beale(a: Any) -> None:
             "towards 0."
         ),
         alt=(
-            "Left, grey contours of a curved valley with four paths that start at the upper left and "
-            "end near "
-            "a star at (3, 0.5) at different distances. Right, the height along each path: momentum and "
+            "Left, grey contours of a curved valley with four paths that start at the upper left and end "
+            "near a star at (3, 0.5) at different distances. Right, the height along each path: momentum and "
             "Nesterov fall fastest, plain descent slowly, the decayed one stops above zero."
         ),
     )

@@ -53,9 +53,8 @@ def group_options(a: Any, t: Trial) -> str | None:
     found = [p.item() for p in params]
     if not close(found, [0.9, 0.5]):
         return (
-            "two groups, the second with lr = 0.5 of its own and the first with 0.1 from the "
-            "arguments: from 1 "
-            f"with gradients 1 they should go to 0.9 and 0.5, yours are at {numbers(found)}"
+            "two groups, the second with lr = 0.5 of its own and the first with 0.1 from the arguments: from "
+            f"1 with gradients 1 they should go to 0.9 and 0.5, yours are at {numbers(found)}"
         )
     found_groups = len(optimizer.param_groups)
     if found_groups != 2:
@@ -71,9 +70,8 @@ def callers_groups(a: Any, t: Trial) -> str | None:
     rates = [first.param_groups[0]["lr"], second.param_groups[0]["lr"]]
     if rates != [0.5, 0.1]:
         return (
-            f"two optimizers made from one dict with lr = 0.5 and lr = 0.1 have the rates {rates}: "
-            "you fill in "
-            "the caller's dict itself. Make a new one: `{**defaults, **group}`"
+            f"two optimizers made from one dict with lr = 0.5 and lr = 0.1 have the rates {rates}: you fill "
+            "in the caller's dict itself. Make a new one: `{**defaults, **group}`"
         )
     return None
 
@@ -222,9 +220,8 @@ def options_not_restored(a: Any, t: Trial) -> str | None:
     again.load_state_dict(through_a_file(optimizer.state_dict()))
     if again.param_groups[0]["lr"] != 0.01:
         return (
-            "lr was 0.01 when it was saved, and after load_state_dict it is "
-            f"{again.param_groups[0]['lr']}: the "
-            "options belong to the state, else a resumed run has the rate of its first step"
+            f"lr was 0.01 when it was saved, and after load_state_dict it is {again.param_groups[0]['lr']}: "
+            "the options belong to the state, else a resumed run has the rate of its first step"
         )
     return None
 
@@ -246,15 +243,13 @@ def buffer_not_restored(a: Any, t: Trial) -> str | None:
     again.step()
     if close(copies[0].item(), before):
         return (
-            "saved with a momentum of 4, loaded elsewhere, and the next step (gradient 0) does not "
-            "move: the "
+            "saved with a momentum of 4, loaded elsewhere, and the next step (gradient 0) does not move: the "
             "buffer was lost. Look at how load_state_dict finds the parameter that belongs to a number"
         )
     if not close(copies[0].item(), before - 0.2):
         return (
             "saved with a momentum of 4, loaded elsewhere: the next step with gradient 0 goes from "
-            f"{before:.3g} "
-            f"to {copies[0].item():.4g}, expected {before - 0.2:.4g} (v = 0.5·4, lr = 0.1)"
+            f"{before:.3g} to {copies[0].item():.4g}, expected {before - 0.2:.4g} (v = 0.5·4, lr = 0.1)"
         )
     return None
 
@@ -276,8 +271,7 @@ def shared(a: Any, t: Trial) -> str | None:
         )
     if not close(saved["state"][0]["momentum_buffer"], snapshot["state"][0]["momentum_buffer"]):
         return (
-            "a step of the optimizer that loaded changed the buffer of the one that saved: they share "
-            "a tensor. "
-            "Copy on loading (`copy.deepcopy(state_dict)`)"
+            "a step of the optimizer that loaded changed the buffer of the one that saved: they share a "
+            "tensor. Copy on loading (`copy.deepcopy(state_dict)`)"
         )
     return None

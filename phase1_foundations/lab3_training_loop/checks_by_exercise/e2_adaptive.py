@@ -22,8 +22,7 @@ e2 = Exercise(
         "Two running averages, one of g and one of g², for each parameter; W2 is the whole idea. What is "
         "remembered is never corrected, only what is used.",
         "m̂ = m / (1 − β₁ᵗ), v̂ = v / (1 − β₂ᵗ), θ ← θ − lr·m̂ / (√v̂ + ε); t is remembered with the "
-        "parameter, "
-        "and 1 in its first step. AdamW: θ ← θ·(1 − lr·λ) before all else.",
+        "parameter, and 1 in its first step. AdamW: θ ← θ·(1 − lr·λ) before all else.",
         "`kept['step'] += 1; m.mul_(b1).add_(g, alpha=1 - b1); v.mul_(b2).addcmul_(g, g, value=1 - b2); "
         "p.copy_(x - lr * (m / (1 - b1**t)) / ((v / (1 - b2**t)).sqrt() + eps))`, with x and g from "
         "`at_least_float32`, all under `torch.no_grad()`.",

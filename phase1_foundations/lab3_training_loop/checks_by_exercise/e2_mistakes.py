@@ -81,9 +81,8 @@ def t_starts_at_zero(a: Any, t: Trial) -> str | None:
     attempt = t.tried(lambda: walk(a.Adam, GRADIENTS, **BASE["Adam"]))
     if attempt.raised(ZeroDivisionError) or (attempt.value and attempt.value[0] != attempt.value[0]):
         return (
-            "Adam: division by zero in the first step: 1 − β⁰ is 0. Count t up before you use it, so "
-            "that it is "
-            "1 in the first step"
+            "Adam: division by zero in the first step: 1 − β⁰ is 0. Count t up before you use it, so that it "
+            "is 1 in the first step"
         )
     return None
 
@@ -94,8 +93,7 @@ def narrowed(a: Any, t: Trial) -> str | None:
         path, right = walk(getattr(a, name), GRADIENTS, **how), RECURSIONS[name](GRADIENTS, **how)
         if close(path, right, 1e-6) and not close(path, right, 1e-9) and float32_only(path):
             return (
-                f"{name}: float64 parameters are computed in float32: only bfloat16 and float16 need "
-                "another "
+                f"{name}: float64 parameters are computed in float32: only bfloat16 and float16 need another "
                 "dtype"
             )
     return None
@@ -114,9 +112,8 @@ def no_correction(a: Any, t: Trial) -> str | None:
     if close(path, e2_recursions.adam(GRADIENTS, wrong="raw")):
         first = 1 - walk(a.Adam, (2.0,), lr=0.1)[0]
         return (
-            f"Adam: with the default betas step 1 moved {first / 0.1:.3g}·lr, expected 1·lr: the "
-            "averages start "
-            "at 0. Divide m by 1 − β₁ᵗ and v by 1 − β₂ᵗ"
+            f"Adam: with the default betas step 1 moved {first / 0.1:.3g}·lr, expected 1·lr: the averages "
+            "start at 0. Divide m by 1 − β₁ᵗ and v by 1 − β₂ᵗ"
         )
     return None
 
@@ -166,8 +163,7 @@ known(
     "Adam",
     ("coupled",),
     "with decoupled=True the decay still goes through the averages, where it is divided by √v̂ like a "
-    "gradient. "
-    "Decouple it: θ ← θ·(1 − lr·λ), before the step.",
+    "gradient. Decouple it: θ ← θ·(1 − lr·λ), before the step.",
     weight_decay=0.5,
     decoupled=True,
 )
@@ -299,9 +295,8 @@ def rate_inside(a: Any, t: Trial) -> str | None:
     path = walk(a.RMSprop, GRADIENTS, **how)
     if close(path, e2_recursions.rmsprop(GRADIENTS, **how, wrong="rate inside")):
         return (
-            "RMSprop: lr stands inside the buffer b; when lr falls from 0.1 to 0.01 at step 3, b "
-            "still moves at "
-            f"the old rate: {path[2]:.4g}, expected {e2_recursions.rmsprop(GRADIENTS, **how)[2]:.4g}"
+            "RMSprop: lr stands inside the buffer b; when lr falls from 0.1 to 0.01 at step 3, b still moves "
+            f"at the old rate: {path[2]:.4g}, expected {e2_recursions.rmsprop(GRADIENTS, **how)[2]:.4g}"
         )
     return None
 

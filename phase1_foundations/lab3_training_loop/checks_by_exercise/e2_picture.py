@@ -43,15 +43,13 @@ def dense_and_rare(a: Any) -> None:
     show(
         fig,
         caption=(
-            "How far a coordinate goes in all (in units of lr) for each time that its feature "
-            "appears. Plain "
+            "How far a coordinate goes in all (in units of lr) for each time that its feature appears. Plain "
             "descent treats all alike; with your adaptive optimizers a rare feature gets farther."
         ),
         alt=(
-            "A table of step lengths: rows are SGD, Adagrad, RMSprop and Adam, columns are features "
-            "present in "
-            "100, 30, 10, 3 and 1 per cent of the steps. SGD's row is constant; the others grow to "
-            "the right."
+            "A table of step lengths: rows are SGD, Adagrad, RMSprop and Adam, columns are features present "
+            "in 100, 30, 10, 3 and 1 per cent of the steps. SGD's row is constant; the others grow to the "
+            "right."
         ),
     )
 

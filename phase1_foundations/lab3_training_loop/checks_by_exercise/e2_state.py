@@ -74,9 +74,8 @@ def memory_shared(a: Any, t: Trial) -> str | None:
         _, params = pair(getattr(a, name), GRADIENTS, **how)
         if not close(params[0].item(), RECURSIONS[name](GRADIENTS, **how)[-1]):
             return (
-                f"{name}: a parameter goes elsewhere when there is a second one beside it: each "
-                "parameter needs a "
-                "memory (and a t) of its own"
+                f"{name}: a parameter goes elsewhere when there is a second one beside it: each parameter "
+                "needs a memory (and a t) of its own"
             )
     return None
 
@@ -127,8 +126,7 @@ def group_options(a: Any, t: Trial) -> str | None:
         if not close(found, expected, 1e-6):
             return (
                 f"{name}: two groups, the second with {own[name]} of its own, should be at "
-                f"{numbers(expected)}, "
-                f"yours are at {numbers(found)}"
+                f"{numbers(expected)}, yours are at {numbers(found)}"
             )
     return None
 
@@ -211,10 +209,9 @@ def lost(a: Any, t: Trial) -> str | None:
             found.append(group[0].item())
         if not close(*found):
             return (
-                f"{name}: saved after two steps and loaded elsewhere, the third step leads to "
-                f"{found[1]:.6g} "
-                f"instead of {found[0]:.6g}: part of what is remembered (averages, t) is not saved or "
-                "not restored"
+                f"{name}: saved after two steps and loaded elsewhere, the third step leads to {found[1]:.6g} "
+                f"instead of {found[0]:.6g}: part of what is remembered (averages, t) is not saved or not "
+                "restored"
             )
     return None
 
@@ -257,9 +254,8 @@ def half_memory(a: Any, t: Trial) -> str | None:
         narrow = [part for part, v in kept.items() if isinstance(v, Tensor) and v.dtype == torch.bfloat16]
         if narrow:
             return (
-                f"{name}: for a bfloat16 parameter `{narrow[0]}` is remembered in bfloat16, where "
-                "0.999·v rounds "
-                "to v: the average never fades. Remember in float32"
+                f"{name}: for a bfloat16 parameter `{narrow[0]}` is remembered in bfloat16, where 0.999·v "
+                "rounds to v: the average never fades. Remember in float32"
             )
         if p.dtype != torch.bfloat16:
             return (

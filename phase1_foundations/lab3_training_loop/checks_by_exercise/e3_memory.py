@@ -41,9 +41,8 @@ def nan_best(a: Any, t: Trial) -> str | None:
     metrics = (1.0, math.nan, 0.9, 0.8, 0.7, 0.6)
     if rates(a, metrics)[-1] < 1:
         return (
-            "Plateau: metrics 1, nan, 0.9, 0.8, 0.7, 0.6 improve all the time, and yet the rate "
-            "falls: NaN became "
-            "the best metric, and nothing is smaller than NaN. Ask `metric < best`, never `not metric "
+            "Plateau: metrics 1, nan, 0.9, 0.8, 0.7, 0.6 improve all the time, and yet the rate falls: NaN "
+            "became the best metric, and nothing is smaller than NaN. Ask `metric < best`, never `not metric "
             ">= best`"
         )
     stopping = a.EarlyStopping(patience=10)
@@ -51,9 +50,8 @@ def nan_best(a: Any, t: Trial) -> str | None:
         stopping.update(metric, epoch)
     if not close(stopping.best, 1.0):
         return (
-            f"EarlyStopping: after 1 and nan the best is {stopping.best}, expected 1: a NaN metric "
-            "became the best. "
-            "Ask `metric < best`, which is False for NaN, never `not metric >= best`"
+            f"EarlyStopping: after 1 and nan the best is {stopping.best}, expected 1: a NaN metric became "
+            "the best. Ask `metric < best`, which is False for NaN, never `not metric >= best`"
         )
     return None
 
@@ -65,9 +63,8 @@ def nan_first(a: Any, t: Trial) -> str | None:
     stopping.update(math.nan, 0)
     if stopping.best is not None or stopping.best_epoch is not None:
         return (
-            "EarlyStopping: after a first NaN there is no best yet: `.best` and `.best_epoch` are "
-            "None, yours are "
-            f"{stopping.best!r} and {stopping.best_epoch!r}"
+            "EarlyStopping: after a first NaN there is no best yet: `.best` and `.best_epoch` are None, "
+            f"yours are {stopping.best!r} and {stopping.best_epoch!r}"
         )
     stopping.update(1.0, 1)
     if not close(stopping.best, 1.0) or stopping.best_epoch != 1 or found[-1] < 1:
@@ -103,9 +100,8 @@ def patience_counts(a: Any, t: Trial) -> str | None:
     if cut != 3:
         when = "never" if cut is None else f"after {cut}"
         return (
-            f"Plateau with patience 2 reduces {when} bad evaluations in a row; torch reduces after "
-            "patience + 1 "
-            "= 3 (`bad > patience`)"
+            f"Plateau with patience 2 reduces {when} bad evaluations in a row; torch reduces after patience "
+            "+ 1 = 3 (`bad > patience`)"
         )
     return None
 
@@ -115,9 +111,8 @@ def not_reset(a: Any, t: Trial) -> str | None:
     found = rates(a, (1.0,) * 8)
     if found[4] < found[3]:
         return (
-            f"after the first cut the rate falls at every evaluation: {numbers(found)}. Set the count "
-            "of bad ones "
-            "to 0 with each cut"
+            f"after the first cut the rate falls at every evaluation: {numbers(found)}. Set the count of bad "
+            "ones to 0 with each cut"
         )
     return None
 
@@ -137,8 +132,7 @@ def compared_with_last(a: Any, t: Trial) -> str | None:
     if rates(a, zigzag)[-1] == 1.0 or not any(answers(a, zigzag)):
         return (
             "metrics 1, 3, 2, 3, 2 … never count as bad in a row: you compare with the metric before. "
-            "Compare with "
-            "the *best* so far"
+            "Compare with the *best* so far"
         )
     return None
 
@@ -161,9 +155,8 @@ def threshold_absolute(a: Any, t: Trial) -> str | None:
     small = rates(a, (0.01, 0.008, 0.006, 0.004, 0.003), threshold=0.1)
     if cuts[-1] == 1.0 or small[-1] < 1:
         return (
-            "the threshold is a *share* of the best: metric < best · (1 − threshold). From 100 to 99 "
-            "is too little "
-            "with threshold 0.1, from 0.01 to 0.008 is enough"
+            "the threshold is a *share* of the best: metric < best · (1 − threshold). From 100 to 99 is too "
+            "little with threshold 0.1, from 0.01 to 0.008 is enough"
         )
     return None
 
@@ -183,9 +176,8 @@ def best_creeps(a: Any, t: Trial) -> str | None:
     metrics = (1.0, 0.95, 0.90, 0.85, 0.80)
     if rates(a, metrics, threshold=0.12) != [1.0, 1.0, 1.0, 1.0, 1.0]:
         return (
-            "metrics 1, 0.95, 0.90, 0.85 with threshold 0.12: the fourth is better than 1 · 0.88. You "
-            "lower the "
-            "best although a metric was not better by the threshold, or count otherwise"
+            "metrics 1, 0.95, 0.90, 0.85 with threshold 0.12: the fourth is better than 1 · 0.88. You lower "
+            "the best although a metric was not better by the threshold, or count otherwise"
         )
     found = answers(a, (1.0, 0.94, 0.88, 0.82), patience=3, min_delta=0.1)
     if found[-1]:
@@ -204,8 +196,7 @@ def cooldown(a: Any, t: Trial) -> str | None:
         plain = close(found, rates(a, metrics))
         return (
             f"with patience 2 and cooldown 3 the rates of twelve equal metrics are {numbers(found)}, "
-            "expected "
-            f"{numbers(right)}: "
+            f"expected {numbers(right)}: "
             + (
                 "cooldown makes no difference"
                 if plain
@@ -243,9 +234,8 @@ def stops_elsewhere(a: Any, t: Trial) -> str | None:
         first = found.index(True) if True in found else None
         when = "never" if first is None else f"at bad evaluation number {first}"
         return (
-            f"EarlyStopping with patience 2 stops {when} ({found}): asked for is the 2nd in a row, "
-            "and every one "
-            "after it"
+            f"EarlyStopping with patience 2 stops {when} ({found}): asked for is the 2nd in a row, and every "
+            "one after it"
         )
     return None
 
@@ -267,9 +257,8 @@ def best_not_kept(a: Any, t: Trial) -> str | None:
         stopping.update(metric, epoch)
     if not close(stopping.best, 1.0) or stopping.best_epoch != 5:
         return (
-            "after metrics 2, 1, 1.5, 1 in epochs 3, 5, 7, 9 the best is 1 in epoch 5 (an equal one "
-            "is not better); "
-            f"yours is {stopping.best} in epoch {stopping.best_epoch}"
+            "after metrics 2, 1, 1.5, 1 in epochs 3, 5, 7, 9 the best is 1 in epoch 5 (an equal one is not "
+            f"better); yours is {stopping.best} in epoch {stopping.best_epoch}"
         )
     return None
 

@@ -65,9 +65,8 @@ def whole_numbers(a: Any, t: Trial) -> str | None:
             close(value, round(value)) for value in found
         ):
             return (
-                f"{text(name, how)} stays at {found[0]:.4g} for t = 1 … 7: `//` cuts the fraction "
-                "off. Progress "
-                "is t / T, a fraction"
+                f"{text(name, how)} stays at {found[0]:.4g} for t = 1 … 7: `//` cuts the fraction off. "
+                "Progress is t / T, a fraction"
             )
     return None
 
@@ -225,9 +224,8 @@ def one_fails(a: Any, t: Trial) -> str | None:
     if attempt.timed_out or attempt.raised(Exception) or not close(attempt.value, right):
         said = "does not end" if attempt.timed_out else str(attempt.error or "gives other values")
         return (
-            f"with T_mult = 1 all cycles have length T0; yours {said}. (A formula with T_mult − 1 "
-            "below the line, "
-            "or a logarithm to base 1, needs a case of its own)"
+            f"with T_mult = 1 all cycles have length T0; yours {said}. (A formula with T_mult − 1 below the "
+            "line, or a logarithm to base 1, needs a case of its own)"
         )
     return None
 
@@ -306,9 +304,8 @@ known(
     RAMP,
     range(4),
     (lambda t: (t + 1) / 4,),
-    "base is reached in the last step of the ramp and again in the first one after it: the ramp is "
-    "base · (t + 1) "
-    "/ (warmup + 1).",
+    "base is reached in the last step of the ramp and again in the first one after it: the ramp is base · (t "
+    "+ 1) / (warmup + 1).",
 )
 known(
     "warm-up-from-eta-min",
@@ -353,9 +350,8 @@ def after_the_end(a: Any, t: Trial) -> str | None:
         ):
             yours, expected = apart(attempt.value, right)
             return (
-                f"{text(name, HOW[name])} is right until its end and wrong from there: at t = {steps} "
-                f"it is {yours}, "
-                f"expected {expected}"
+                f"{text(name, HOW[name])} is right until its end and wrong from there: at t = {steps} it is "
+                f"{yours}, expected {expected}"
             )
     return None
 

@@ -56,8 +56,7 @@ def all_schedules(a: Any) -> None:
     show(
         fig,
         caption=(
-            "Your schedules, and the held-out loss of one small network on digits after four epochs "
-            "of plain "
+            "Your schedules, and the held-out loss of one small network on digits after four epochs of plain "
             "descent under each: one seed, one peak rate. It is no ranking, but the curve matters."
         ),
         alt=(

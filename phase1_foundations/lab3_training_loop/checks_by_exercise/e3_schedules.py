@@ -34,20 +34,15 @@ e3 = Exercise(
     },
     forbids=forbid(python=OPTIM, why="torch.optim.lr_scheduler, and the optimizer it needs, are built here"),
     hints=(
-        "A schedule needs no memory: t says it all. Ask first in which part of the curve t lies, then "
-        "how much of "
-        "this part is done, a fraction from 0 to 1.",
-        "One half cosine serves four of the five: low + ½ (high − low)(1 + cos(π · done)). Restarts: "
-        "the cycles' "
-        "lengths T0, T0·m, T0·m² … add up; subtract them from t while it is at least that long. "
-        "Plateau: better, "
-        "else bad + 1; then cooldown; then the cut.",
-        "`while t >= length: t -= length; length *= T_mult` and then `cosine(t, length, base, "
-        "eta_min)`. one_cycle: "
-        "`peak = pct_start * total - 1`; below it from max_lr/div up, above it "
-        "`(t - peak) / (total - 1 - peak)` of the way down. Better: `self.best is None and not "
-        "math.isnan(metric)`, "
-        "or `metric < self.best - self.min_delta`.",
+        "A schedule needs no memory: t says it all. Ask first in which part of the curve t lies, then how "
+        "much of this part is done, a fraction from 0 to 1.",
+        "One half cosine serves four of the five: low + ½ (high − low)(1 + cos(π · done)). Restarts: the "
+        "cycles' lengths T0, T0·m, T0·m² … add up; subtract them from t while it is at least that long. "
+        "Plateau: better, else bad + 1; then cooldown; then the cut.",
+        "`while t >= length: t -= length; length *= T_mult` and then `cosine(t, length, base, eta_min)`. "
+        "one_cycle: `peak = pct_start * total - 1`; below it from max_lr/div up, above it `(t - peak) / "
+        "(total - 1 - peak)` of the way down. Better: `self.best is None and not math.isnan(metric)`, or "
+        "`metric < self.best - self.min_delta`.",
     ),
 )
 probes.add_to(e3)

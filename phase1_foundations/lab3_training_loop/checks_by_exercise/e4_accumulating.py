@@ -87,9 +87,8 @@ def glued(a: Any, t: Trial) -> str | None:
     _, model, _ = one_step(a, t, batches)
     if model.seen and max(model.seen) > 3:
         return (
-            f"the model saw a batch of {max(model.seen)} rows: the micro-batches were put together, "
-            "for which there "
-            "is no memory. One at a time"
+            f"the model saw a batch of {max(model.seen)} rows: the micro-batches were put together, for "
+            "which there is no memory. One at a time"
         )
     if len(model.seen) > 3:
         return f"the model ran {len(model.seen)} times for 3 micro-batches: once for each is enough"
@@ -102,9 +101,8 @@ def pile_up(a: Any, t: Trial) -> str | None:
     kinds = [event.split()[0] for event in model.events]
     if kinds[:2] == ["forward", "forward"]:
         return (
-            f"the order of passes is {', '.join(model.events)}: several graphs are alive at once, "
-            "which is what "
-            "accumulation should avoid. Call backward right after each forward pass"
+            f"the order of passes is {', '.join(model.events)}: several graphs are alive at once, which is "
+            "what accumulation should avoid. Call backward right after each forward pass"
         )
     return None
 
@@ -113,15 +111,14 @@ known(
     "mean-of-means",
     lambda means, right: [sum(means) / 3],  # type: ignore[list-item]
     "micro-batches of 2, 28 and 4 tokens were weighted equally: the gradient is off by {off} (the "
-    "accumulation bug "
-    "of 2024). Divide each *sum* by the number of all tokens, which you know before the first backward",
+    "accumulation bug of 2024). Divide each *sum* by the number of all tokens, which you know before the "
+    "first backward",
 )
 known(
     "means-added-up",
     lambda means, right: [sum(means)],  # type: ignore[list-item]
-    "the means of the micro-batches were added up: the gradient is {times} times as long as it should "
-    "be. Divide "
-    "each sum by the number of all tokens",
+    "the means of the micro-batches were added up: the gradient is {times} times as long as it should be. "
+    "Divide each sum by the number of all tokens",
 )
 known(
     "never-divided",
@@ -204,9 +201,8 @@ def differs(a: Any, t: Trial) -> str | None:
     _, used, _, right, _, _ = tried(a, t)
     if not alike(used, right):
         return (
-            "micro-batches of 2, 28 and 4 tokens: the gradient at the optimizer's step is "
-            f"{numbers(used)}, that of "
-            f"one long batch is {numbers(right)}"
+            f"micro-batches of 2, 28 and 4 tokens: the gradient at the optimizer's step is {numbers(used)}, "
+            f"that of one long batch is {numbers(right)}"
         )
     return None
 
@@ -249,9 +245,8 @@ def clips_each(a: Any, t: Trial) -> str | None:
     if alike(used / used.norm(), right / right.norm(), 1e-6) or float(used.norm()) > 3.1e-3:
         return None
     return (
-        f"with max_norm = 0.001 the step's direction has cosine {direction:.3f} with the gradient, "
-        "and its length is "
-        f"{float(used.norm()):.4f}: each micro-batch was clipped by itself. Accumulate everything, "
+        f"with max_norm = 0.001 the step's direction has cosine {direction:.3f} with the gradient, and its "
+        f"length is {float(used.norm()):.4f}: each micro-batch was clipped by itself. Accumulate everything, "
         "then clip once"
     )
 

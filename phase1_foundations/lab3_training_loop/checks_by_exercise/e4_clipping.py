@@ -35,10 +35,9 @@ def generator(a: Any, t: Trial) -> str | None:
     listed = flat(grads)
     if not close(after, listed, 1e-4) or not close(norm, other, 1e-4):
         return (
-            "with a generator as `params` the gradients are "
-            f"{numbers(after)}, with a list {numbers(listed)}: a generator can be gone through only "
-            "once. Make a "
-            "list of the gradients first"
+            f"with a generator as `params` the gradients are {numbers(after)}, with a list "
+            f"{numbers(listed)}: a generator can be gone through only once. Make a list of the gradients "
+            "first"
         )
     return None
 
@@ -63,9 +62,8 @@ def one_by_one(a: Any, t: Trial) -> str | None:
         before, now = torch.tensor([3.0, 4.0, 0.0, 12.0]), torch.tensor(found, dtype=torch.float32)
         cosine = float(before @ now / before.norm() / now.norm())
         return (
-            f"each tensor was clipped by itself, and the direction changed: cosine {cosine:.2f} with "
-            "the original. "
-            "One long vector, one norm (13), one factor for all"
+            f"each tensor was clipped by itself, and the direction changed: cosine {cosine:.2f} with the "
+            "original. One long vector, one norm (13), one factor for all"
         )
     return None
 
@@ -85,9 +83,8 @@ def always(a: Any, t: Trial) -> str | None:
         return "gradients of norm 13 were stretched to max_norm 26: below the threshold nothing changes"
     if flat(after) != [3, 4, 0, 12] and close(flat(after), [3, 4, 0, 12], 1e-3):
         return (
-            "below the threshold every bit stays as it is; yours were multiplied by a factor next to "
-            "1: scale "
-            "only if norm > max_norm, or take min(1, factor)"
+            "below the threshold every bit stays as it is; yours were multiplied by a factor next to 1: "
+            "scale only if norm > max_norm, or take min(1, factor)"
         )
     return None
 
@@ -127,9 +124,8 @@ def returns_clipped(a: Any, t: Trial) -> str | None:
     norm, _ = clipped(a, 6.5, *PAIR)
     if close(norm, 6.5, 1e-4):
         return (
-            "you return 6.5, the norm *after* clipping, which says nothing: asked for is the norm "
-            "before, 13, "
-            "which shows when training becomes unstable"
+            "you return 6.5, the norm *after* clipping, which says nothing: asked for is the norm before, "
+            "13, which shows when training becomes unstable"
         )
     if close(norm, 0.5, 1e-4):
         return "you return the factor, 0.5: asked for is the norm before clipping, 13"
@@ -153,9 +149,8 @@ def differs(a: Any, t: Trial) -> str | None:
     norm, after = clipped(a, 6.5, *PAIR)
     if not close(norm, 13.0, 1e-4) or not close(flat(after), [1.5, 2, 0, 6], 1e-4):
         return (
-            "gradients [3, 4] and [0, 12] with max_norm 6.5: norm 13, afterwards [1.5, 2] and [0, 6]. "
-            "Yours: norm "
-            f"{float(norm):.4g}, afterwards {numbers(flat(after))}"
+            "gradients [3, 4] and [0, 12] with max_norm 6.5: norm 13, afterwards [1.5, 2] and [0, 6]. Yours: "
+            f"norm {float(norm):.4g}, afterwards {numbers(flat(after))}"
         )
     return None
 
@@ -213,9 +208,8 @@ def overflow(a: Any, t: Trial) -> str | None:
     norm = float(a.clip_grad_norm_(params, 6.5))
     if not math.isfinite(norm):
         return (
-            "float32 gradients of 3e30, 4e30, 12e30 have the norm 1.3e31, which float32 can hold; "
-            f"yours is {norm}: "
-            "their squares overflow. Add up in float64, or divide by the largest entry first"
+            "float32 gradients of 3e30, 4e30, 12e30 have the norm 1.3e31, which float32 can hold; yours is "
+            f"{norm}: their squares overflow. Add up in float64, or divide by the largest entry first"
         )
     tiny = with_gradients([3e-30, 4e-30], dtype=torch.float32)
     small = float(a.clip_grad_norm_(tiny, 1.0))

@@ -35,14 +35,12 @@ e4 = Exercise(
         why="it is what you are building here",
     ),
     hints=(
-        "All gradients are one long vector: its norm is the norm of the pieces' norms, and one factor "
-        "scales it. "
-        "For the accumulation: which number must you know before the first backward?",
+        "All gradients are one long vector: its norm is the norm of the pieces' norms, and one factor scales "
+        "it. For the accumulation: which number must you know before the first backward?",
         "norm = ‖(‖g₁‖, ‖g₂‖, …)‖, factor = max_norm / norm if that is below 1. Gradient of Σᵢ Lᵢ / n = Σᵢ "
         "gradient of (Lᵢ / n), with n the number of all tokens that count.",
         "`grads = [p.grad for p in params if p.grad is not None]`, norms in `.double()`, `g.mul_(factor)`. "
-        "`tokens = sum(int(mask.sum()) for _, _, mask in micro_batches)`; `optimizer.zero_grad()`; "
-        "for each "
+        "`tokens = sum(int(mask.sum()) for _, _, mask in micro_batches)`; `optimizer.zero_grad()`; for each "
         "micro-batch `(loss_sum_fn(model(x), y, mask) / tokens).backward()`; clip; step.",
     ),
 )

@@ -58,14 +58,12 @@ def naive_against_exact(a: Any) -> None:
     show(
         fig,
         caption=(
-            f"The more the lengths differ, the more the mean of means is off: {rows[-1][0]:.0%} at 1 "
-            "to 32. Your "
-            f"bars are there as well, at {max(row[1] for row in rows):.0e}."
+            f"The more the lengths differ, the more the mean of means is off: {rows[-1][0]:.0%} at 1 to 32. "
+            f"Your bars are there as well, at {max(row[1] for row in rows):.0e}."
         ),
         alt=(
-            "Bars of the gradient's error for six ratios of lengths. For the mean of means they grow "
-            "from zero "
-            "with the ratio; for the exact accumulation they are too small to be seen."
+            "Bars of the gradient's error for six ratios of lengths. For the mean of means they grow from "
+            "zero with the ratio; for the exact accumulation they are too small to be seen."
         ),
     )
     assert all(row[2] < 1e-6 for row in rows)

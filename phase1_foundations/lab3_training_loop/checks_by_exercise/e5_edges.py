@@ -78,9 +78,8 @@ def saved_too_early(a: Any, t: Trial) -> str | None:
         )
     if len(again.history["val_loss"]) != len(through.history["val_loss"]) or again.epoch != through.epoch:
         return (
-            "resumed from epoch-1.pt and trained on, the run has "
-            f"{len(again.history['val_loss'])} entries in its history after {again.epoch} epochs: count the "
-            "epoch and note its losses before you save"
+            f"resumed from epoch-1.pt and trained on, the run has {len(again.history['val_loss'])} entries "
+            f"in its history after {again.epoch} epochs: count the epoch and note its losses before you save"
         )
     best = [list((each.best_state or {}).values()) for each in (through, again)]
     if equal(weights(through), weights(again)) and not equal(*best):

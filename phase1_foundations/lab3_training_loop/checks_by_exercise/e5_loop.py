@@ -59,8 +59,7 @@ def same_order(a: Any, t: Trial) -> str | None:
     if len(seen) == 18 and seen[:6] == seen[6:12]:
         return (
             "every epoch visits the batches in the same order: pass the number of the epoch to "
-            "`train.epoch(e, "
-            "start)`"
+            "`train.epoch(e, start)`"
         )
     asked = [epoch for epoch, start in world.train.asked if start == 0]
     if asked[:1] == [1]:
@@ -97,9 +96,8 @@ def leftover(a: Any, t: Trial) -> str | None:
         or alike(trainer, plain_run(world, 2, accum=4, wrong="drops leftover"))
     ):
         return (
-            "6 batches with accum=4 are two steps an epoch, of 4 and of 2 batches; yours makes one: "
-            "the last batches "
-            "of an epoch count too"
+            "6 batches with accum=4 are two steps an epoch, of 4 and of 2 batches; yours makes one: the last "
+            "batches of an epoch count too"
         )
     return None
 
@@ -137,9 +135,8 @@ known_path(
 known_path(
     "mean-of-means",
     ("mean of means", "divided by accum"),
-    "with accum=4 the batches of a window count equally, but the last one has 2 examples where the "
-    "others have 4: "
-    "weight each by its number of examples, over the examples of the window",
+    "with accum=4 the batches of a window count equally, but the last one has 2 examples where the others "
+    "have 4: weight each by its number of examples, over the examples of the window",
     accum=4,
 )
 known_path(
@@ -276,9 +273,8 @@ def not_seeded(a: Any, t: Trial) -> str | None:
             ends.append(weights(run(a, t, world={"noise": noise}, seed=5)[0]))
         if not equal(*ends):
             return (
-                f"the same trainer with seed=5 gives other weights when {name} generator was "
-                "elsewhere before: a new "
-                "trainer's first fit seeds all three generators"
+                f"the same trainer with seed=5 gives other weights when {name} generator was elsewhere "
+                "before: a new trainer's first fit seeds all three generators"
             )
     return None
 
@@ -301,9 +297,8 @@ def seeded_again(a: Any, t: Trial) -> str | None:
             trainer.fit(world.train, world.valid, epochs)
     if not equal(whole, weights(trainer)):
         return (
-            "fit(…, 1), fit(…, 2), fit(…, 3) leads elsewhere than fit(…, 3): the generators are "
-            "seeded again. Seed "
-            "once, as the run begins, or every epoch has the same noise"
+            "fit(…, 1), fit(…, 2), fit(…, 3) leads elsewhere than fit(…, 3): the generators are seeded "
+            "again. Seed once, as the run begins, or every epoch has the same noise"
         )
     return None
 
@@ -377,10 +372,8 @@ def train_loss(a: Any, t: Trial) -> str | None:
         if alike(trainer, right) and not close(found, right.train_loss, 1e-7):
             return (
                 f"with {options or 'accum=1'} train_loss is {numbers(found, 6)}, expected "
-                f"{numbers(right.train_loss, 6)}: "
-                "Σ loss · examples over all batches of the epoch, divided by the 22 examples, each "
-                "loss as it was "
-                "when its batch was trained on"
+                f"{numbers(right.train_loss, 6)}: Σ loss · examples over all batches of the epoch, divided "
+                "by the 22 examples, each loss as it was when its batch was trained on"
             )
     return None
 
@@ -411,9 +404,8 @@ def alias(a: Any, t: Trial) -> str | None:
     live = {p.data_ptr() for p in trainer.model.parameters()}
     if isinstance(best, dict) and any(isinstance(v, Tensor) and v.data_ptr() in live for v in best.values()):
         return (
-            "the best epoch was the first, but best_state changes with the model: `state_dict()` "
-            "gives the live "
-            "tensors, which training goes on changing. Keep copies: `copy.deepcopy(model.state_dict())`"
+            "the best epoch was the first, but best_state changes with the model: `state_dict()` gives the "
+            "live tensors, which training goes on changing. Keep copies: `copy.deepcopy(model.state_dict())`"
         )
     return None
 
@@ -431,9 +423,8 @@ def best_otherwise(a: Any, t: Trial) -> str | None:
         which = next((i + 1 for i, end in enumerate(ends) if equal(list(best.values()), end)), None)
         said = f"of epoch {which}" if which else "of no epoch's end"
         return (
-            f"val_loss was 3, 1, 2, 1; best_state has the weights {said}, expected those of epoch 2: "
-            "the lowest "
-            "loss, and the first of two equal ones"
+            f"val_loss was 3, 1, 2, 1; best_state has the weights {said}, expected those of epoch 2: the "
+            "lowest loss, and the first of two equal ones"
         )
     return None
 
@@ -460,8 +451,7 @@ def patience(a: Any, t: Trial) -> str | None:
         trainer, _ = scripted(a, t, script, len(script), patience=2)
         if trainer.epoch != stop:
             return (
-                f"with patience=2 and val_loss {', '.join(f'{v:g}' for v in script)} training stopped "
-                "after "
+                f"with patience=2 and val_loss {', '.join(f'{v:g}' for v in script)} training stopped after "
                 f"{trainer.epoch} epochs, expected {stop}: {why}"
             )
     return None
@@ -487,8 +477,7 @@ def training_differs(a: Any, t: Trial) -> str | None:
         right = plain_run(world, 2, **options)
         if not alike(trainer, right):
             return (
-                f"two epochs of plain descent with {options or 'accum=1'} lead elsewhere than the "
-                "formulas: the weights "
-                f"differ by up to {farthest(weights(trainer), right.weights):.2g}"
+                f"two epochs of plain descent with {options or 'accum=1'} lead elsewhere than the formulas: "
+                f"the weights differ by up to {farthest(weights(trainer), right.weights):.2g}"
             )
     return None

@@ -66,19 +66,16 @@ def one_curve_twice(a: Any) -> None:
     show(
         fig,
         caption=(
-            f"Two runs of your trainer on digits. One process was killed at step {KILLED}, three "
-            "steps after its "
-            "last checkpoint; another resumed it. The thin line lies on the thick one to the last bit."
+            f"Two runs of your trainer on digits. One process was killed at step {KILLED}, three steps after "
+            "its last checkpoint; another resumed it. The thin line lies on the thick one to the last bit."
         ),
         alt=(
-            "A noisy falling loss curve, drawn thick; from step 130 on a thin black line runs exactly "
-            "on it. A dashed "
-            "vertical line marks the kill at step 133."
+            "A noisy falling loss curve, drawn thick; from step 130 on a thin black line runs exactly on it. "
+            "A dashed vertical line marks the kill at step 133."
         ),
     )
     print("all weights equal, bit by bit:", same)
     print(
-        f"test digits right: yours {test_accuracy(again):.3f}; logistic regression 0.969; support "
-        "vector machine "
-        "0.994 (C = 10)"
+        f"test digits right: yours {test_accuracy(again):.3f}; logistic regression 0.969; support vector "
+        "machine 0.994 (C = 10)"
     )

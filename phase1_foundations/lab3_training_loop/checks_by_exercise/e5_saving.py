@@ -82,8 +82,8 @@ def refused(a: Any, t: Trial) -> str | None:
     if attempt.error is not None:
         return (
             "torch.load(…, weights_only=True) refuses your file "
-            f"({' '.join(str(attempt.error).split())[:140]}): save dicts, lists, numbers, texts and "
-            "tensors, no objects"
+            f"({' '.join(str(attempt.error).split())[:140]}): save dicts, lists, numbers, texts and tensors, "
+            "no objects"
         )
     return None
 
@@ -102,9 +102,8 @@ def in_place(a: Any, t: Trial) -> str | None:
         return 'save("latest") a second time did not replace latest.pt'
     if touched:
         return (
-            "the old latest.pt was overwritten in place: killed at that moment, the run has neither "
-            "the old nor the "
-            "new one (latest.pt is truncated). Write a file beside it, then `os.replace`"
+            "the old latest.pt was overwritten in place: killed at that moment, the run has neither the old "
+            "nor the new one (latest.pt is truncated). Write a file beside it, then `os.replace`"
         )
     return None
 
@@ -173,8 +172,8 @@ def damaged(a: Any, t: Trial) -> str | None:
             if attempt.raised(Exception):
                 return (
                     f"epoch-2.pt is {name}, epoch-1.pt is whole, and resume raises "
-                    f"{type(attempt.error).__name__}: "
-                    "pass over what cannot be read and take the newest of the others"
+                    f"{type(attempt.error).__name__}: pass over what cannot be read and take the newest of "
+                    "the others"
                 )
             if attempt.value != 1:
                 return (
@@ -202,11 +201,9 @@ def newest(a: Any, t: Trial) -> str | None:
         found = back(a, t, path).epoch
     if found != 10:
         return (
-            "after ten epochs, with epoch-1 … epoch-10 and an early zzz.pt in the folder, resume "
-            "begins at epoch "
-            f"{found}: the newest has the most optimizer steps. Sorted by name epoch-9 comes after "
-            "epoch-10; file "
-            "times change when files are copied"
+            "after ten epochs, with epoch-1 … epoch-10 and an early zzz.pt in the folder, resume begins at "
+            f"epoch {found}: the newest has the most optimizer steps. Sorted by name epoch-9 comes after "
+            "epoch-10; file times change when files are copied"
         )
     return None
 
@@ -235,9 +232,8 @@ def optimizer_lost(a: Any, t: Trial) -> str | None:
     if not equal(found.at_save["optimizer"], found.at_resume["optimizer"]):
         off = farthest(weights(found.through), weights(found.again))
         return (
-            "Adam's moments were lost between save and resume: at the end the weights differ by "
-            f"{off:.1g}. Save "
-            "optimizer.state_dict(), too"
+            f"Adam's moments were lost between save and resume: at the end the weights differ by {off:.1g}. "
+            "Save optimizer.state_dict(), too"
         )
     return None
 
@@ -266,8 +262,7 @@ def counters_lost(a: Any, t: Trial) -> str | None:
         if found.at_save[name] != found.at_resume[name]:
             return (
                 f"`trainer.{name}` was {found.at_save[name]} when it was saved and is "
-                f"{found.at_resume[name]} after "
-                "resume: save the counters"
+                f"{found.at_resume[name]} after resume: save the counters"
             )
     return None
 
@@ -314,9 +309,8 @@ def best_lost(a: Any, t: Trial) -> str | None:
     end = found.again.best_state
     if end is None or not equal(list(end.values()), list(found.through.best_state.values())):
         return (
-            "the best epoch was the first, before the interruption; the resumed run took a later one "
-            "for better: the "
-            "lowest val_loss so far must be saved with best_state"
+            "the best epoch was the first, before the interruption; the resumed run took a later one for "
+            "better: the lowest val_loss so far must be saved with best_state"
         )
     return None
 
@@ -331,9 +325,9 @@ def position_lost(a: Any, t: Trial) -> str | None:
     whole = found.world_through.trained_on()
     if seen == whole[6:]:
         return (
-            "saved after three of six batches of epoch 1; the resumed run begins this epoch anew, and "
-            "three batches "
-            "are trained on twice. Save how many batches are used, and go on with `train.epoch(e, start)`"
+            "saved after three of six batches of epoch 1; the resumed run begins this epoch anew, and three "
+            "batches are trained on twice. Save how many batches are used, and go on with `train.epoch(e, "
+            "start)`"
         )
     if seen == whole[12:]:
         return (
@@ -355,8 +349,8 @@ def position_in_windows(a: Any, t: Trial) -> str | None:
     if found.world.trained_on() != expected:
         return (
             "with accum=2, saved after 5 steps (10 batches), the resumed run trained on "
-            f"{len(found.world.trained_on())} "
-            f"batches, {len(expected)} were left: count used *batches*, not steps"
+            f"{len(found.world.trained_on())} batches, {len(expected)} were left: count used *batches*, not "
+            "steps"
         )
     return None
 
@@ -368,9 +362,8 @@ def generators_lost(a: Any, t: Trial) -> str | None:
         if not equal(weights(found.through), weights(found.again)) and quiet(a, t):
             return (
                 f"a model that draws from {name} generator ends elsewhere after an interruption: the "
-                "generator's "
-                "state belongs into the checkpoint (`rng_state()`, `restore_rng_state(state)`), and "
-                "nothing may seed again"
+                "generator's state belongs into the checkpoint (`rng_state()`, `restore_rng_state(state)`), "
+                "and nothing may seed again"
             )
     return None
 
@@ -388,8 +381,8 @@ def half_loss(a: Any, t: Trial) -> str | None:
     if left != right and equal(weights(found.through), weights(found.again)):
         return (
             f"train_loss of the interrupted epoch is {numbers(left[1:2], 6)}, without interruption "
-            f"{numbers(right[1:2], 6)}: "
-            "the losses before the interruption (their sum, and the number of examples) must be saved"
+            f"{numbers(right[1:2], 6)}: the losses before the interruption (their sum, and the number of "
+            "examples) must be saved"
         )
     return None
 
@@ -400,9 +393,8 @@ def patience_lost(a: Any, t: Trial) -> str | None:
     found = run(a, t, at=14, epochs=7, options={"patience": 3}, script=script)
     if found.again.epoch != found.through.epoch:
         return (
-            f"with patience=3 the uninterrupted run stops after {found.through.epoch} epochs, the "
-            "resumed one after "
-            f"{found.again.epoch}: how many epochs in a row were bad must be saved"
+            f"with patience=3 the uninterrupted run stops after {found.through.epoch} epochs, the resumed "
+            f"one after {found.again.epoch}: how many epochs in a row were bad must be saved"
         )
     return None
 

@@ -46,21 +46,15 @@ e5 = Exercise(
         why="it is the grown-up version of what you are building here",
     ),
     hints=(
-        "Write down everything that changes while a run goes on: what the three objects hold that you "
-        "were given, "
-        "where in the data you are, what is known of the unfinished epoch, the dice, and what you "
-        "remember of the "
-        "past. Each of these must be in the file.",
-        "Order per (seed, epoch): `train.epoch(self.epoch, batches_used)`. Window: zero_grad; for "
-        "each batch "
-        "(loss · n / n_window).backward(); clip; step; schedule; count; callbacks. File: write "
-        "tag.pt.tmp, then "
-        "os.replace onto tag.pt. Newest: the largest step among those that torch.load can read.",
-        "state = "
-        "{model, optimizer, scheduler: state_dict(); epoch, step, used, loss_sum, examples, history, "
-        "best_state, best_loss, bad; rng: "
-        "rng_state()}. Seed only if `self.step == 0`. After each epoch: evaluate, "
-        "history, best (`copy.deepcopy(model.state_dict())`), epoch + 1, used = 0, save.",
+        "Write down everything that changes while a run goes on: what the three objects hold that you were "
+        "given, where in the data you are, what is known of the unfinished epoch, the dice, and what you "
+        "remember of the past. Each of these must be in the file.",
+        "Order per (seed, epoch): `train.epoch(self.epoch, batches_used)`. Window: zero_grad; for each batch "
+        "(loss · n / n_window).backward(); clip; step; schedule; count; callbacks. File: write tag.pt.tmp, "
+        "then os.replace onto tag.pt. Newest: the largest step among those that torch.load can read.",
+        "state = {model, optimizer, scheduler: state_dict(); epoch, step, used, loss_sum, examples, history, "
+        "best_state, best_loss, bad; rng: rng_state()}. Seed only if `self.step == 0`. After each epoch: "
+        "evaluate, history, best (`copy.deepcopy(model.state_dict())`), epoch + 1, used = 0, save.",
     ),
 )
 probes.add_to(e5)

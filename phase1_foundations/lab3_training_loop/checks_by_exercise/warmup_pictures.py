@@ -71,8 +71,7 @@ def means_of_digits(a: Any) -> None:
     show(
         fig,
         caption=(
-            f"The distance of {sum(counts):,} digits from their class's mean image, in batches of 200 "
-            "and a "
+            f"The distance of {sum(counts):,} digits from their class's mean image, in batches of 200 and a "
             f"last one of {counts[-1]}, sorted by distance. The last, hardest batch weighs too much in the "
             "mean of means."
         ),

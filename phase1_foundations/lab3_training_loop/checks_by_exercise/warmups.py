@@ -19,8 +19,7 @@ w1 = Exercise(
     hints=(
         "Which object must be different afterwards: the name `param` inside your function, or the tensor "
         "that the caller holds? And who must not be watching?",
-        "`param ← param − lr · param.grad`, written into the tensor itself, and only if `param.grad` "
-        "is not "
+        "`param ← param − lr · param.grad`, written into the tensor itself, and only if `param.grad` is not "
         "`None`.",
         "`with torch.no_grad(): param -= lr * param.grad`",
     ),
@@ -45,8 +44,7 @@ def recorded(a, t):
     attempt = t.tried(lambda: moved(a))
     if attempt.raised(RuntimeError) and "leaf" in str(attempt.error):
         return (
-            "torch refuses: a leaf that requires a gradient is overwritten while autograd records. "
-            "The move "
+            "torch refuses: a leaf that requires a gradient is overwritten while autograd records. The move "
             "is no part of the model: put it under `with torch.no_grad():`"
         )
 
@@ -198,8 +196,7 @@ def values_changed(a, t):
 def not_corrected(a, t):
     if close(a.running_averages([*VALUES], BETA), averages(mistake="raw")):
         return (
-            "your averages of 4, 4, … begin with 2: they start at 0 and are still on their way. "
-            "Divide each "
+            "your averages of 4, 4, … begin with 2: they start at 0 and are still on their way. Divide each "
             "by 1 − βᵗ"
         )
 
@@ -226,8 +223,7 @@ def weights_exchanged(a, t):
         swapped.append((m / (1 - 0.8**n), m / (1 - 0.2**n), m))
     if any(close(found, [each[i] for each in swapped]) for i in range(3)):
         return (
-            "the weights are exchanged: β belongs to the old average, 1 − β to the new value. β near "
-            "1 means "
+            "the weights are exchanged: β belongs to the old average, 1 − β to the new value. β near 1 means "
             "a long memory"
         )
 
@@ -236,8 +232,7 @@ def weights_exchanged(a, t):
 def remembers_corrected(a, t):
     if close(a.running_averages([*VALUES], BETA), averages(mistake="remembers")):
         return (
-            "you go on with the *corrected* average, and correct it again in the next step. Remember "
-            "m as it "
+            "you go on with the *corrected* average, and correct it again in the next step. Remember m as it "
             "is, and correct only what you report"
         )
 
@@ -250,8 +245,7 @@ def starts_at_first(a, t):
         found.append(m)
     if close(a.running_averages([*VALUES], BETA), found):
         return (
-            "you start at the first value, which then keeps a weight that fades slowly. Asked for is "
-            "a start "
+            "you start at the first value, which then keeps a weight that fades slowly. Asked for is a start "
             f"at 0 with the correction 1 − βᵗ: the third average is {averages()[2]:.4g}, yours is "
             f"{found[2]:.4g}"
         )
@@ -338,8 +332,7 @@ w3 = Exercise(
     "W3",
     takes={"overall_mean": (float, int)},
     hints=(
-        "What would you need to know to compute the mean from scratch? Can you get it back from a "
-        "mean and a "
+        "What would you need to know to compute the mean from scratch? Can you get it back from a mean and a "
         "count?",
         "Σ meanᵢ · countᵢ / Σ countᵢ, over the batches that have examples.",
         "`sum(m * n for m, n in zip(means, counts) if n > 0) / max(sum(counts), 1)`",
@@ -397,8 +390,7 @@ def nan_spreads(a, t):
     ):
         said = type(attempt.error).__name__ if attempt.error else numbers(attempt.value)
         return (
-            f"with means 2, nan, 4 of 1, 0 and 1 examples you get {said}, expected 3: 0 · nan is nan, "
-            "so an "
+            f"with means 2, nan, 4 of 1, 0 and 1 examples you get {said}, expected 3: 0 · nan is nan, so an "
             "empty batch must be left out (and it is not one of the examples)"
         )
 
@@ -549,8 +541,7 @@ def other_form(a, t):
     found = a.peek(used_generator(t), 3)
     if found.shape != (3,) or found.dtype != torch.float32:
         return (
-            f"your result has shape {tuple(found.shape)} and dtype {found.dtype}; `torch.rand(3)` has "
-            "shape "
+            f"your result has shape {tuple(found.shape)} and dtype {found.dtype}; `torch.rand(3)` has shape "
             "(3,) and float32"
         )
 

@@ -322,7 +322,6 @@ def exact(a: Any, t: Trial) -> str | None:
         if found != in_order(lengths, budget, 512):
             return (
                 f"lengths {lengths}, max_tokens={budget}, shuffle=False: expected "
-                f"{in_order(lengths, budget, 512)}, "
-                f"yours {found}"
+                f"{in_order(lengths, budget, 512)}, yours {found}"
             )
     return None

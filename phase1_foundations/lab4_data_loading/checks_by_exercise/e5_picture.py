@@ -85,8 +85,8 @@ def label_curve(
         fig,
         caption=(
             f"After {steps} steps each. With {counts[0]} labels your distortions read "
-            f"{found['with your distortions'][0]:.2f} "
-            f"of the crooked digits; {counts[-1]} labels without them read {found['without'][-1]:.2f}."
+            f"{found['with your distortions'][0]:.2f} of the crooked digits; {counts[-1]} labels without "
+            f"them read {found['without'][-1]:.2f}."
         ),
         alt="Two curves that rise with the number of labels; that with distortions lies far above the other.",
     )

@@ -68,15 +68,13 @@ def smallest(a: Any, t: Trial) -> str | None:
         return "min_normal and min_subnormal are exchanged: subnormal numbers are the smaller ones"
     if normal != 2.0**-14:
         return (
-            f"min_normal of (5, 10) is {normal:.4g}, expected 2⁻¹⁴ = {2.0**-14:.4g}: the stored exponent "
-            f"0 is for "
-            "the subnormals, so the smallest normal exponent is 1 − bias"
+            f"min_normal of (5, 10) is {normal:.4g}, expected 2⁻¹⁴ = {2.0**-14:.4g}: the stored exponent 0 "
+            "is for the subnormals, so the smallest normal exponent is 1 − bias"
         )
     if subnormal != 2.0**-24:
         return (
             f"min_subnormal of (5, 10) is {subnormal:.4g}, expected 2⁻²⁴ = {2.0**-24:.4g}: one step of "
-            f"2^(−man_bits) "
-            "at the smallest normal exponent"
+            "2^(−man_bits) at the smallest normal exponent"
         )
     return None
 
@@ -86,8 +84,7 @@ def eps(a: Any, t: Trial) -> str | None:
     found = a.format_info(5, 10)["eps"]
     if found != 2.0**-10:
         return (
-            f"eps of (5, 10) is {found:.4g}, expected 2⁻¹⁰ = {2.0**-10:.4g}: the distance from 1 to the "
-            f"next number "
-            "(half of it is the largest rounding error)"
+            f"eps of (5, 10) is {found:.4g}, expected 2⁻¹⁰ = {2.0**-10:.4g}: the distance from 1 to the next "
+            "number (half of it is the largest rounding error)"
         )
     return None

@@ -75,8 +75,7 @@ def slow(a: Any, t: Trial) -> str | None:
     if t.attempt(lambda: a.round_to_format(x, 5, 10), seconds=0.4).timed_out:
         return (
             "40,000 numbers took more than 0.4 CPU seconds: you go through them one by one in Python. "
-            "Torch's "
-            "functions (`frexp`, `round`, `where`) take the whole tensor at once"
+            "Torch's functions (`frexp`, `round`, `where`) take the whole tensor at once"
         )
     return None
 
@@ -220,8 +219,7 @@ def logarithm(a: Any, t: Trial) -> str | None:
     found = a.round_to_format(x, 8, 23)
     if not torch.equal(found, x) and torch.equal(found, torch.tensor([8.0, 2.0**20])):
         return (
-            f"(8, 23) is float32 itself, but {x[0].item():.8g} became {found[0].item():g}: the logarithm "
-            f"of a "
-            "number just below 8 rounds to 3, and the marks come out twice too wide. `frexp` is exact"
+            f"(8, 23) is float32 itself, but {x[0].item():.8g} became {found[0].item():g}: the logarithm of "
+            "a number just below 8 rounds to 3, and the marks come out twice too wide. `frexp` is exact"
         )
     return None

@@ -48,8 +48,8 @@ def no_lower_limit(a: Any, t: Trial) -> str | None:
     if abs(found[0] - 1e-7) < 1e-9 or found[1] != 0:
         return (
             f"1e-7 became {found[0]:.6g} and 1e-10 became {found[1]:.6g}; in half precision they are 2 · "
-            f"2⁻²⁴ = "
-            "1.19e-7 and 0. The exponent ends at 1 − bias, here −14: below that the marks get no closer"
+            "2⁻²⁴ = 1.19e-7 and 0. The exponent ends at 1 − bias, here −14: below that the marks get no "
+            "closer"
         )
     return None
 
@@ -61,15 +61,14 @@ def smallest_exponent(a: Any, t: Trial) -> str | None:
     if found[0] == smallest / 2 or found[2] == smallest * 0.75 or half(a, smallest / 2 * 1.01)[0] < smallest:
         if half(a, smallest * 0.75)[0] == smallest * 0.5 or half(a, smallest * 0.5)[0] == smallest * 0.5:
             return (
-                "your half precision has the number 2⁻²⁵; its smallest is 2⁻²⁴. The bias is 2^(E−1) − 1 = "
-                "15 and "
-                "the smallest normal exponent 1 − 15 = −14, since the stored exponent 0 is for the subnormals"
+                "your half precision has the number 2⁻²⁵; its smallest is 2⁻²⁴. The bias is 2^(E−1) − 1 = 15 "
+                "and the smallest normal exponent 1 − 15 = −14, since the stored exponent 0 is for the "
+                "subnormals"
             )
         if found[0] == smallest:
             return (
                 f"a little more than 2⁻²⁵ became {half(a, smallest / 2 * 1.01)[0]:.3g}, expected 2⁻²⁴ ≈ "
-                f"5.96e-8: "
-                "also below the smallest number the nearest mark counts"
+                "5.96e-8: also below the smallest number the nearest mark counts"
             )
     if found[1] != 3 * smallest or found[0] != smallest:
         return (
@@ -86,9 +85,8 @@ def too_narrow(a: Any, t: Trial) -> str | None:
     if not torch.equal(found, x):
         return (
             f"in bfloat16 3·2⁻¹³³ became {found[0].item():.3g} and 2⁻¹²⁶ became {found[1].item():.3g}, "
-            f"expected "
-            f"{x[0].item():.3g} and {x[1].item():.3g}: such numbers overflow or vanish in float32 when they "
-            "are divided or multiplied. Compute in float64"
+            f"expected {x[0].item():.3g} and {x[1].item():.3g}: such numbers overflow or vanish in float32 "
+            "when they are divided or multiplied. Compute in float64"
         )
     return None
 
@@ -124,9 +122,8 @@ def before_rounding(a: Any, t: Trial) -> str | None:
         )
     if found[2] == 65504.0 and half(a, 70000.0)[0] == INF:
         return (
-            "65520 became 65504: it is the tie between 65504 and the next mark, 65536, and the even one "
-            "of the "
-            "two is 65536, which is beyond the end: inf"
+            "65520 became 65504: it is the tie between 65504 and the next mark, 65536, and the even one of "
+            "the two is 65536, which is beyond the end: inf"
         )
     if found[2] == 65536.0:
         return "65520 became 65536, which half precision does not have: what is above 65504 becomes inf"

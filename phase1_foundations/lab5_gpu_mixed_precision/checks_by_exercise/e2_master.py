@@ -202,9 +202,8 @@ def pile_up(a: Any, t: Trial) -> str | None:
     found = weights.masters[0].grad
     if model.weight.grad is not None:
         return (
-            f"after collect_grads the parameter's own `.grad` is still "
-            f"{model.weight.grad.flatten().tolist()}: set "
-            "it to None, or the next backward adds to it"
+            "after collect_grads the parameter's own `.grad` is still "
+            f"{model.weight.grad.flatten().tolist()}: set it to None, or the next backward adds to it"
         )
     if found is not None and torch.equal(found.float(), torch.tensor([[2.0, 4.0]])):
         return (
@@ -257,8 +256,7 @@ def lost(a: Any, t: Trial) -> str | None:
         weights.publish()
     if model.weight.item() == 1.0:
         return (
-            "ten updates of 0.001 to a weight of 1 in bfloat16 (gap 0.0078) left it at 1: they must add "
-            "up in "
-            "the float32 master (1.01) and show in the model as 1.0078"
+            "ten updates of 0.001 to a weight of 1 in bfloat16 (gap 0.0078) left it at 1: they must add up "
+            "in the float32 master (1.01) and show in the model as 1.0078"
         )
     return None

@@ -30,10 +30,8 @@ e2 = Exercise(
         "The scaler remembers three things: the scale, the number of good iterations in a row, and for each "
         "optimizer whether it has been unscaled since the last update and whether it met an infinity.",
         "step: unscale if not yet done; found infinity? False : optimizer.step(), True. update: any "
-        "infinity? "
-        "S ← S·backoff, count ← 0 : count ← count + 1, and at `interval` S ← S·growth, count ← 0; then "
-        "forget "
-        "the notes. amp_step: clear, scaled backward, unscale_, clip, step, update.",
+        "infinity? S ← S·backoff, count ← 0 : count ← count + 1, and at `interval` S ← S·growth, count ← 0; "
+        "then forget the notes. amp_step: clear, scaled backward, unscale_, clip, step, update.",
         "`self.found = {}`; unscale_: `self.found[id(opt)] = not all(g.isfinite().all() for g in grads)`, "
         "then `g.div_(S)`. MasterWeights: `masters = [p.detach().clone() for p in model.parameters()]`; "
         "publish: `with torch.no_grad(): p.copy_(to_format(m, fmt))`; collect: `m.grad, p.grad = p.grad, "

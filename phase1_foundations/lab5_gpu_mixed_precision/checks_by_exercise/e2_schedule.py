@@ -42,8 +42,7 @@ def every_step(a: Any, t: Trial) -> str | None:
     if found[:2] == [16.0, 32.0]:
         return (
             f"with interval=3 the scale went {listed(found)}: it grows after every step. Count the good "
-            f"steps, "
-            "and grow when there are `interval` of them"
+            "steps, and grow when there are `interval` of them"
         )
     return None
 
@@ -82,9 +81,8 @@ def after_overflow(a: Any, t: Trial) -> str | None:
         if found[: skip + 1] == expected[: skip + 1] and 64.0 in found[skip + 1 : -1]:
             words = " ".join({"g": "good", "i": "inf"}[letter] for letter in pattern)
             return (
-                f"interval=3, steps {words}: the scale went {listed(found)}, and grew too early. "
-                "`interval` good "
-                "steps *in a row* are needed: the count restarts after a skip"
+                f"interval=3, steps {words}: the scale went {listed(found)}, and grew too early. `interval` "
+                "good steps *in a row* are needed: the count restarts after a skip"
             )
     return None
 
@@ -106,9 +104,8 @@ def limits(a: Any, t: Trial) -> str | None:
     low, found = (scales(a, "gggg", init=init, interval=1) for init in (2.0, 2.0**23))
     if low == [4.0, 8.0, 16.0, 32.0] and found != [2.0**24, 2.0**25, 2.0**26, 2.0**27]:
         return (
-            f"from 2 the scale doubles with interval=1, from 2²³ it goes {listed(found)}: there is no "
-            "upper limit, "
-            "the next overflow is the limit"
+            f"from 2 the scale doubles with interval=1, from 2²³ it goes {listed(found)}: there is no upper "
+            "limit, the next overflow is the limit"
         )
     return None
 
@@ -170,9 +167,8 @@ def one_note(a: Any, t: Trial) -> str | None:
         if scaler.get_scale() != 4.0:
             return (
                 f"two optimizers, the {'first' if bad == 0 else 'second'} with an overflow: after update the "
-                f"scale is {scaler.get_scale():g}, expected 4. An overflow of any of them counts, "
-                f"whatever the "
-                "others found"
+                f"scale is {scaler.get_scale():g}, expected 4. An overflow of any of them counts, whatever "
+                "the others found"
             )
     return None
 

@@ -86,8 +86,7 @@ def never_clips(a: Any, t: Trial) -> str | None:
     if abs(found - length(torch.tensor([1.0, 1.0]))) < 1e-3:
         return (
             "the entries 30 and 40 were each clipped to 1: asked for is the *norm* of the whole gradient, "
-            "its "
-            "direction stays (`clip_grad_norm_`, not `clip_grad_value_`)"
+            "its direction stays (`clip_grad_norm_`, not `clip_grad_value_`)"
         )
     if abs(found - 1.0) > 1e-3:
         return f"a gradient of norm 50, clipped to 1, moved the weight by {found:.4g} (with lr = 1)"
@@ -119,9 +118,9 @@ def each_alone(a: Any, t: Trial) -> str | None:
     found = [-w.item() for w in weights]
     if max(abs(found[0] - 0.6), abs(found[1] - 0.8)) > 1e-3:
         return (
-            f"two parameters (in two groups) with gradients 30 and 40, max_norm = 1: they moved by "
-            f"{found[0]:.3g} "
-            f"and {found[1]:.3g}, expected 0.6 and 0.8: one norm over all parameters of the optimizer"
+            "two parameters (in two groups) with gradients 30 and 40, max_norm = 1: they moved by "
+            f"{found[0]:.3g} and {found[1]:.3g}, expected 0.6 and 0.8: one norm over all parameters of the "
+            "optimizer"
         )
     return None
 

@@ -37,8 +37,7 @@ def left_out(a: Any, t: Trial) -> str | None:
         if events != list(range(count)):
             return (
                 f"{count} blocks in {segments} segments: in the forward pass the blocks {events} ran; "
-                f"expected "
-                f"each once, 0 … {count - 1} in this order"
+                f"expected each once, 0 … {count - 1} in this order"
             )
         expected = torch.ones(2, 4)
         for block in blocks:
@@ -54,10 +53,8 @@ def loop_variable(a: Any, t: Trial) -> str | None:
     if len(found) > 1 and all(run == found[0] for run in found):
         return (
             f"the backward pass ran the blocks {found[0]} again for every segment: the function that you "
-            f"checkpoint "
-            "reads the loop's variables when it is *called*, and the second call comes after the loop. "
-            "Bind them "
-            "(a default argument, `functools.partial`, `nn.Sequential`)"
+            "checkpoint reads the loop's variables when it is *called*, and the second call comes after the "
+            "loop. Bind them (a default argument, `functools.partial`, `nn.Sequential`)"
         )
     return None
 
@@ -98,8 +95,7 @@ def unequal(a: Any, t: Trial) -> str | None:
         if len(lengths) != segments or max(lengths) - min(lengths) > 1 or sum(lengths) != count:
             return (
                 f"{count} blocks in {segments} segments were run in lengths {lengths}: asked for are "
-                f"{segments} "
-                "runs whose lengths differ by at most one"
+                f"{segments} runs whose lengths differ by at most one"
             )
     return None
 
@@ -124,9 +120,8 @@ def another_form(a: Any, t: Trial) -> str | None:
             words = f"best_segments({len(sizes)}, {sizes}) returned {found}"
             if isinstance(found, list) and (0 in found or len(sizes) in found):
                 return (
-                    f"{words}: cuts are from 1 to {len(sizes) - 1}; that block 0 begins a segment, and "
-                    f"that the last "
-                    "one ends, goes without saying"
+                    f"{words}: cuts are from 1 to {len(sizes) - 1}; that block 0 begins a segment, and that "
+                    "the last one ends, goes without saying"
                 )
             return f"{words}: asked for is a sorted list of different whole numbers from 1 to n_blocks − 1"
     return None
@@ -157,8 +152,8 @@ def equal_numbers(a: Any, t: Trial) -> str | None:
     if peak(found, sizes) > best and len(found) < 8 and max(lengths) - min(lengths) <= 1:
         return (
             f"for {sizes} you cut at {found}, into equal numbers of blocks, with a peak of "
-            f"{peak(found, sizes)}; the "
-            f"best is {best}: the blocks differ in bytes, so cut where inputs are small"
+            f"{peak(found, sizes)}; the best is {best}: the blocks differ in bytes, so cut where inputs are "
+            "small"
         )
     return None
 
@@ -172,11 +167,9 @@ def not_smallest(a: Any, t: Trial) -> str | None:
         best = least_peak(sizes)
         if peak(found, sizes) > best:
             return (
-                f"for {sizes} you cut at {found}: the inputs of the segments and the rest of the largest "
-                f"add up to "
-                f"{peak(found, sizes)}, and {best} is possible. Try every limit for the largest rest, and "
-                f"for each "
-                "the cheapest inputs that keep it"
+                f"for {sizes} you cut at {found}: the inputs of the segments and the rest of the largest add "
+                f"up to {peak(found, sizes)}, and {best} is possible. Try every limit for the largest rest, "
+                "and for each the cheapest inputs that keep it"
             )
     return None
 
@@ -188,7 +181,7 @@ def tries_all(a: Any, t: Trial) -> str | None:
         if t.attempt(lambda s=sizes: a.best_segments(len(s), s), seconds=1.5).timed_out:
             return (
                 f"{count} blocks took more than 1.5 CPU seconds: with every block the work doubles. There "
-                f"are too "
-                "many sets of cuts to try; build the best cutting of the first k blocks from those of fewer"
+                "are too many sets of cuts to try; build the best cutting of the first k blocks from those "
+                "of fewer"
             )
     return None

@@ -97,8 +97,7 @@ def wrong_gradient(a: Any, t: Trial) -> str | None:
     for one, expected in zip(found, [x.grad, *(p.grad for p in model.parameters())], strict=True):
         if one is None or not same(one, expected):
             return (
-                "the gradients of a small network differ from those without checkpoint: they come from "
-                "the second "
-                "run, with the gradient from above, for the inputs and all parameters"
+                "the gradients of a small network differ from those without checkpoint: they come from the "
+                "second run, with the gradient from above, for the inputs and all parameters"
             )
     return None

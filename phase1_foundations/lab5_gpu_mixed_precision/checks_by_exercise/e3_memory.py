@@ -35,14 +35,11 @@ e3 = Exercise(
     ),
     hints=(
         "Run fn without recording and save only its inputs. When the gradient arrives, run fn again, this "
-        "time "
-        "recording, and let torch go backward through that small graph.",
-        "backward: inputs detached, each requiring a gradient as before; generator set to the saved "
-        "state; outputs = "
-        "fn(inputs) under enable_grad; `torch.autograd.backward(outputs, gradients)`; return the inputs' "
-        "`.grad`. "
-        "best_segments: for each limit of the largest rest, the cheapest starts by dynamic programming "
-        "over ends.",
+        "time recording, and let torch go backward through that small graph.",
+        "backward: inputs detached, each requiring a gradient as before; generator set to the saved state; "
+        "outputs = fn(inputs) under enable_grad; `torch.autograd.backward(outputs, gradients)`; return the "
+        "inputs' `.grad`. best_segments: for each limit of the largest rest, the cheapest starts by dynamic "
+        "programming over ends.",
         "`args = [x.detach().requires_grad_(x.requires_grad) for x in ctx.saved_tensors]`; `with "
         "torch.random.fork_rng(), torch.enable_grad(): torch.set_rng_state(ctx.state); out = ctx.fn(*args)`. "
         "`checkpoint` calls `Recompute.apply(fn, torch.zeros((), requires_grad=True), *args)`.",

@@ -94,17 +94,15 @@ def counted_twice(a: Any, t: Trial) -> str | None:
     expected = (2 * torch.ones(3).double()) * torch.ones(3).double().cos()
     if w.grad is not None and same(w.grad, 2 * expected):
         return (
-            "the gradient arrives twice: the second run goes on into the graph *before* checkpoint. "
-            "Detach its "
-            "inputs first (`x.detach().requires_grad_()`)"
+            "the gradient arrives twice: the second run goes on into the graph *before* checkpoint. Detach "
+            "its inputs first (`x.detach().requires_grad_()`)"
         )
     x = ones(3)
     a.checkpoint(square, x).sum().backward()
     if same(x.grad, 2 * expected):
         return (
             "the gradient of x is twice too large: it is returned *and* added to x.grad. Run again on "
-            "detached "
-            "inputs"
+            "detached inputs"
         )
     return None
 
@@ -116,9 +114,8 @@ def upstream(a: Any, t: Trial) -> str | None:
     (3 * a.checkpoint(square, y)).sum().backward()
     if x.grad is not None and y.grad is not None and same(y.grad, x.grad):
         return (
-            "backward from 3 · result gives the same gradient as from the result: the gradient that "
-            "arrives from "
-            "above has to be handed to the backward pass of the second run"
+            "backward from 3 · result gives the same gradient as from the result: the gradient that arrives "
+            "from above has to be handed to the backward pass of the second run"
         )
     return None
 
@@ -145,9 +142,8 @@ def overwritten(a: Any, t: Trial) -> str | None:
     a.checkpoint(model, x).sum().backward()
     if all(same(p.grad, g) for p, g in zip(model.parameters(), first, strict=True)):
         return (
-            "after two backward passes the parameters hold the gradient of one: gradients add up in "
-            "`.grad`, as "
-            "`backward` does it; do not assign them"
+            "after two backward passes the parameters hold the gradient of one: gradients add up in `.grad`, "
+            "as `backward` does it; do not assign them"
         )
     return None
 
@@ -179,9 +175,8 @@ def keeps_everything(a: Any, t: Trial) -> str | None:
     if found >= plain - own:
         return (
             f"kept for backward are {found:,} bytes, without checkpoint it is {plain:,}: the first run still "
-            "builds a graph. Run fn without recording (`torch.no_grad()`, or inside a Function's "
-            "`forward`), and "
-            "save the inputs alone"
+            "builds a graph. Run fn without recording (`torch.no_grad()`, or inside a Function's `forward`), "
+            "and save the inputs alone"
         )
     if found > own + SLACK:
         return (
@@ -201,8 +196,7 @@ def too_often(a: Any, t: Trial) -> str | None:
     if fn.calls == 1:
         return (
             "the backward pass did not run fn again, so everything it needs was kept: that is what "
-            "checkpoint "
-            "is to avoid"
+            "checkpoint is to avoid"
         )
     if fn.calls > 2:
         return f"the backward pass ran fn {fn.calls - 1} times, once is asked for (for all gradients)"
@@ -229,10 +223,8 @@ def other_numbers(a: Any, t: Trial) -> str | None:
     if x.grad is not None and not same(x.grad, y.detach()):
         return (
             "the dropout mask of the second run is another one than that of the first, so the gradients "
-            "belong "
-            "to a network that never ran. Save `torch.get_rng_state()` before the first run, and set it "
-            "for the "
-            "second"
+            "belong to a network that never ran. Save `torch.get_rng_state()` before the first run, and set "
+            "it for the second"
         )
     return None
 
@@ -246,8 +238,7 @@ def same_numbers(a: Any, t: Trial) -> str | None:
     if same(first.detach(), second.detach()):
         return (
             "two calls drew the same dropout mask: you set a fixed seed. Remember where the generator "
-            "stands, "
-            "and go back there for the second run only"
+            "stands, and go back there for the second run only"
         )
     return None
 
@@ -265,13 +256,12 @@ def trace(a: Any, t: Trial) -> str | None:
     if not same(found[0], plain[0]):
         return (
             "after the *forward* pass the global generator stands elsewhere than without checkpoint: the "
-            "first run "
-            "has to draw from it as usual"
+            "first run has to draw from it as usual"
         )
     if not same(found[1], plain[1]):
         return (
             "after the backward pass the global generator stands elsewhere than without checkpoint: what "
-            "comes "
-            "later draws other numbers. Put the state back after the second run (`torch.random.fork_rng()`)"
+            "comes later draws other numbers. Put the state back after the second run "
+            "(`torch.random.fork_rng()`)"
         )
     return None

@@ -16,9 +16,8 @@ def second_call(a: Any, t: Trial) -> str | None:
     found = a.count_cost(nn.Sequential(shared, nn.ReLU(), shared), torch.ones(5, 4))
     if "0" in found and found["0"].flops == 160:
         return (
-            "a layer that is called twice in one pass has 160 FLOPs in your count, expected 320: add to "
-            "what is "
-            "there already, do not overwrite it"
+            "a layer that is called twice in one pass has 160 FLOPs in your count, expected 320: add to what "
+            "is there already, do not overwrite it"
         )
     if "0" in found and (found["0"].flops, found["0"].bytes_read, found["0"].bytes_written) != (
         320,
@@ -95,9 +94,8 @@ def left_changed(a: Any, t: Trial) -> str | None:
     a.count_cost(model, t.randn(5, 4, dtype=torch.float32))
     if [m.training for m in model.modules()] != flags:
         return (
-            f"the training flags were {flags} and are {[m.training for m in model.modules()]}: remember "
-            f"each module's, "
-            "and put it back (`model.train()` sets all of them)"
+            f"the training flags were {flags} and are {[m.training for m in model.modules()]}: remember each "
+            "module's, and put it back (`model.train()` sets all of them)"
         )
     if any(m._forward_hooks or m._forward_pre_hooks for m in model.modules()):
         return "hooks are still registered afterwards: `remove()` each handle"
@@ -105,8 +103,7 @@ def left_changed(a: Any, t: Trial) -> str | None:
     a.count_cost(model, t.randn(5, 4, dtype=torch.float32))
     if any(not torch.equal(v, before[k]) for k, v in model.state_dict().items()):
         return (
-            "the running statistics of a BatchNorm changed: count in evaluation mode (`model.eval()`), "
-            "and put the "
-            "flags back"
+            "the running statistics of a BatchNorm changed: count in evaluation mode (`model.eval()`), and "
+            "put the flags back"
         )
     return None

@@ -56,8 +56,7 @@ def other_names(a: Any, t: Trial) -> str | None:
         if "0" in found or "" in found:
             return (
                 f"the keys are {found}; expected are the leaves alone, '0.0', '0.1', '1': a module with "
-                f"children "
-                "does nothing by itself, its work would be counted twice"
+                "children does nothing by itself, its work would be counted twice"
             )
         return f"the keys are {found}, expected ['0.0', '0.1', '1'], the names in `model.named_modules()`"
     alone = list(a.count_cost(nn.Linear(3, 4), torch.ones(5, 3)))
@@ -72,8 +71,7 @@ def macs(a: Any, t: Trial) -> str | None:
     if flops == 60:
         return (
             "5 rows through Linear(3, 4) came out at 60 FLOPs, expected 120: one multiplication and one "
-            "addition "
-            "are two operations"
+            "addition are two operations"
         )
     return None
 
@@ -98,8 +96,7 @@ def rows_ignored(a: Any, t: Trial) -> str | None:
     if linear(a)[0] == 120 and flops != 240:
         return (
             f"an input [2, 5, 3] through Linear(3, 4) came out at {flops} FLOPs, expected 240: all "
-            f"dimensions before "
-            "the last are rows"
+            "dimensions before the last are rows"
         )
     return None
 
@@ -151,15 +148,13 @@ def dtypes(a: Any, t: Trial) -> str | None:
         if found != expected:
             return (
                 f"in {dtype} 5 rows through Linear(3, 4) read and write {found} bytes in your count, "
-                f"expected "
-                f"{expected}: use the element size of each tensor (`x.element_size()`)"
+                f"expected {expected}: use the element size of each tensor (`x.element_size()`)"
             )
     index = cost(a, nn.Embedding(10, 4), torch.tensor([1, 2, 3]))
     if index[1] != 24 + 160:
         return (
             f"an Embedding(10, 4) that gets three int64 numbers reads {index[1]} bytes in your count, "
-            f"expected 24 + "
-            "160: each tensor with its own element size"
+            "expected 24 + 160: each tensor with its own element size"
         )
     return None
 
@@ -187,8 +182,7 @@ def convolution(a: Any, t: Trial) -> str | None:
     if found != 2 * (2 * 8 * 16) * 27:
         return (
             f"with stride 2 and no padding it has {found:,} FLOPs in your count, expected "
-            f"{2 * 2 * 8 * 16 * 27:,}: the "
-            "size of the *output* counts, here 4×4, not that of the input"
+            f"{2 * 2 * 8 * 16 * 27:,}: the size of the *output* counts, here 4×4, not that of the input"
         )
     found = cost(a, nn.Conv2d(3, 8, (1, 5)), x)[0]
     if found != 2 * (2 * 8 * 9 * 5) * 15:
@@ -202,9 +196,8 @@ def groups(a: Any, t: Trial) -> str | None:
     right = 2 * 8 * 9 * 9
     if found != right:
         return (
-            f"Conv2d(4, 8, 3, groups=4) has {found:,} FLOPs in your count, expected {right:,}: with "
-            f"groups each filter "
-            "reads only channels / groups of the input"
+            f"Conv2d(4, 8, 3, groups=4) has {found:,} FLOPs in your count, expected {right:,}: with groups "
+            "each filter reads only channels / groups of the input"
         )
     return None
 
@@ -234,8 +227,7 @@ def attention(a: Any, t: Trial) -> str | None:
     if found[1:] != (480 + 2 * 288, 480):
         return (
             f"Attend reads and writes {found[1:]} bytes in your count, expected (1056, 480): all three "
-            f"arguments are "
-            "read"
+            "arguments are read"
         )
     return None
 
@@ -264,7 +256,6 @@ def buffers(a: Any, t: Trial) -> str | None:
     if found != 72 + 16:
         return (
             f"BatchNorm2d(2) reads {found} bytes in your count, expected 88: the input, 72, and its two "
-            f"parameters, "
-            "16; buffers do not count"
+            "parameters, 16; buffers do not count"
         )
     return None

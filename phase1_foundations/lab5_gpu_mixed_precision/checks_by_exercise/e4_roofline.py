@@ -23,20 +23,15 @@ e4 = Exercise(
     },
     hints=(
         "A forward hook sees each call of a module: `leaf.register_forward_hook(hook)` calls hook(module, "
-        "inputs, "
-        "output), inputs as a tuple. All you need are the shapes and dtypes of what comes by.",
+        "inputs, output), inputs as a tuple. All you need are the shapes and dtypes of what comes by.",
         "FLOPs: Linear 2 · (elements of the output) · in_features; Conv2d 2 · (elements of the output) · "
-        "(weights "
-        "of one filter); Attend 4 · (elements of q) · S. Bytes: numel · element_size of inputs, "
-        "parameters, output. "
-        "Roofline: min(peak, bw · flops/bytes), ridge at peak/bw. Fusion: 2 · (operations − 1) · n · "
-        "itemsize.",
-        "`leaves = {name: m for name, m in model.named_modules() if not list(m.children())}`; register, "
-        "run under "
-        "`no_grad` in `eval()`, remove the handles, restore `m.training`. Measuring: `work()` once, then "
-        "`while "
-        "len(times) < 3 or clock() < end: start = clock(); work(); times.append(clock() - start)`; "
-        "`min(times)`.",
+        "(weights of one filter); Attend 4 · (elements of q) · S. Bytes: numel · element_size of inputs, "
+        "parameters, output. Roofline: min(peak, bw · flops/bytes), ridge at peak/bw. Fusion: 2 · "
+        "(operations − 1) · n · itemsize.",
+        "`leaves = {name: m for name, m in model.named_modules() if not list(m.children())}`; register, run "
+        "under `no_grad` in `eval()`, remove the handles, restore `m.training`. Measuring: `work()` once, "
+        "then `while len(times) < 3 or clock() < end: start = clock(); work(); times.append(clock() - "
+        "start)`; `min(times)`.",
     ),
 )
 e4_costs.probe.add_to(e4)

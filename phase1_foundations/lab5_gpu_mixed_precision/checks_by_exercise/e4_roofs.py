@@ -57,9 +57,8 @@ def roofline_value(a: Any, t: Trial) -> str | None:
     )
     if same(float(found), 1e9):
         return (
-            f"{words}. Is the intensity upside down, or the larger of the two limits taken? It is FLOPs "
-            f"per byte, "
-            "0.1 here, and the *smaller* limit rules"
+            f"{words}. Is the intensity upside down, or the larger of the two limits taken? It is FLOPs per "
+            "byte, 0.1 here, and the *smaller* limit rules"
         )
     if float(found) < 1:
         return f"{words}. Asked for is a speed, not a time"
@@ -77,8 +76,7 @@ def exchanged(a: Any, t: Trial) -> str | None:
     if low == high == "compute":
         return (
             "a matrix-vector product does about half an operation for each byte: it waits for memory, you "
-            "say "
-            "'compute'. Compare flops / bytes_ with the ridge, peak / bw"
+            "say 'compute'. Compare flops / bytes_ with the ridge, peak / bw"
         )
     if low == high == "memory":
         return (
@@ -93,9 +91,8 @@ def ridge_is_one(a: Any, t: Trial) -> str | None:
     found = a.attainable(500.0, 100.0, 1e10, 1e9)[1], a.attainable(50.0, 100.0, 1e9, 1e10)[1]
     if found != ("memory", "compute"):
         return (
-            f"5 FLOPs a byte with the ridge at 10, and 0.5 with the ridge at 0.1: you say {found}, "
-            f"expected memory and "
-            "compute. The ridge is peak / bw of *this* machine"
+            f"5 FLOPs a byte with the ridge at 10, and 0.5 with the ridge at 0.1: you say {found}, expected "
+            "memory and compute. The ridge is peak / bw of *this* machine"
         )
     return None
 
@@ -157,9 +154,8 @@ def extras(a: Any, t: Trial) -> str | None:
     found = float(a.fusion_saving([Op("a", 2), Op("b", 3)], 10, 4))
     if plain != found:
         return (
-            f"with extra tensors the same chain saves {found:g} bytes instead of {plain:g}: those are "
-            f"read from memory "
-            "either way"
+            f"with extra tensors the same chain saves {found:g} bytes instead of {plain:g}: those are read "
+            "from memory either way"
         )
     return None
 
@@ -173,15 +169,13 @@ def another_clock(a: Any, t: Trial) -> str | None:
     attempt = t.tried(lambda: measured(a, machine), seconds=2.5)
     if machine.readings < 4:
         return (
-            f"`clock()` was read {machine.readings} times: time is read through the `clock` that is "
-            f"given, and "
-            "nothing else"
+            f"`clock()` was read {machine.readings} times: time is read through the `clock` that is given, "
+            "and nothing else"
         )
     if attempt.timed_out:
         return (
             "measure_machine(0.4) did not come to an end on the simulated machine, whose clock moves only "
-            "when "
-            "torch works: is there a loop that waits for another clock, or for work outside torch?"
+            "when torch works: is there a loop that waits for another clock, or for work outside torch?"
         )
     if attempt.error is not None:
         error = f"{type(attempt.error).__name__}: {attempt.error}"
@@ -228,8 +222,7 @@ def wrong_unit(a: Any, t: Trial) -> str | None:
         if found < truth * 1e-2:
             return (
                 f"on a machine with a {name} of {truth:.3g} {unit} you measure {found:.3g}: asked for are "
-                f"{unit}, "
-                "not millions or billions of them (and not seconds)"
+                f"{unit}, not millions or billions of them (and not seconds)"
             )
     return None
 
@@ -239,9 +232,8 @@ def peak_off(a: Any, t: Trial) -> str | None:
     machine, peak, _ = measured_once(a, t)
     if off_by(peak, machine.peak, 0.5):
         return (
-            f"on a machine with {machine.peak:.3g} FLOP/s you measure {peak:.3g}, half of it: a product "
-            f"of n×n has "
-            "2·n³ operations, a multiplication and an addition each"
+            f"on a machine with {machine.peak:.3g} FLOP/s you measure {peak:.3g}, half of it: a product of "
+            "n×n has 2·n³ operations, a multiplication and an addition each"
         )
     return None
 
@@ -254,11 +246,9 @@ def one_way(a: Any, t: Trial) -> str | None:
     for factor, words in ((0.5, "half"), (1 / 3, "a third"), (2 / 3, "two thirds"), (0.25, "a quarter")):
         if off_by(bandwidth, machine.bandwidth, factor):
             return (
-                f"on a machine with {machine.bandwidth:.3g} bytes/s you measure {bandwidth:.3g}, {words} "
-                f"of it: count "
-                "the bytes that are read *and* those that are written, four for each float32. (A copy "
-                "moves each "
-                "element twice, a + b three times.)"
+                f"on a machine with {machine.bandwidth:.3g} bytes/s you measure {bandwidth:.3g}, {words} of "
+                "it: count the bytes that are read *and* those that are written, four for each float32. (A "
+                "copy moves each element twice, a + b three times.)"
             )
     return None
 
@@ -268,11 +258,9 @@ def the_cache(a: Any, t: Trial) -> str | None:
     machine, _, bandwidth = measured_once(a, t)
     if bandwidth > 2.5 * machine.bandwidth:
         return (
-            f"on a machine with {machine.bandwidth:.3g} bytes/s from memory you measure {bandwidth:.3g}: "
-            f"the largest "
-            f"operation moved {machine.largest_moved / 2**20:.1f} MiB, which stays in the cache. Take "
-            f"tensors of 16 to "
-            "64 MiB"
+            f"on a machine with {machine.bandwidth:.3g} bytes/s from memory you measure {bandwidth:.3g}: the "
+            f"largest operation moved {machine.largest_moved / 2**20:.1f} MiB, which stays in the cache. "
+            "Take tensors of 16 to 64 MiB"
         )
     return None
 
@@ -295,16 +283,13 @@ def not_fastest(a: Any, t: Trial) -> str | None:
         if found < 0.85 * truth:
             return (
                 f"on a machine with a {name} of {truth:.3g} you measure {found:.3g}: some calls there are "
-                f"cold or "
-                "disturbed. Call once without timing, time at least three *single* calls, and take the "
-                "fastest; a mean "
-                "or one call alone measures the disturbance too"
+                "cold or disturbed. Call once without timing, time at least three *single* calls, and take "
+                "the fastest; a mean or one call alone measures the disturbance too"
             )
         if found > 1.15 * truth:
             return (
-                f"on a machine with a {name} of {truth:.3g} you measure {found:.3g}: more than it can do. "
-                f"Is work "
-                "counted that was not done, or a part of the time left out?"
+                f"on a machine with a {name} of {truth:.3g} you measure {found:.3g}: more than it can do. Is "
+                "work counted that was not done, or a part of the time left out?"
             )
     return None
 
@@ -330,9 +315,8 @@ def budget_ignored(a: Any, t: Trial) -> str | None:
     measured(a, many, 15.0)
     if few.calls.total() >= many.calls.total():
         return (
-            f"with budget_s = 0.01 and with 15 your code made {few.calls.total()} and "
-            f"{many.calls.total()} calls: go "
-            "on until about `budget_s` seconds are spent"
+            f"with budget_s = 0.01 and with 15 your code made {few.calls.total()} and {many.calls.total()} "
+            "calls: go on until about `budget_s` seconds are spent"
         )
     if many.now - 1234.5 > 60:
         return f"with budget_s = 15 your code ran for {many.now - 1234.5:.0f} seconds of the simulated clock"

@@ -27,15 +27,13 @@ def skips(a: Any, t: Trial) -> str | None:
     if stepped != [True, False, True, True]:
         return (
             f"the second of four steps was skipped for an overflow, your log says stepped = {stepped}: "
-            "`scaler.step` "
-            "returns whether the optimizer moved"
+            "`scaler.step` returns whether the optimizer moved"
         )
     expected = [65536.0, 65536.0, 32768.0, 32768.0]
     if scales == [65536.0, 32768.0, 32768.0, 32768.0]:
         return (
-            "the scale in the log is the one *after* the update; asked for is the one that the batch was "
-            "run with (read "
-            "`get_scale()` before `update()`)"
+            "the scale in the log is the one *after* the update; asked for is the one that the batch was run "
+            "with (read `get_scale()` before `update()`)"
         )
     if scales != expected:
         return f"the log's scales are {scales}, expected {expected}: `scaler.get_scale()` before `update()`"
@@ -95,8 +93,7 @@ def loss_of_a_piece(a: Any, t: Trial) -> str | None:
     if abs(found - expected) > 1e-4:
         return (
             f"the log's first loss is {found:.5f}, the batch's mean is {expected:.5f}: take the mean over "
-            "all pieces, "
-            "not the last one's loss"
+            "all pieces, not the last one's loss"
         )
     return None
 
@@ -125,8 +122,7 @@ def zeros(a: Any, t: Trial) -> str | None:
         )
     return (
         f"the log's zeros is {found:.3f}, expected {expected:.3f}: the entries that are exactly 0, of the "
-        "gradients of "
-        "all parameters together, after the batch's last backward pass"
+        "gradients of all parameters together, after the batch's last backward pass"
     )
 
 
@@ -140,8 +136,7 @@ def masters_rounded(a: Any, t: Trial) -> str | None:
     if len(scaler.parameters) > 2 and all(representable(p, (8, 7)) for p in scaler.parameters[1:]):
         return (
             "what the optimizer moves are bfloat16 numbers, at every step: its updates are rounded away, "
-            "most of them "
-            "to nothing. It must move float32 masters, and the model gets rounded copies"
+            "most of them to nothing. It must move float32 masters, and the model gets rounded copies"
         )
     return None
 
@@ -191,9 +186,8 @@ def seed(a: Any, t: Trial) -> str | None:
 def dropout_ignored(a: Any, t: Trial) -> str | None:
     if same_weights(short(a, t, fmt=None, dropout=0.5), short(a, t, fmt=None, dropout=0.0)):
         return (
-            "with dropout=0.5 and 0.0 the same model comes out: hand `dropout` to Net, and leave the "
-            "model in training "
-            "mode while it learns"
+            "with dropout=0.5 and 0.0 the same model comes out: hand `dropout` to Net, and leave the model "
+            "in training mode while it learns"
         )
     return None
 
@@ -206,9 +200,9 @@ def other_numbers(a: Any, t: Trial) -> str | None:
         return "with ckpt=True another model comes out than with ckpt=False, even without dropout"
     if not same_weights(plain[1], with_ckpt[1]):
         return (
-            "with dropout, ckpt=True gives another model than ckpt=False: the second run of a segment "
-            "draws other "
-            "dropout masks than the first (or leaves the generator elsewhere). Its state has to be restored"
+            "with dropout, ckpt=True gives another model than ckpt=False: the second run of a segment draws "
+            "other dropout masks than the first (or leaves the generator elsewhere). Its state has to be "
+            "restored"
         )
     return None
 
@@ -223,8 +217,7 @@ def keeps(a: Any, t: Trial) -> str | None:
     if saved > 0.5 * plain and plain > 60_000:
         return (
             f"when a piece's backward pass begins, {saved:,} bytes are kept with ckpt=True and {plain:,} "
-            "without: at "
-            "most half is asked for. The blocks have to run under checkpoint"
+            "without: at most half is asked for. The blocks have to run under checkpoint"
         )
     if plain <= 60_000:
         return (

@@ -90,9 +90,8 @@ def other_network(a: Any, t: Trial) -> str | None:
         scores = model(X)
     if not representable([scores], HALF):
         return (
-            "the model's scores are no half-precision numbers although fmt is (5, 10): build the network "
-            "as `Net(fmt, "
-            "dropout)`, it rounds by itself"
+            "the model's scores are no half-precision numbers although fmt is (5, 10): build the network as "
+            "`Net(fmt, dropout)`, it rounds by itself"
         )
     return None
 
@@ -123,9 +122,8 @@ def order(a: Any, t: Trial) -> str | None:
     seen = [sorted(map(tuple, torch.cat(run.pieces[i : i + 4]).tolist())) for i in (0, 8)]
     if len(run.pieces) == 16 and seen[0] == seen[1]:
         return (
-            "the first batches of two epochs hold the same rows: each epoch goes through all rows in a "
-            "*new* random "
-            "order (`torch.randperm`)"
+            "the first batches of two epochs hold the same rows: each epoch goes through all rows in a *new* "
+            "random order (`torch.randperm`)"
         )
     return None
 
@@ -137,9 +135,8 @@ def all_rows(a: Any, t: Trial) -> str | None:
     seen = sorted(map(tuple, torch.cat(run.pieces).tolist()))
     if seen != sorted(map(tuple, X.tolist())):
         return (
-            "with 256 rows an epoch's two batches do not hold each row once: some are repeated, others "
-            "left out (a "
-            "permutation, not `randint`)"
+            "with 256 rows an epoch's two batches do not hold each row once: some are repeated, others left "
+            "out (a permutation, not `randint`)"
         )
     return None
 
@@ -152,9 +149,8 @@ def updates(a: Any, t: Trial) -> str | None:
         return "`scaler.update()` is never called: the scale could not move"
     if scaler.updates != 2:
         return (
-            f"`scaler.update()` was called {scaler.updates} times in two batches: once for each batch, "
-            "after the step; "
-            "within a batch all pieces need the same scale"
+            f"`scaler.update()` was called {scaler.updates} times in two batches: once for each batch, after "
+            "the step; within a batch all pieces need the same scale"
         )
     skipping = Noting(overflow_at=(0,))
     short(a, t, scaler=skipping)
@@ -206,9 +202,8 @@ def another_optimizer(a: Any, t: Trial) -> str | None:
             )
         if settings["eps"] > 1e-20:
             return (
-                f"Adam's eps is {settings['eps']:g}: gradients divided by 2¹⁸ are smaller than that, and "
-                "the steps "
-                "shrink to nothing. Use eps=1e-30"
+                f"Adam's eps is {settings['eps']:g}: gradients divided by 2¹⁸ are smaller than that, and the "
+                "steps shrink to nothing. Use eps=1e-30"
             )
         if settings["lr"] != 2e-3:
             return f"Adam's lr is {settings['lr']:g}, asked for is 2e-3"
@@ -262,11 +257,9 @@ def do_not_add(a: Any, t: Trial) -> str | None:
     found, whole = first_gradient(a, t), first_gradient(a, t, micro=1)
     if found and whole and whole[2] > 0.99 and found[2] < 0.99:
         return (
-            "with micro=1 the gradient is right, with micro=4 it points elsewhere (cosine "
-            f"{found[2]:.2f}): the "
-            "gradients of all four pieces have to add up before the step. Are they cleared between the "
-            "pieces, or only "
-            "the last one run backward?"
+            f"with micro=1 the gradient is right, with micro=4 it points elsewhere (cosine {found[2]:.2f}): "
+            "the gradients of all four pieces have to add up before the step. Are they cleared between the "
+            "pieces, or only the last one run backward?"
         )
     return None
 
@@ -286,9 +279,8 @@ def not_published(a: Any, t: Trial) -> str | None:
     found = weights_of(run.model)
     if len(own) == len(found) and not all(torch.equal(w, m) for w, m in zip(found, own, strict=True)):
         return (
-            "after training the model's weights are not those that the optimizer moved: the masters have "
-            "to be "
-            "published after every step, the last one too"
+            "after training the model's weights are not those that the optimizer moved: the masters have to "
+            "be published after every step, the last one too"
         )
     return None
 
@@ -306,7 +298,6 @@ def never_cleared(a: Any, t: Trial) -> str | None:
         if abs(ratio - 1) > 0.02 or cosine < 0.99:
             return (
                 f"{words} the next batch's gradient is {ratio:.3g} times as long as it should be: the old "
-                "one is still "
-                "in it. Clear gradients for every batch, stepped or skipped"
+                "one is still in it. Clear gradients for every batch, stepped or skipped"
             )
     return None

@@ -27,18 +27,15 @@ e5 = Exercise(
     takes={"train_amp": tuple},
     hints=(
         "First make it run in float32 without scaler and checkpoints. Then look at the log: in half "
-        "precision the "
-        "share of zeros tells everything. Add one tool at a time, and compare with the run before.",
-        "For each batch: for each piece, loss = mean of the piece / micro / loss_div, backward on S · "
-        "loss. Then once: "
-        "gradients to the masters, scaler.step(optimizer), scale and result into the log, "
-        "scaler.update(), masters "
-        "rounded into the model, gradients cleared.",
+        "precision the share of zeros tells everything. Add one tool at a time, and compare with the run "
+        "before.",
+        "For each batch: for each piece, loss = mean of the piece / micro / loss_div, backward on S · loss. "
+        "Then once: gradients to the masters, scaler.step(optimizer), scale and result into the log, "
+        "scaler.update(), masters rounded into the model, gradients cleared.",
         "`weights = MasterWeights(model, lambda m: torch.optim.Adam(m, lr=2e-3, eps=1e-30), fmt)`; per "
-        "batch: `for "
-        "rows in batch.chunk(micro): …backward()`; `weights.collect_grads()`; `stepped = scaler.step("
-        "weights.optimizer)`; `scaler.update()`; `weights.publish()`. `checkpoint_chain(model.blocks, "
-        "X[rows], 2)`.",
+        "batch: `for rows in batch.chunk(micro): …backward()`; `weights.collect_grads()`; `stepped = "
+        "scaler.step(weights.optimizer)`; `scaler.update()`; `weights.publish()`. "
+        "`checkpoint_chain(model.blocks, X[rows], 2)`.",
     ),
 )
 e5_mistakes.probe.add_to(e5)
@@ -124,9 +121,8 @@ def permuted(a: Any, t: Trial) -> None:
     right = accuracy(train(a, X, shuffled, fmt=None, epochs=6).model, X_test, y_test)
     t.that(
         right <= CHANCE,
-        f"trained on labels in random order the network gets {right:.2f} of the test digits right: the "
-        "true labels "
-        "reach it by another way than its argument y",
+        f"trained on labels in random order the network gets {right:.2f} of the test digits right: the true "
+        "labels reach it by another way than its argument y",
     )
 
 

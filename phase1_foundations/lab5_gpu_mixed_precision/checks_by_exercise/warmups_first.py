@@ -17,9 +17,8 @@ w1 = Exercise(
     hints=(
         "A nested structure calls for a function that calls itself: what it does with a tensor, with a dict, "
         "with a list or tuple, with anything else.",
-        "A tensor: `batch.to(device)`. A dict: a new dict with `move(value, device)` for every key. A "
-        "list or "
-        "tuple: the same for every item. Anything else: return it.",
+        "A tensor: `batch.to(device)`. A dict: a new dict with `move(value, device)` for every key. A list "
+        "or tuple: the same for every item. Anything else: return it.",
         "`if isinstance(batch, Tensor): return batch.to(device)`; `if isinstance(batch, dict): return {k: "
         "move(v, device) for k, v in batch.items()}`; for lists and tuples `type(batch)(move(v, device) for "
         "v in batch)`; at the end `return batch`.",
@@ -48,8 +47,7 @@ def nothing(a, t):
             kind = type(batch).__name__
             return (
                 f"`move` of a {kind} returned None: is a `return` missing in that branch? (Containers are "
-                f"not "
-                "to be changed in place either: a new one is returned)"
+                "not to be changed in place either: a new one is returned)"
             )
 
 
@@ -125,8 +123,7 @@ def left_behind(a, t):
         if stays(a.move(batch, "meta")):
             return (
                 f"in {words} a tensor stayed on the cpu: every dict, list and tuple has to be entered, at "
-                f"any "
-                "depth; let `move` call itself for each item"
+                "any depth; let `move` call itself for each item"
             )
 
 
@@ -243,8 +240,7 @@ def subnormals(a, t):
     if share == 0.5:
         return (
             "10⁻⁶ is counted as lost, but float16 has subnormal numbers down to 6·10⁻⁸ and holds it: cast "
-            "and "
-            "look, instead of comparing with the smallest *normal* number"
+            "and look, instead of comparing with the smallest *normal* number"
         )
 
 
@@ -254,8 +250,7 @@ def rounding(a, t):
     if near == 1.0 and beyond == 1.0:
         return (
             "5·10⁻⁸ is counted as lost, but it is rounded *up* to 6·10⁻⁸, the smallest float16: cast and "
-            "look, "
-            "instead of comparing with a threshold"
+            "look, instead of comparing with a threshold"
         )
     if near == 0.0 and beyond == 0.0:
         return "2.5·10⁻⁸ is below half of the smallest float16, 6·10⁻⁸, and becomes 0; you count it as kept"
@@ -266,8 +261,7 @@ def dtype_ignored(a, t):
     if a.flushed(X, torch.bfloat16) == a.flushed(X, torch.float16) != 0:
         return (
             "in bfloat16 none of these numbers is lost, yours says as many as in float16: cast to the "
-            "`dtype` "
-            "that is given"
+            "`dtype` that is given"
         )
 
 

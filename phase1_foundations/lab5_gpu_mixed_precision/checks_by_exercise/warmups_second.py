@@ -47,8 +47,7 @@ def view_missing(a, t):
     if error and ("not implemented for 'Float'" in error or "unsupported" in error or "rshift" in error):
         return (
             f"{error}: bits can be shifted only in whole numbers. `x.view(torch.int32)` reads the same 32 "
-            f"bits "
-            "as one"
+            "bits as one"
         )
 
 
@@ -249,8 +248,7 @@ def rounded(a, t):
     if same(found, torch.tensor([2.0**-9, 2.0**-8])) and same(a.gap(torch.tensor([1.1]), 10), GAPS[:1]):
         return (
             "at 1.9 your gap is the one of the numbers from 2 on: k is log₂|x| rounded *down* (1.9 lies "
-            "between "
-            "2⁰ and 2¹)"
+            "between 2⁰ and 2¹)"
         )
 
 
@@ -271,9 +269,8 @@ def logarithm(a, t):
     if found.shape == (3,) and not same(found, expected) and bool((found / expected <= 2).all()):
         return (
             f"just below 8, at {below[0].item():.8g}, your gap is {found[0].item():.6g}, expected "
-            f"0.00390625: "
-            "in float32 the logarithm of that number is rounded to 3, and k comes out one too large. `frexp` "
-            "(or the bits) is exact"
+            "0.00390625: in float32 the logarithm of that number is rounded to 3, and k comes out one too "
+            "large. `frexp` (or the bits) is exact"
         )
 
 
@@ -285,9 +282,8 @@ def powers(a, t):
         a.gap(torch.tensor([1.5, 3.0]), 10), torch.tensor([2.0**-10, 2.0**-9])
     ):
         return (
-            "exactly at a power of two your gap is the one below it: 2ᵏ ≤ |x| includes the lower end, so "
-            "at 2 "
-            "k is 1"
+            "exactly at a power of two your gap is the one below it: 2ᵏ ≤ |x| includes the lower end, so at "
+            "2 k is 1"
         )
 
 
@@ -329,8 +325,7 @@ def another_gap(a, t):
     if not same(found, GAPS):
         return (
             f"at {numbers(POINTS, 8)} your gaps with 10 mantissa bits are {numbers(found, 8)}, expected "
-            f"{numbers(GAPS, 8)}: "
-            "2^(k − man_bits), with 2ᵏ ≤ |x| < 2ᵏ⁺¹"
+            f"{numbers(GAPS, 8)}: 2^(k − man_bits), with 2ᵏ ≤ |x| < 2ᵏ⁺¹"
         )
 
 

@@ -67,8 +67,7 @@ def shortcut_zero(a: Any, t: Trial) -> str | None:
         if any(not p.any() for name, p in made.shortcut.named_parameters() if name.endswith("weight")):
             return (
                 "a weight of the projection is 0 as well: a new block is then 0 everywhere, and not its "
-                "shortcut. "
-                "Only the branch starts at zero"
+                "shortcut. Only the branch starts at zero"
             )
     return None
 

@@ -61,8 +61,7 @@ def formula(a: Any, t: Trial) -> None:
             "softmax-over-queries",
             queries_first,
             f"the columns of the weights add up to 1, the rows to {numbers(queries_first.sum(-1))}: the "
-            "softmax "
-            "runs over the keys, the last axis",
+            "softmax runs over the keys, the last axis",
         ),
         (
             "softmax-over-everything",
@@ -182,8 +181,7 @@ def boolean_mask(a: Any, t: Trial) -> None:
                 "mask-after-softmax",
                 after,
                 f"the kept weights of query 0 add up to {float(after[0].sum()):.2f}: mask the scores "
-                "*before* the "
-                "softmax",
+                "*before* the softmax",
             ),
             (
                 "boolean-mask-added",
@@ -221,8 +219,7 @@ def too_late(a: Any, t: Trial) -> str | None:
         return (
             f"the scores 0, 1 and 1000, the last one hidden, gave the weights {numbers(weights)}, expected "
             "(0.269, 0.731, 0): the hidden score had rounded the others to 0 before the mask came. Mask "
-            "first, "
-            "then the softmax"
+            "first, then the softmax"
         )
     return None
 
@@ -332,8 +329,7 @@ def causal_rule(a: Any, t: Trial) -> None:
                     "causal-bottom-right",
                     among(j <= i + keys - queries),
                     f"{shown}: you aligned the last query with the last key; `is_causal` aligns the first "
-                    "with "
-                    "the first: query i sees keys 0 … i",
+                    "with the first: query i sees keys 0 … i",
                 ),
                 (
                     "causal-after-softmax",
@@ -347,8 +343,8 @@ def causal_rule(a: Any, t: Trial) -> None:
     if bool(weights.isnan().any()) or not bool(weights.sum(-1).all()):
         t.fail(
             f"the scores 0, 1 and 1000 with is_causal gave queries 0 and 1 the weights {numbers(weights)}: "
-            "the score "
-            "1000, which lies in the future, had rounded the others to 0. Mask first, then the softmax",
+            "the score 1000, which lies in the future, had rounded the others to 0. Mask first, then the "
+            "softmax",
             diagnosis="causal-after-softmax",
         )
 
@@ -365,8 +361,7 @@ def both(a: Any, t: Trial) -> None:
         if attempt.error is not None:
             t.fail(
                 f"a {kind} mask together with is_causal raised {type(attempt.error).__name__}: "
-                f"{attempt.error}. "
-                "Both apply",
+                f"{attempt.error}. Both apply",
                 diagnosis="mask-and-causal-together",
             )
         for seen, words in (

@@ -25,8 +25,7 @@ def half_at_all(a: Any, t: Trial) -> str | None:
             what = "a NaN" if nan else f"{type(attempt.error).__name__}: {attempt.error}"
             return (
                 f"in float16, with {with_}, your code gives {what}. The numbers of float16 end at 65,504, "
-                "and −10⁹ "
-                "is not among them: fill with −∞, and compute in float32"
+                "and −10⁹ is not among them: fill with −∞, and compute in float32"
             )
     return None
 
@@ -78,9 +77,8 @@ def blind_row(a: Any, t: Trial) -> None:
         right = right_weights(q, k, mask, is_causal=is_causal)
         if weights.shape == right.shape and not same(weights, right) and keys:
             t.fail(
-                f"{words}: its weights are {numbers(weights[int(not is_causal)])}, as if it saw "
-                "everything. A "
-                "finite number in place of −∞ does that. Such a query gets the weights 0 and the output 0",
+                f"{words}: its weights are {numbers(weights[int(not is_causal)])}, as if it saw everything. "
+                "A finite number in place of −∞ does that. Such a query gets the weights 0 and the output 0",
                 diagnosis="blind-row-attends-evenly",
                 observed=weights,
                 expected=right,
@@ -96,10 +94,9 @@ def blind_gradient(a: Any, t: Trial) -> str | None:
         for name, x in (("q", q), ("k", k), ("v", v)):
             if x.grad is not None and bool(x.grad.isnan().any()):
                 return (
-                    f"{words}: the output is right, but the gradient of {name} is {numbers(x.grad)}. 0 · "
-                    "NaN is NaN "
-                    "on the way back. Give the row harmless scores before the softmax, and set its weights "
-                    "to 0 after"
+                    f"{words}: the output is right, but the gradient of {name} is {numbers(x.grad)}. 0 · NaN "
+                    "is NaN on the way back. Give the row harmless scores before the softmax, and set its "
+                    "weights to 0 after"
                 )
     return None
 
@@ -122,10 +119,8 @@ def half(a: Any, t: Trial) -> None:
         t.that(
             same(out, right, rtol=2 * coarse, atol=2 * coarse),
             f"in {name} the output is off by {float(error):.3f}, more than rounding the result explains: "
-            "scores "
-            f"of this size have steps of {float(torch.finfo(dtype).eps * 16):.2g} there. Compute scores, "
-            "softmax and "
-            "sum in float32",
+            f"scores of this size have steps of {float(torch.finfo(dtype).eps * 16):.2g} there. Compute "
+            "scores, softmax and sum in float32",
             diagnosis="half-computed-in-half",
         )
 
@@ -154,7 +149,6 @@ def double(a: Any, t: Trial) -> str | None:
     if out.dtype == torch.float32 or (same(out, right, rtol=1e-4, atol=1e-5) and not same(out, right)):
         return (
             f"float64 inputs are computed in float32: the error is {float((out - right).abs().max()):.1e}. "
-            "Widen "
-            "half precision only: torch.promote_types(q.dtype, torch.float32)"
+            "Widen half precision only: torch.promote_types(q.dtype, torch.float32)"
         )
     return None

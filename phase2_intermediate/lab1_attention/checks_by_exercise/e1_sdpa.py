@@ -29,9 +29,8 @@ e1 = Exercise(
         "Similarities become probabilities, probabilities make an average. Whatever forbids a key, a mask of "
         "either kind or the causal rule, does so by a score of −∞ before the softmax.",
         "scores = s · Q Kᵀ, −∞ where not allowed, plus the floating mask; weights = softmax over the keys; "
-        "out = "
-        "weights · V. A row of nothing but −∞ gets harmless scores before the softmax and weights 0 after "
-        "it.",
+        "out = weights · V. A row of nothing but −∞ gets harmless scores before the softmax and weights 0 "
+        "after it.",
         "`wide = torch.promote_types(q.dtype, torch.float32)`; `scores = scale * q.to(wide) @ "
         "k.to(wide).transpose(-1, -2)`; `scores.masked_fill(~mask, -inf)`; `blind = (scores == -inf).all(-1, "
         "keepdim=True)`; `weights = scores.masked_fill(blind, 0).softmax(-1).masked_fill(blind, 0)`",

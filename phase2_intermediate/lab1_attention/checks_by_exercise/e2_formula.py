@@ -28,8 +28,7 @@ def result(t: Trial, returned: Any) -> tuple[Tensor, Any]:
     if not isinstance(returned, tuple) or len(returned) != 2:
         t.fail(
             "forward returns the pair (y, weights), with None for the weights unless need_weights is set; "
-            "yours "
-            f"returned {'None' if returned is None else f'a {type(returned).__name__}'}",
+            f"yours returned {'None' if returned is None else f'a {type(returned).__name__}'}",
             diagnosis="not-a-pair",
         )
     y, weights = returned

@@ -21,14 +21,11 @@ e2 = Exercise(
     forbids=READY_MADE,
     hints=(
         "Write the shape behind each line: x [B, T, D] → query [B, T, D] → cut [B, H, T, D_h] → `sdpa` → "
-        "merge "
-        "[B, T, D] → out. Nothing else happens.",
-        "Key and value are narrower with fewer key heads: H_kv · D_h. Cut them into H_kv heads, then "
-        "repeat each "
-        "one H / H_kv times, neighbours together: 0, 0, 1, 1.",
-        "`k = split_heads(self.key(context), self.n_kv_heads).repeat_interleave(H // H_kv, dim=1)`; "
-        "`heads, weights = sdpa(q, k, v, mask, is_causal=is_causal)`; `self.out(merge_heads(heads))`; in "
-        "from_torch: "
+        "merge [B, T, D] → out. Nothing else happens.",
+        "Key and value are narrower with fewer key heads: H_kv · D_h. Cut them into H_kv heads, then repeat "
+        "each one H / H_kv times, neighbours together: 0, 0, 1, 1.",
+        "`k = split_heads(self.key(context), self.n_kv_heads).repeat_interleave(H // H_kv, dim=1)`; `heads, "
+        "weights = sdpa(q, k, v, mask, is_causal=is_causal)`; `self.out(merge_heads(heads))`; in from_torch: "
         "`for linear, w in zip((layer.query, layer.key, layer.value), mha.in_proj_weight.chunk(3)): "
         "linear.weight.copy_(w)` under `torch.no_grad()`",
     ),

@@ -34,8 +34,7 @@ def parts(a: Any, t: Trial) -> None:
         if not isinstance(linear, nn.Linear):
             t.fail(
                 f"`{name}` is {'missing' if linear is None else f'a {type(linear).__name__}'}: the layer "
-                "consists of "
-                f"four nn.Linear, {', '.join(LINEARS)}",
+                f"consists of four nn.Linear, {', '.join(LINEARS)}",
                 diagnosis="no-output-projection" if name == "out" else "other-parts",
             )
         t.that(
@@ -115,9 +114,8 @@ def sequence_first(a: Any, t: Trial) -> str | None:
     alone, _ = result(t, layer(x[1:2]))
     if y.shape == x.shape and alone.shape == (1, 5, 24) and not same(alone[0].detach(), y[1].detach()):
         return (
-            "what comes out for a sequence depends on the other sequences of the batch: attention runs "
-            "over the "
-            "positions, the second axis of [B, T, D]"
+            "what comes out for a sequence depends on the other sequences of the batch: attention runs over "
+            "the positions, the second axis of [B, T, D]"
         )
     return None
 
@@ -231,9 +229,8 @@ def dropout(a: Any, t: Trial) -> None:
     )
     t.that(
         abs(float(y.mean()) - 1) < 0.2,
-        f"with half of the weights dropped, they add up to {float(y.mean()):.2f} on average, expected 1: "
-        "the others "
-        "are divided by 1 − dropout",
+        f"with half of the weights dropped, they add up to {float(y.mean()):.2f} on average, expected 1: the "
+        "others are divided by 1 − dropout",
         diagnosis="dropout-not-rescaled",
     )
     t.that(
@@ -257,8 +254,7 @@ def dropout(a: Any, t: Trial) -> None:
     t.that(
         float(y.std()) < 0.3,
         f"with dropout=0.1 the sums of weights have a deviation of {float(y.std()):.2f}, as if 0.9 of them "
-        "were "
-        "dropped: `dropout` is the probability of being dropped",
+        "were dropped: `dropout` is the probability of being dropped",
         diagnosis="dropout-probability-inverted",
     )
 
@@ -275,8 +271,7 @@ def dropout_of_inputs(a: Any, t: Trial) -> str | None:
     if not bool(fine.all()):
         return (
             "with a single position, a head gives its value, doubled by dropout=0.5, or 0; yours gives "
-            "something in "
-            "between: only the weights are dropped, neither x nor queries, keys and values"
+            "something in between: only the weights are dropped, neither x nor queries, keys and values"
         )
     return None
 
@@ -342,9 +337,8 @@ def order_of_projections(t: Trial, layer: nn.Module, mha: nn.MultiheadAttention)
         if all(same(x, thirds[i]) for x, i in zip(own, order, strict=True)):
             names = ", ".join(LINEARS[i] for i in order)
             t.fail(
-                f"query, key and value got torch's {names}: from top to bottom `in_proj_weight` holds "
-                "query, key, "
-                "value",
+                f"query, key and value got torch's {names}: from top to bottom `in_proj_weight` holds query, "
+                "key, value",
                 diagnosis="from-torch-in-another-order",
             )
     if any(same(x, y.T) for x, y in zip(own, thirds, strict=True)):

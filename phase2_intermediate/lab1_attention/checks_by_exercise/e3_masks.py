@@ -30,14 +30,11 @@ e3 = Exercise(
     },
     hints=(
         "Every mask compares two grids: a column of query positions i and a row of key positions j. True "
-        "always "
-        "means “may attend”, so masks are combined by “and”.",
-        "causal: j ≤ i + offset. window: −left ≤ j − i ≤ right. padding: j < length. documents: id_i = "
-        "id_j ≥ 0. "
-        "additive: 0 where True, −∞ elsewhere.",
+        "always means “may attend”, so masks are combined by “and”.",
+        "causal: j ≤ i + offset. window: −left ≤ j − i ≤ right. padding: j < length. documents: id_i = id_j "
+        "≥ 0. additive: 0 where True, −∞ elsewhere.",
         "`i = torch.arange(Tq)[:, None]`, `j = torch.arange(Tk)`; `(j < lengths[:, None])[:, None, None, "
-        ":]`; "
-        "`(ids[:, :, None] == ids[:, None, :]) & (ids >= 0)[:, :, None]`, then `[:, None]`; "
+        ":]`; `(ids[:, :, None] == ids[:, None, :]) & (ids >= 0)[:, :, None]`, then `[:, None]`; "
         "`torch.zeros(mask.shape, dtype=dtype).masked_fill(~mask, -torch.inf)`",
     ),
 )

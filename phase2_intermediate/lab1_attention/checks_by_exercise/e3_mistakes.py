@@ -182,16 +182,14 @@ def padding(a: Any, t: Trial) -> None:
                 "padding-hides-queries",
                 rows & flat[:, None, None, :],
                 f"{words} hides queries besides keys: what a padded query computes is ignored later, and a "
-                "row without "
-                "any True helps nobody",
+                "row without any True helps nobody",
             ),
             *(
                 (
                     "padding-shape",
                     flat.reshape(shape),
-                    f"{words} has shape {shape}, which does not broadcast to [B, H, T_q, T_k] as it "
-                    "should: it would line "
-                    "up the batch with another axis. [B, 1, 1, T] is asked for",
+                    f"{words} has shape {shape}, which does not broadcast to [B, H, T_q, T_k] as it should: "
+                    "it would line up the batch with another axis. [B, 1, 1, T] is asked for",
                 )
                 for shape in ((3, 5), (3, 1, 5), (1, 3, 5), (1, 3, 1, 5), (1, 1, 3, 5))
             ),
@@ -273,9 +271,8 @@ def documents(a: Any, t: Trial) -> None:
             (
                 "neighbours-instead-of-numbers",
                 runs & real[:, :, :, None],
-                "documents([[2, 2, 5, 5, 2, 0, −1]]): the last 2 belongs to the same text as the first "
-                "two; compare the "
-                "numbers, not where they change",
+                "documents([[2, 2, 5, 5, 2, 0, −1]]): the last 2 belongs to the same text as the first two; "
+                "compare the numbers, not where they change",
             ),
             ("mask-inverted", ~right, f"{words}: True means that the query may attend"),
             (

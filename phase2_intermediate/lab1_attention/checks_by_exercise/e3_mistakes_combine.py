@@ -79,9 +79,8 @@ def additive(a: Any, t: Trial) -> None:
         attempt = t.tried(lambda dtype=dtype: a.to_additive(mask, dtype))
         if attempt.error is not None:
             t.fail(
-                f"to_additive(mask, {dtype}) raised {type(attempt.error).__name__}: {attempt.error}. "
-                "float16 ends at "
-                "65,504: −10⁹ is not among its numbers, −∞ is",
+                f"to_additive(mask, {dtype}) raised {type(attempt.error).__name__}: {attempt.error}. float16 "
+                "ends at 65,504: −10⁹ is not among its numbers, −∞ is",
                 diagnosis="additive-finite",
             )
         out = attempt.value
@@ -92,9 +91,8 @@ def additive(a: Any, t: Trial) -> None:
         )
         if bool(out.isnan().any()):
             t.fail(
-                f"to_additive gave {numbers(out)}: 0 · (−∞) is NaN. Choose with `masked_fill` or `where`, "
-                "do not "
-                "multiply",
+                f"to_additive gave {numbers(out)}: 0 · (−∞) is NaN. Choose with `masked_fill` or `where`, do "
+                "not multiply",
                 diagnosis="additive-nan",
             )
         right = torch.tensor([[0.0, -torch.inf], [-torch.inf, -torch.inf]], dtype=dtype)
@@ -129,9 +127,8 @@ def additive(a: Any, t: Trial) -> None:
         )
         if bool((out[~mask] < -1000).all()) and bool(out[~mask].isfinite().any()):
             t.fail(
-                f"to_additive in {str(dtype).removeprefix('torch.')} gave {numbers(out)}. In the second "
-                "row, which may "
-                "see nothing, all scores become that number, and the softmax attends to everything, "
-                "evenly. −∞ hides",
+                f"to_additive in {str(dtype).removeprefix('torch.')} gave {numbers(out)}. In the second row, "
+                "which may see nothing, all scores become that number, and the softmax attends to "
+                "everything, evenly. −∞ hides",
                 diagnosis="additive-finite",
             )

@@ -21,17 +21,14 @@ e4 = Exercise(
     takes={"blockwise_attention": tuple, "BlockwiseAttention": None},
     forbids=READY_MADE,
     hints=(
-        "Two numbers a row are enough to compute a softmax piece by piece: the largest score so far, and "
-        "the sum of "
-        "exponentials so far. If the maximum grows, everything so far shrinks by one common factor.",
+        "Two numbers a row are enough to compute a softmax piece by piece: the largest score so far, and the "
+        "sum of exponentials so far. If the maximum grows, everything so far shrinks by one common factor.",
         "m' = max(m, max s), l' = e^(m−m') l + Σ e^(s−m'), o' = e^(m−m') o + e^(s−m') V. At the end o / l, "
-        "and m + "
-        "log l. Backward: P = exp(S − lse), Δ = rowsum(dO ⊙ out), dS = P ⊙ (dO Vᵀ − Δ).",
+        "and m + log l. Backward: P = exp(S − lse), Δ = rowsum(dO ⊙ out), dS = P ⊙ (dO Vᵀ − Δ).",
         "`for i in range(0, Tq, block_q):` m = −∞, l = o = 0; `for j in range(0, Tk, block_k):` `s = q_i @ "
-        "k_j.T * "
-        "scale`; `m_new = torch.maximum(m, s.amax(-1))`; `r = (m - m_new).exp()`; `p = (s - m_new[..., "
-        "None]).exp()`; `l = r * l + p.sum(-1)`; `o = r[..., None] * o + p @ v_j`. With is_causal stop at "
-        "`min(i + block_q, Tk)` and compare `torch.arange(j, …) > torch.arange(i, …)[:, None]`.",
+        "k_j.T * scale`; `m_new = torch.maximum(m, s.amax(-1))`; `r = (m - m_new).exp()`; `p = (s - "
+        "m_new[..., None]).exp()`; `l = r * l + p.sum(-1)`; `o = r[..., None] * o + p @ v_j`. With is_causal "
+        "stop at `min(i + block_q, Tk)` and compare `torch.arange(j, …) > torch.arange(i, …)[:, None]`.",
     ),
 )
 probe.add_to(e4)

@@ -123,9 +123,8 @@ def first_things_first(a: Any, t: Trial) -> None:
         expected = right_attention(q, k, v, is_causal=True)
         t.that(
             same(seen[0], expected),
-            f"without is_causal the output is right, with it (T_q = {queries}, T_k = {keys}, blocks of 2) "
-            "it is not: "
-            "query i sees the keys 0 … i, counted from the beginning of the sequence",
+            f"without is_causal the output is right, with it (T_q = {queries}, T_k = {keys}, blocks of 2) it "
+            "is not: query i sees the keys 0 … i, counted from the beginning of the sequence",
             diagnosis="causal-is-wrong",
             observed=seen[0],
             expected=expected,
@@ -175,11 +174,10 @@ def large(a: Any, t: Trial) -> str | None:
             row = int(wrong.int().argmax())
             return (
                 f"a query with the scores {numbers(q[0, 0, row, 0] * k.flatten())}, in blocks of {block}, "
-                "got "
-                f"out {out[0, 0, row].item():.4g} and lse {lse[0, 0, row].item():.6g}, expected "
+                f"got out {out[0, 0, row].item():.4g} and lse {lse[0, 0, row].item():.6g}, expected "
                 f"{right[0, 0, row].item():.4g} and {right_sum[0, 0, row].item():.6g}. Every exponent must "
-                "be at "
-                "most 0, and one of them 0: m is the largest score of *this row* so far, and begins at −∞"
+                "be at most 0, and one of them 0: m is the largest score of *this row* so far, and begins at "
+                "−∞"
             )
     return None
 
@@ -210,8 +208,7 @@ def no_keys(a: Any, t: Trial) -> str | None:
         if not same(out, torch.zeros(1, 2, 3, 3)) or not same(lse, torch.full((1, 2, 3), -torch.inf)):
             return (
                 f"T_k = 0: out[0, 0, 0] is {numbers(out[0, 0, 0])} and lse {numbers(lse[0, 0])}. Without "
-                "keys l is 0, "
-                "and 0/0 is NaN: `out` is 0 there, and `lse` is −∞"
+                "keys l is 0, and 0/0 is NaN: `out` is 0 there, and `lse` is −∞"
             )
     return None
 
@@ -232,9 +229,8 @@ def half(a: Any, t: Trial) -> None:
     t.that(
         wrong < 1e-3 and good,
         f"in bfloat16 lse is off by {wrong:.2g}, out by "
-        f"{float((out.double() - right_attention(q, k, v)).abs().max()):.2g}: compute the scores, m, l and "
-        "o in "
-        "float32, and convert `out` at the end",
+        f"{float((out.double() - right_attention(q, k, v)).abs().max()):.2g}: compute the scores, m, l and o "
+        "in float32, and convert `out` at the end",
         diagnosis="accumulates-in-half",
     )
     for dtype in (torch.float64, torch.float32):
@@ -279,8 +275,7 @@ def too_large(what: str, size: int, is_causal: bool) -> str:
     }.get(size, "more than a block")
     return (
         f"T = {LENGTH}, blocks of {BLOCK}, is_causal={is_causal}: {what} allocates a tensor of {size:,} "
-        "elements, at "
-        f"most {LIMIT:,} are allowed. That is {guess}"
+        f"elements, at most {LIMIT:,} are allowed. That is {guess}"
     )
 
 
@@ -295,10 +290,9 @@ def skips(a: Any, t: Trial) -> str | None:
     part = causal[0] / full[0] if by_products else causal[1] / max(full[1], 1)
     if part > 0.62 or (by_products and causal[1] > 0.75 * full[1]):
         return (
-            f"with is_causal the forward pass still does {part:.2f} of the work of the full one: a block "
-            "of keys that "
-            "begins after the last query of the block is wholly in the future. Skip it before you compute "
-            "its scores"
+            f"with is_causal the forward pass still does {part:.2f} of the work of the full one: a block of "
+            "keys that begins after the last query of the block is wholly in the future. Skip it before you "
+            "compute its scores"
         )
     return None
 
@@ -311,7 +305,6 @@ def ignores_blocks(a: Any, t: Trial) -> str | None:
     if seen.largest > 2 * 64 * 4:
         return (
             f"T = 64, D = 4, blocks of 8: a tensor of {seen.largest:,} elements, at most 512 are allowed. "
-            "Are block_q "
-            "and block_k used?"
+            "Are block_q and block_k used?"
         )
     return None

@@ -56,9 +56,8 @@ def function_forward(a: Any, t: Trial) -> str | None:
         out = apply(a, t, q, k, v, 2, 3, is_causal)
         if not same(out, right_attention(q, k, v, is_causal=is_causal)):
             return (
-                f"BlockwiseAttention.apply(q, k, v, 2, 3, {is_causal}) is not the output of attention: "
-                "pass the block "
-                "sizes and is_causal on"
+                f"BlockwiseAttention.apply(q, k, v, 2, 3, {is_causal}) is not the output of attention: pass "
+                "the block sizes and is_causal on"
             )
     return None
 
@@ -78,9 +77,8 @@ def how_many(a: Any, t: Trial) -> str | None:
     attempt = t.tried(lambda: with_gradients(a, t, draw(t, (1, 1), 3, 3), 2, 2, False))
     if attempt.error is not None and "gradient" in str(attempt.error):
         return (
-            f"torch refuses what backward returns: {attempt.error}. One gradient for each of the six "
-            "inputs of "
-            "`forward`: dQ, dK, dV, and None for the three that are no tensors"
+            f"torch refuses what backward returns: {attempt.error}. One gradient for each of the six inputs "
+            "of `forward`: dQ, dK, dV, and None for the three that are no tensors"
         )
     if attempt.error is None and any(g is None for g in attempt.value[1]):
         missing = [name for name, g in zip("qkv", attempt.value[1], strict=True) if g is None]
@@ -146,8 +144,7 @@ def causal_backward(a: Any, t: Trial) -> str | None:
     if fine and not all(same(x, y) for x, y in zip(found, right, strict=True)):
         return (
             "the gradients are right without is_causal and wrong with it: what was hidden in the forward "
-            "pass has "
-            "weight 0 in the backward pass, too"
+            "pass has weight 0 in the backward pass, too"
         )
     return None
 
@@ -161,9 +158,8 @@ def saved(a: Any, t: Trial) -> str | None:
         square = 2 * LENGTH * LENGTH * 4
         return (
             f"T = {LENGTH}: {kept:,} bytes are kept for the backward pass, at most {2 * allowed:,} are "
-            "allowed; the "
-            f"weights, T × T numbers a head, are {square:,}. Keep q, k, v, out and lse, and compute the "
-            "rest again"
+            f"allowed; the weights, T × T numbers a head, are {square:,}. Keep q, k, v, out and lse, and "
+            "compute the rest again"
         )
     return None
 

@@ -28,12 +28,10 @@ e5 = Exercise(
     takes={"patches": Tensor, "PatchAttention": None, "rollout": Tensor, "train_attention": None},
     hints=(
         "A patch is a square: split rows and columns each into (which patch, which pixel), then bring the "
-        "two “which "
-        "patch” axes together. After that it is a sequence of sixteen tokens, and your layer from E2 takes "
-        "it.",
+        "two “which patch” axes together. After that it is a sequence of sixteen tokens, and your layer from "
+        "E2 takes it.",
         "h = W · patches + position; h = h + attention(norm(h)); h = h + network(norm(h)); one vector by a "
-        "mean "
-        "weighted with softmax(w · h); logits by a linear layer. Rollout: R = I, then R = (½ A + ½ I) R "
+        "mean weighted with softmax(w · h); logits by a linear layer. Rollout: R = I, then R = (½ A + ½ I) R "
         "for each layer.",
         "`x.reshape(-1, 4, 2, 4, 2).transpose(2, 3).reshape(-1, 16, 4)`; `update, weights = "
         "self.attention(self.norm(h), need_weights=True)`; `share = self.pool(h).softmax(dim=1)`; `(share * "

@@ -79,9 +79,8 @@ def cut(a: Any, t: Trial) -> None:
             (
                 "patches-are-rows",
                 x.reshape(2, 16, 4),
-                f"patch 0 of an image with the pixels 0 … 63 is {first}: four pixels of one row. It is the "
-                "2 × 2 square "
-                "0, 1, 8, 9",
+                f"patch 0 of an image with the pixels 0 … 63 is {first}: four pixels of one row. It is the 2 "
+                "× 2 square 0, 1, 8, 9",
             ),
             (
                 "patches-column-by-column",
@@ -121,8 +120,7 @@ def cut(a: Any, t: Trial) -> None:
     if not same(found, right):
         t.fail(
             f"patch 0 of an image with the pixels 0 … 63 is {first}, patch 1 {numbers(found[0, 1])}; "
-            "expected are "
-            "(0, 1, 8, 9) and (2, 3, 10, 11)",
+            "expected are (0, 1, 8, 9) and (2, 3, 10, 11)",
             diagnosis="patches-are-wrong",
         )
 
@@ -194,9 +192,8 @@ def logits(a: Any, t: Trial) -> str | None:
         "image, then 10"
     if bool((out >= 0).all()) and same(out.sum(1), torch.ones(5), rtol=1e-3):
         return (
-            "the rows are probabilities: cross-entropy takes *logits* and does the softmax itself. A "
-            "softmax before it "
-            "makes the gradients small"
+            "the rows are probabilities: cross-entropy takes *logits* and does the softmax itself. A softmax "
+            "before it makes the gradients small"
         )
     if bool((out <= 0).all()) and same(out.exp().sum(1), torch.ones(5), rtol=1e-3):
         return "the rows are logarithms of probabilities: return the linear layer's logits"
@@ -215,8 +212,7 @@ def alone(a: Any, t: Trial) -> str | None:
     if first.shape != (1, 10) or not same(first, together[:1], rtol=1e-3, atol=1e-4):
         return (
             "the logits of an image depend on who else is in the batch: a mean, a norm or a softmax runs "
-            "over axis 0, "
-            "or batch and patches are exchanged"
+            "over axis 0, or batch and patches are exchanged"
         )
     return None
 
@@ -246,16 +242,15 @@ def bag(a: Any, t: Trial) -> str | None:
     if same(one, other, rtol=1e-3, atol=1e-4):
         return (
             "with its patches shuffled an image gives the same logits: `position` is not added, your model "
-            "sees a bag "
-            "of patches. Such a model ends at about 0.7 of the digits"
+            "sees a bag of patches. Such a model ends at about 0.7 of the digits"
         )
     with torch.no_grad():
         model.position.copy_(model.position[order])
     t.that(
         same(one, logits_of(t, model, moved), rtol=1e-3, atol=1e-4),
         "patches and the rows of `position` shuffled alike give other logits: something besides `position` "
-        "knows where a "
-        "patch is. Row i is added to patch i, and the same layers treat all patches, pooling included",
+        "knows where a patch is. Row i is added to patch i, and the same layers treat all patches, pooling "
+        "included",
         diagnosis="places-known-besides-position",
     )
     return None
@@ -268,8 +263,7 @@ def no_places(a: Any, t: Trial) -> str | None:
     if not same(logits_of(t, model, x), logits_of(t, model, moved), rtol=1e-3, atol=1e-4):
         return (
             "with positions=False the logits still change when the patches are shuffled: something else "
-            "knows their "
-            "places (a flattened layer, a pooling with one weight a place, positions that are added all "
-            "the same)"
+            "knows their places (a flattened layer, a pooling with one weight a place, positions that are "
+            "added all the same)"
         )
     return None

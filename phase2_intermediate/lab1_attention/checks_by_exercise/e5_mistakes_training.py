@@ -32,16 +32,14 @@ def last_weights(a: Any, t: Trial) -> None:
             isinstance(found, list | tuple) and len(found) == layers,
             f"after a call of a model with {layers} layer(s), `last_weights` is "
             f"{f'a list of {len(found)}' if isinstance(found, list | tuple) else type(found).__name__}, "
-            "expected a list "
-            "with one tensor a layer. It starts anew at each call",
+            "expected a list with one tensor a layer. It starts anew at each call",
             diagnosis="last-weights-count",
         )
         for weights in found:
             t.that(
                 isinstance(weights, Tensor) and tuple(weights.shape) == (5, 16, 16),
-                "for 5 images the weights of a layer have the shape "
-                f"{tuple(getattr(weights, 'shape', ()))}, expected "
-                "(5, 16, 16): averaged over the heads",
+                f"for 5 images the weights of a layer have the shape {tuple(getattr(weights, 'shape', ()))}, "
+                "expected (5, 16, 16): averaged over the heads",
                 diagnosis="last-weights-shape",
             )
             t.that(
@@ -173,9 +171,8 @@ def returned(a: Any, t: Trial) -> None:
     t.given("train_attention(X, y, epochs=1, seed=3) with 70 images")
     t.that(
         isinstance(model, a.PatchAttention),
-        f"train_attention returned {'None' if model is None else f'a {type(model).__name__}'}, expected "
-        "the trained "
-        "PatchAttention",
+        f"train_attention returned {'None' if model is None else f'a {type(model).__name__}'}, expected the "
+        "trained PatchAttention",
         diagnosis="returns-something-else",
     )
     t.that(
@@ -229,8 +226,8 @@ def learns(a: Any, t: Trial) -> str | None:
     if right < 0.8:
         return (
             f"of 64 pictures of eight textures it was trained on for 60 epochs, {right:.2f} are right. Is "
-            "the loss the "
-            "cross-entropy of the logits, are gradients cleared, does the optimizer step, does epochs count?"
+            "the loss the cross-entropy of the logits, are gradients cleared, does the optimizer step, does "
+            "epochs count?"
         )
     early = float((logits_of(t, a.train_attention(x, y, epochs=1), x).argmax(1) == y).float().mean())
     if early > 0.9:

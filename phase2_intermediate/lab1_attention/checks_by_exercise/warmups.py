@@ -147,8 +147,7 @@ def far_away(a: Any, t: Trial) -> str | None:
     if bool(observed.isnan().any()) or same(observed, torch.zeros(1)):
         return (
             f"the query 500, with keys 0 and 1 and a bandwidth of 0.5, gave {numbers(observed)}, expected "
-            "20: "
-            "all exponentials round to 0 there. Subtract the row's largest exponent first, or let "
+            "20: all exponentials round to 0 there. Subtract the row's largest exponent first, or let "
             "`softmax` do it"
         )
     return None
@@ -299,9 +298,8 @@ def too_late(a: Any, t: Trial) -> str | None:
     observed = a.masked_weights(torch.tensor([[0.0, 1.0, 1000.0]]), torch.tensor([[True, True, False]]))
     if bool(observed.isnan().any()) or not bool(observed.any()):
         return (
-            f"scores (0, 1, 1000) with the last one hidden gave {numbers(observed)}, expected (0.269, "
-            "0.731, 0): "
-            "next to a hidden score of 1000 the others were rounded to 0 before the mask came. Mask first"
+            f"scores (0, 1, 1000) with the last one hidden gave {numbers(observed)}, expected (0.269, 0.731, "
+            "0): next to a hidden score of 1000 the others were rounded to 0 before the mask came. Mask first"
         )
     return None
 
@@ -312,8 +310,7 @@ def not_zero(a: Any, t: Trial) -> str | None:
     if not same(observed, torch.tensor([[1.0, 0.0], [1.0, 0.0]])):
         return (
             f"scores (−50, 0) and (−10⁶, 0) with the second one hidden gave {numbers(observed)}, expected "
-            "(1, 0) "
-            "twice: the number that stands for “hidden” must be below every score, and only −∞ is"
+            "(1, 0) twice: the number that stands for “hidden” must be below every score, and only −∞ is"
         )
     return None
 

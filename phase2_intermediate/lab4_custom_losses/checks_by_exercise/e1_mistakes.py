@@ -61,9 +61,8 @@ probe.value(
     "modulates-with-p",
     lambda a: a.focal_loss(Z, ZERO),
     [(1 - P) ** 2 * NLL, (1 - P) ** 2 * -math.log(P)],
-    "focal_loss([2], [0.]) is {found}, expected 1.65: the factor holds 1 − p with p = σ(2), but the "
-    "target is "
-    "0, so what is true has the probability p_t = 1 − p. Turn p into p_t before you modulate",
+    "focal_loss([2], [0.]) is {found}, expected 1.65: the factor holds 1 − p with p = σ(2), but the target "
+    "is 0, so what is true has the probability p_t = 1 − p. Turn p into p_t before you modulate",
 )
 probe.value(
     "target-zero-costs-nothing",
@@ -148,9 +147,8 @@ def divides_by_alpha(a: Any, t: Trial) -> str | None:
     weighted = weight[CLASS] * FOCAL
     if close(a.focal_loss(ROWS, CLASS, alpha=weight), weighted.sum() / weight[CLASS].sum()):
         return (
-            f"with alpha = [0.3, 2, 1] two rows of classes 1 and 0 gave {weighted.sum() / 2.3:.4g}: the "
-            f"sum of "
-            "losses was divided by Σα = 2.3. Here the mean divides by the number of losses, 2"
+            f"with alpha = [0.3, 2, 1] two rows of classes 1 and 0 gave {weighted.sum() / 2.3:.4g}: the sum "
+            "of losses was divided by Σα = 2.3. Here the mean divides by the number of losses, 2"
         )
     scaled = a.focal_loss(torch.cat([Z, Z]), double([0.0, 1.0]), alpha=0.2)
     zero, one = P**2 * NLL, (1 - P) ** 2 * -math.log(P)
@@ -179,10 +177,8 @@ def softmax_for_yes_no(a: Any, t: Trial) -> str | None:
         got = f"raised {type(attempt.error).__name__}" if attempt.error else f"gave {numbers(attempt.value)}"
         return (
             f"logits [1, 3] with *floating point* targets [1, 3] {got}, expected {right:.4g}: these are "
-            f"three "
-            "yes/no questions, each with its own sigmoid. Decide by the dtype of the target, not by the "
-            "number "
-            "of axes"
+            "three yes/no questions, each with its own sigmoid. Decide by the dtype of the target, not by "
+            "the number of axes"
         )
     return None
 
@@ -198,8 +194,7 @@ def rounded_probability(a: Any, t: Trial) -> str | None:
         if found.dim() == 0 and (not bool(found.isfinite()) or 3 < float(found) < 150):
             return (
                 f"the loss of logits {shown} is {float(found):.4g}, expected 200: the probability was "
-                f"rounded "
-                "to 0 (or clamped) before the logarithm. Use logsigmoid(z), or z − logsumexp(z)"
+                "rounded to 0 (or clamped) before the logarithm. Use logsigmoid(z), or z − logsumexp(z)"
             )
     return None
 
@@ -213,10 +208,9 @@ def nan_gradient(a: Any, t: Trial) -> str | None:
         loss, (grad,) = gradients(lambda x, y=target: a.focal_loss(x, y, gamma=0.5), z)
         if bool(loss.isfinite()) and grad is not None and not bool(grad.isfinite().all()):
             return (
-                f"gamma=0.5, logits {shown}: the gradient is {numbers(grad)}. (1 − p_t)^0.5 is "
-                f"infinitely steep "
-                "at p_t = 1. Take exp(γ · log(1 − p_t)) with log(1 − p_t) from the logits, or clamp 1 − p_t "
-                "away from 0"
+                f"gamma=0.5, logits {shown}: the gradient is {numbers(grad)}. (1 − p_t)^0.5 is infinitely "
+                "steep at p_t = 1. Take exp(γ · log(1 − p_t)) with log(1 − p_t) from the logits, or clamp 1 "
+                "− p_t away from 0"
             )
     return None
 

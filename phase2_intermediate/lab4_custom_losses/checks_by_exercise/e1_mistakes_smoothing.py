@@ -30,8 +30,7 @@ probe.value(
     lambda a: a.smooth_ce(ROWS, CLASS, eps=0.3),
     smoothed(0.7, 0.15),
     "smooth_ce gave {found}: the true class has 1 − ε and the others ε/(C − 1). ε is spread over all C "
-    "classes, "
-    "the true one has 1 − ε + ε/C",
+    "classes, the true one has 1 − ε + ε/C",
 )
 probe.value(
     "shares-do-not-add-up",
@@ -92,9 +91,8 @@ def ignored_rows(a: Any, t: Trial) -> str | None:
     attempt = t.attempt(lambda: a.smooth_ce(ROWS, torch.tensor([1, -100]), 0.3))
     if attempt.raised(IndexError, RuntimeError):
         return (
-            "a target of −100 was used as an index: leave those rows out first, or put a harmless class "
-            "in its "
-            f"place ({type(attempt.error).__name__})"
+            "a target of −100 was used as an index: leave those rows out first, or put a harmless class in "
+            f"its place ({type(attempt.error).__name__})"
         )
     if attempt.error is None and close(attempt.value, one / 2):
         return "one of two rows is ignored, and still the sum was divided by 2: divide by the rows that count"
@@ -155,9 +153,8 @@ def no_absolute(a: Any, t: Trial) -> str | None:
     up, down = a.huber(double([3.0]), double([0.0]), 2.0), a.huber(double([0.0]), double([3.0]), 2.0)
     if close(up, 4.0) and not close(down, 4.0):
         return (
-            f"huber(0, 3; δ = 2) is {numbers(down)} and huber(3, 0; δ = 2) is 4: both errors are of size "
-            f"3. Take "
-            "|e| before comparing with δ"
+            f"huber(0, 3; δ = 2) is {numbers(down)} and huber(3, 0; δ = 2) is 4: both errors are of size 3. "
+            "Take |e| before comparing with δ"
         )
     return None
 

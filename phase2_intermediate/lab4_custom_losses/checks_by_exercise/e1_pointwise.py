@@ -36,11 +36,9 @@ e1 = Exercise(
         "Stay in logarithms. For a yes/no question turn the logit to the side of the truth first: z for a "
         "target 1, −z for a target 0. Then p_t = σ(side), log p_t = logsigmoid(side), and log(1 − p_t) = "
         "logsigmoid(−side).",
-        "Focal = −exp(γ · log(1 − p_t)) · log p_t. For classes log(1 − p_t) = logsumexp of the other "
-        "logits − "
-        "logsumexp of all. Smoothing = (1 − ε) · (−log p_y) + ε · mean over classes of −log p. Huber = ½ "
-        "m² + "
-        "δ (|e| − m) with m = min(|e|, δ).",
+        "Focal = −exp(γ · log(1 − p_t)) · log p_t. For classes log(1 − p_t) = logsumexp of the other logits "
+        "− logsumexp of all. Smoothing = (1 − ε) · (−log p_y) + ε · mean over classes of −log p. Huber = ½ "
+        "m² + δ (|e| − m) with m = min(|e|, δ).",
         "`others = logits.scatter(1, target[:, None], -1e30).logsumexp(1)`; `log_rest = (others - total)"
         ".clamp(max=0)`; `losses = -torch.exp(gamma * log_rest) * log_p`; times `alpha[target]`; the mean is "
         "`losses.sum() / max(losses.numel(), 1)`. For smoothing: `kept = target != ignore_index`, then work "
@@ -159,9 +157,8 @@ def extremes(a: Any, t: Trial) -> None:
                     lambda z: a.focal_loss(z, y, gamma=g, reduction="sum"), z
                 ),
                 (double(2e4), [double([-1.0, 0.0, 1.0, 0.0])]),
-                f"focal_loss([−10,000, 10,000, 10,000, −10,000], [1., 1., 0., 0.]) with gamma={gamma}, "
-                f"and its "
-                "gradient",
+                f"focal_loss([−10,000, 10,000, 10,000, −10,000], [1., 1., 0., 0.]) with gamma={gamma}, and "
+                "its gradient",
                 diagnosis="extreme-logits",
             )
             rows = torch.tensor([[1e4, -1e4, 0.0], [1e4, -1e4, 0.0]], dtype=dtype)
@@ -213,8 +210,8 @@ def edges(a: Any, t: Trial) -> None:
                 lambda z: a.focal_loss(z, torch.tensor([0, 0]), gamma=g), double([[3.0], [-1.0]])
             ),
             (double(0.0), [double([[0.0], [0.0]])]),
-            f"focal_loss with one class (C = 1) and gamma={gamma}: "
-            "p_t is 1, loss and gradient are 0 (0 · inf is nan)",
+            f"focal_loss with one class (C = 1) and gamma={gamma}: p_t is 1, loss and gradient are 0 (0 · "
+            "inf is nan)",
             diagnosis="one-class",
         )
     z, y = t.randn(4, 6).T, t.randint(0, 4, 6)

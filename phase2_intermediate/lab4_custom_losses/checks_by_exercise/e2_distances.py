@@ -32,9 +32,8 @@ e2 = Exercise(
     ),
     hints=(
         "Three questions for every loss: which distance, over which pairs, divided by what? And one for "
-        "autograd: what happens at distance 0? `torch.linalg.vector_norm` and `torch.cdist` have a "
-        "gradient of "
-        "0 there.",
+        "autograd: what happens at distance 0? `torch.linalg.vector_norm` and `torch.cdist` have a gradient "
+        "of 0 there.",
         "All pairs at once: d[i, j], `same[i, j] = labels[i] == labels[j]`. Positives are `same` without the "
         "diagonal, negatives `~same`. d_ap is the maximum of d with −∞ where there is no positive, d_an the "
         "minimum with +∞ where there is no negative.",

@@ -88,8 +88,7 @@ probe.value(
     lambda a: a.contrastive_loss(A, B, NO, 1.0),
     [(1 - 0.25) ** 2, 1 - 0.25],
     "a different pair at distance 0.5, margin 1, costs {found}: the margin is compared with the squared "
-    "distance. "
-    "Expected (1 − 0.5)² = 0.25",
+    "distance. Expected (1 − 0.5)² = 0.25",
 )
 probe.value(
     "hinge-not-squared",
@@ -114,17 +113,15 @@ probe.value(
     "cosine-of-lengths",
     lambda a: a.cosine_embedding_loss(U, V, PLUS),
     [1 - 24.0, -23.0],
-    "cosine_embedding_loss([3, 4], [4, 3], +1) is {found}: that is 1 − the dot product. The cosine "
-    "divides by "
-    "both lengths: 24/25",
+    "cosine_embedding_loss([3, 4], [4, 3], +1) is {found}: that is 1 − the dot product. The cosine divides "
+    "by both lengths: 24/25",
 )
 probe.value(
     "cosine-sign",
     lambda a: a.cosine_embedding_loss(U, V, PLUS),
     [0.96, 1.96, -0.96],
-    "cosine_embedding_loss([3, 4], [4, 3], +1) is {found}, expected 1 − 24/25 = 0.04: similar pairs of "
-    "the same "
-    "kind cost little",
+    "cosine_embedding_loss([3, 4], [4, 3], +1) is {found}, expected 1 − 24/25 = 0.04: similar pairs of the "
+    "same kind cost little",
 )
 
 
@@ -135,9 +132,8 @@ def zero_and_one(a: Any, t: Trial) -> str | None:
         return None
     if close(found, 0.04) or close(a.cosine_embedding_loss(U, V, torch.tensor([0]), 0.5), 0.46):
         return (
-            f"y = −1 (different) at cosine 0.96, margin 0.5, costs {numbers(found)}, expected 0.46: y "
-            f"holds +1 and "
-            "−1, not 1 and 0. In Python −1 is as true as 1"
+            f"y = −1 (different) at cosine 0.96, margin 0.5, costs {numbers(found)}, expected 0.46: y holds "
+            "+1 and −1, not 1 and 0. In Python −1 is as true as 1"
         )
     return None
 

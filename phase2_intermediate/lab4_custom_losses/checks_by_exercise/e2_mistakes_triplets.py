@@ -77,9 +77,8 @@ def every_triplet(a: Any, t: Trial) -> str | None:
     found = loss_of(a, FAR, FAR_LABELS, 5.0)
     if close(found, mean(losses)) or close(found, sum(losses)):
         return (
-            f"all {len(losses)} triplets were averaged ({numbers(found)}): batch-hard takes one triplet "
-            f"for each anchor, "
-            "its farthest positive and its nearest negative"
+            f"all {len(losses)} triplets were averaged ({numbers(found)}): batch-hard takes one triplet for "
+            "each anchor, its farthest positive and its nearest negative"
         )
     return None
 
@@ -92,10 +91,9 @@ def lonely_anchors(a: Any, t: Trial) -> str | None:
     found = loss_of(a, z, labels, 0.5)
     if close(found, lonely) and not close(found, right):
         return (
-            f"a row without a partner was used as an anchor with itself as positive (distance 0): "
-            f"{numbers(found)} "
-            f"instead of {right:.4g}. Leave the diagonal out of the positives, and such anchors out of "
-            f"the mean"
+            "a row without a partner was used as an anchor with itself as positive (distance 0): "
+            f"{numbers(found)} instead of {right:.4g}. Leave the diagonal out of the positives, and such "
+            "anchors out of the mean"
         )
     return None
 
@@ -105,16 +103,14 @@ probe.value(
     lambda a: loss_of(a, LINE, LABELS, 1.5),
     0.125,
     "the statement's example gives {found}, expected 0.25: the sum was divided by all 4 rows, but only 2 "
-    "anchors "
-    "are valid",
+    "anchors are valid",
 )
 probe.value(
     "averages-over-active-anchors",
     lambda a: loss_of(a, LINE, LABELS, 1.5),
     0.5,
-    "the statement's example gives {found}, expected 0.25: the mean is over the valid anchors, also "
-    "those whose "
-    "loss is 0 (or the sum was not divided at all)",
+    "the statement's example gives {found}, expected 0.25: the mean is over the valid anchors, also those "
+    "whose loss is 0 (or the sum was not divided at all)",
 )
 
 
@@ -138,9 +134,8 @@ probe.value(
         brute(FAR, FAR_LABELS, 5.0, positive=mean),
         brute(FAR, FAR_LABELS, 5.0, negative=mean),
     ],
-    "a mean of distances was used ({found}): batch-hard takes for each anchor the one farthest positive "
-    "and the "
-    "one nearest negative",
+    "a mean of distances was used ({found}): batch-hard takes for each anchor the one farthest positive and "
+    "the one nearest negative",
 )
 
 
@@ -151,9 +146,8 @@ def masked_by_multiplying(a: Any, t: Trial) -> str | None:
     d_ap = (d * same_class).amax(1)
     if close(loss_of(a, FAR, FAR_LABELS, 2.0), (d_ap + 2.0).mean()):
         return (
-            "the nearest negative is always at distance 0: distances of the same class were multiplied "
-            "by 0, and "
-            "the minimum picks such a 0. Fill them with +inf instead"
+            "the nearest negative is always at distance 0: distances of the same class were multiplied by 0, "
+            "and the minimum picks such a 0. Fill them with +inf instead"
         )
     return None
 
@@ -165,8 +159,7 @@ probe.value(
         [max(0.0, ap - an - 2.0) for ap, an in ((2.5, 4.0), (1.5, 3.0), (2.5, 1.5), (5.0, 1.5), (5.0, 6.5))]
     ),
     "the margin is subtracted ({found}): then the loss is 0 already when everything collapses into one "
-    "point. It "
-    "is max(0, d_ap − d_an + margin)",
+    "point. It is max(0, d_ap − d_an + margin)",
 )
 probe.value(
     "positive-and-negative-swapped",
@@ -226,9 +219,8 @@ def stats_wrong(a: Any, t: Trial) -> str | None:
     for name, number in right.items():
         if not math.isclose(stats[name], number, rel_tol=1e-5):
             return (
-                f"in the statement's example stats[{name!r}] is {stats[name]:.4g}, expected {number}: "
-                f"all three are "
-                "means over the valid anchors, of the distances that were mined"
+                f"in the statement's example stats[{name!r}] is {stats[name]:.4g}, expected {number}: all "
+                "three are means over the valid anchors, of the distances that were mined"
             )
     _, stats = a.batch_hard_triplet(2 * LINE, LABELS, 1.5, squared=True)
     if math.isclose(stats["mean_ap"], 2.0, rel_tol=1e-5):
@@ -236,9 +228,8 @@ def stats_wrong(a: Any, t: Trial) -> str | None:
     _, stats = a.batch_hard_triplet(FAR, FAR_LABELS, 2.0, soft=True)
     if not math.isclose(stats["frac_active"], 1.0) and math.isfinite(stats["frac_active"]):
         return (
-            f"with soft=True and margin 2 frac_active is {stats['frac_active']:.4g}, expected 1.0: it is "
-            f"the share "
-            "of valid anchors with d_ap − d_an + margin > 0, whatever the loss"
+            f"with soft=True and margin 2 frac_active is {stats['frac_active']:.4g}, expected 1.0: it is the "
+            "share of valid anchors with d_ap − d_an + margin > 0, whatever the loss"
         )
     return None
 
@@ -250,8 +241,8 @@ def order_of_rows(a: Any, t: Trial) -> str | None:
     if not close(here, there):
         return (
             f"the same five rows with their labels in another order give {numbers(there)} instead of "
-            f"{numbers(here)}: "
-            "labels come in any order, so compare them with each other instead of counting on groups"
+            f"{numbers(here)}: labels come in any order, so compare them with each other instead of counting "
+            "on groups"
         )
     return None
 
@@ -266,9 +257,8 @@ def nan_gradient(a: Any, t: Trial) -> str | None:
         _, grads = gradients(lambda p, q, s=same_kind: a.contrastive_loss(p, q, s), point, point)
         if any(g is not None and not bool(g.isfinite().all()) for g in grads):
             return (
-                "contrastive_loss of two equal embeddings has the gradient nan: √ is infinitely steep at "
-                "0. Use "
-                "`torch.linalg.vector_norm`, or an ε inside the root"
+                "contrastive_loss of two equal embeddings has the gradient nan: √ is infinitely steep at 0. "
+                "Use `torch.linalg.vector_norm`, or an ε inside the root"
             )
     z = double([[1.0, 2.0], [1.0, 2.0], [1.0, 2.0], [0.0, 5.0]])
     labels = torch.tensor([0, 0, 1, 1])
@@ -276,11 +266,9 @@ def nan_gradient(a: Any, t: Trial) -> str | None:
         _, grads = gradients(lambda x, how=how: loss_of(a, x, labels, 0.3, **how), z)
         if grads[0] is not None and not bool(grads[0].isfinite().all()):
             return (
-                "batch_hard_triplet with three equal embeddings has the gradient nan: √ is infinitely "
-                "steep at 0 "
-                "(the diagonal counts as well, even where it is masked out later). cdist and vector_norm "
-                "are safe, "
-                "or put an ε under the root"
+                "batch_hard_triplet with three equal embeddings has the gradient nan: √ is infinitely steep "
+                "at 0 (the diagonal counts as well, even where it is masked out later). cdist and "
+                "vector_norm are safe, or put an ε under the root"
             )
     return None
 
@@ -292,8 +280,7 @@ def zero_vector(a: Any, t: Trial) -> str | None:
     if bad:
         return (
             f"the zero vector gives the loss {numbers(loss)} and a gradient that is not finite: 0/0. Its "
-            f"cosine is "
-            "0; divide by at least a small ε, as F.normalize does"
+            "cosine is 0; divide by at least a small ε, as F.normalize does"
         )
     return None
 

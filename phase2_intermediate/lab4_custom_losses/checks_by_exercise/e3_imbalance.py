@@ -31,15 +31,12 @@ e3 = Exercise(
     ),
     hints=(
         "Dice: make p and g of the same shape [N, C, H, W], then everything is three sums. Weights: raw "
-        "weights "
-        "first, then one common factor. Logit adjustment: one addition before the cross-entropy.",
+        "weights first, then one common factor. Logit adjustment: one addition before the cross-entropy.",
         "loss[n, c] = 1 − (2 Σpg + s)/(Σp + Σg + s), sums over H and W (and N for batch_dice), then the "
-        "mean. "
-        "w = raw · Σn / Σ(n · raw), with raw = 0 where n = 0, in float64. CE(z + τ log π).",
-        "`g = (target[:, None] == torch.arange(C).view(1, -1, 1, 1)).to(p.dtype)` makes one mask for "
-        "each class "
-        "and none for an ignored pixel (C = 1: compare with 1); `kept = (target != ignore_index)[:, None]`; "
-        "`p, g = p * kept, g * kept`; `axes = (0, 2, 3) if batch_dice else (2, 3)`.",
+        "mean. w = raw · Σn / Σ(n · raw), with raw = 0 where n = 0, in float64. CE(z + τ log π).",
+        "`g = (target[:, None] == torch.arange(C).view(1, -1, 1, 1)).to(p.dtype)` makes one mask for each "
+        "class and none for an ignored pixel (C = 1: compare with 1); `kept = (target != ignore_index)[:, "
+        "None]`; `p, g = p * kept, g * kept`; `axes = (0, 2, 3) if batch_dice else (2, 3)`.",
     ),
 )
 probe.add_to(e3)

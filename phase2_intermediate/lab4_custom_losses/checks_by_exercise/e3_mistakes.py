@@ -58,9 +58,8 @@ def no_gradient(a: Any, t: Trial) -> str | None:
     _, (grad,) = gradients(lambda z: a.soft_dice_loss(z, TRUTH), SCORES)
     if grad is None or not bool(grad.any()):
         return (
-            "no gradient arrives at the logits: argmax and thresholds (`> 0.5`) have none. Dice is "
-            "computed with "
-            "the probabilities themselves"
+            "no gradient arrives at the logits: argmax and thresholds (`> 0.5`) have none. Dice is computed "
+            "with the probabilities themselves"
         )
     return None
 
@@ -72,15 +71,13 @@ def softmax_of_one(a: Any, t: Trial) -> str | None:
         return None
     if attempt.error is not None:
         return (
-            f"logits with one channel (C = 1) raised {type(attempt.error).__name__}: then p = sigmoid, "
-            f"and g is 1 "
-            "where the target is 1"
+            f"logits with one channel (C = 1) raised {type(attempt.error).__name__}: then p = sigmoid, and g "
+            "is 1 where the target is 1"
         )
     if close(attempt.value, 0.0) or close(a.soft_dice_loss(-OFF, ALL), a.soft_dice_loss(OFF, ALL)):
         return (
-            f"C = 1 gives {numbers(attempt.value)} whatever the logit says: the softmax over a single "
-            f"class is "
-            "always 1. For one channel p is the sigmoid"
+            f"C = 1 gives {numbers(attempt.value)} whatever the logit says: the softmax over a single class "
+            "is always 1. For one channel p is the sigmoid"
         )
     return None
 
@@ -104,9 +101,8 @@ probe.value(
     "absent-classes-left-out",
     lambda a: a.soft_dice_loss(SCORES, TRUTH),
     PER_CLASS[:, :2].mean(),
-    "soft_dice_loss is {found}: classes without a pixel were left out of the mean. They count: "
-    "predicting what is "
-    "not there has a cost",
+    "soft_dice_loss is {found}: classes without a pixel were left out of the mean. They count: predicting "
+    "what is not there has a cost",
 )
 
 
@@ -115,9 +111,8 @@ def smooth_below(a: Any, t: Trial) -> str | None:
     found = a.soft_dice_loss(OFF, NONE)
     if close(found, 1.0):
         return (
-            "an empty prediction of an empty mask gives the loss 1, expected 0: `smooth` stands above "
-            "*and* below "
-            "the line"
+            "an empty prediction of an empty mask gives the loss 1, expected 0: `smooth` stands above *and* "
+            "below the line"
         )
     if bool(found.isnan()):
         return (
@@ -130,17 +125,15 @@ probe.value(
     "smooth-only-above",
     lambda a: a.soft_dice_loss(OFF, ALL),
     1 - 1 / 4,
-    "an empty prediction of a full 2×2 mask gives {found}, expected 1 − 1/5 = 0.8: `smooth` belongs "
-    "below the line "
-    "as well",
+    "an empty prediction of a full 2×2 mask gives {found}, expected 1 − 1/5 = 0.8: `smooth` belongs below "
+    "the line as well",
 )
 probe.value(
     "the-two-is-missing",
     lambda a: a.soft_dice_loss(SCORES, TRUTH),
     (1 - (PG + 1) / (SP + SG + 1)).mean(),
-    "soft_dice_loss is {found}: the overlap counts twice above the line, 2 Σpg, since the intersection "
-    "is in both "
-    "sums below",
+    "soft_dice_loss is {found}: the overlap counts twice above the line, 2 Σpg, since the intersection is in "
+    "both sums below",
 )
 probe.value(
     "intersection-over-union",
@@ -175,9 +168,8 @@ probe.value(
         - (2 * (SCORES.sigmoid() * torch.nn.functional.one_hot(TRUTH, 3).movedim(-1, 1)).sum((2, 3)) + 1)
         / (SCORES.sigmoid().sum((2, 3)) + SG + 1)
     ).mean(),
-    "with C = 3 soft_dice_loss is {found}: a sigmoid for each class. Classes that exclude each other "
-    "share one "
-    "softmax",
+    "with C = 3 soft_dice_loss is {found}: a sigmoid for each class. Classes that exclude each other share "
+    "one softmax",
 )
 probe.value(
     "logits-instead-of-probabilities",
@@ -212,9 +204,8 @@ probe.value(
     "batch-instead-of-sample",
     lambda a: a.soft_dice_loss(SCORES, TRUTH),
     (1 - (2 * BATCH[0] + 1) / (BATCH[1] + BATCH[2] + 1)).mean(),
-    "soft_dice_loss is {found}: the sums run over the whole batch. That is what batch_dice=True asks "
-    "for; without "
-    "it each image has its own",
+    "soft_dice_loss is {found}: the sums run over the whole batch. That is what batch_dice=True asks for; "
+    "without it each image has its own",
 )
 probe.value(
     "classes-summed-together",
@@ -223,9 +214,8 @@ probe.value(
         (1 - (2 * ALL_PIXELS[0] + 1) / (ALL_PIXELS[1] + ALL_PIXELS[2] + 1)).mean(),
         1 - (2 * PG.sum() + 1) / (SP.sum() + SG.sum() + 1),
     ],
-    "soft_dice_loss is {found}: the sums run over the classes too, so a large class drowns a small one. "
-    "A fraction "
-    "for each class, then the mean",
+    "soft_dice_loss is {found}: the sums run over the classes too, so a large class drowns a small one. A "
+    "fraction for each class, then the mean",
 )
 probe.value(
     "dice-is-summed",
@@ -261,9 +251,8 @@ def ignored_pixels(a: Any, t: Trial) -> str | None:
     attempt = t.tried(lambda: a.soft_dice_loss(SCORES, target, ignore_index=255))
     if attempt.error is not None:
         return (
-            f"with ignore_index=255 it raised {type(attempt.error).__name__}: 255 is no class, so "
-            f"`one_hot` and "
-            "indexing cannot take it. Put a harmless class in its place, then mask those pixels out of "
+            f"with ignore_index=255 it raised {type(attempt.error).__name__}: 255 is no class, so `one_hot` "
+            "and indexing cannot take it. Put a harmless class in its place, then mask those pixels out of "
             "every sum"
         )
     found = attempt.value

@@ -48,11 +48,9 @@ def not_scaled(a: Any, t: Trial) -> str | None:
     ):
         if what and close(found, raw):
             return (
-                f"the weights of counts [90, 9, 1] are {numbers(found)}: {what}. Scale them so that Σ "
-                f"n·w = Σ n; "
-                f"yours gives {float((N * raw).sum()):.4g} instead of 100, and the learning rate changes "
-                f"by that "
-                "factor in secret"
+                f"the weights of counts [90, 9, 1] are {numbers(found)}: {what}. Scale them so that Σ n·w = "
+                f"Σ n; yours gives {float((N * raw).sum()):.4g} instead of 100, and the learning rate "
+                "changes by that factor in secret"
             )
     return None
 
@@ -92,9 +90,8 @@ def count_of_zero(a: Any, t: Trial) -> str | None:
         found = attempt.value
         if not bool(found.isfinite().all()) or not close(found[1], 0.0):
             return (
-                f"counts [8, 0, 2], {scheme}: the weights are {numbers(found)}. A class that never "
-                f"occurs gets the "
-                "weight 0 (and 1/0 must not spoil the others through the scaling)"
+                f"counts [8, 0, 2], {scheme}: the weights are {numbers(found)}. A class that never occurs "
+                "gets the weight 0 (and 1/0 must not spoil the others through the scaling)"
             )
     return None
 
@@ -107,8 +104,7 @@ def rounded_away(a: Any, t: Trial) -> str | None:
     if not close(found, scaled(1 / N), rtol=1e-3):
         return (
             f"beta = 1 − 1e-9 gives {numbers(found)}, expected nearly those of 'inverse', "
-            f"{numbers(scaled(1 / N))}: "
-            "in float32 βⁿ is rounded to 1. Convert the counts to float64 first"
+            f"{numbers(scaled(1 / N))}: in float32 βⁿ is rounded to 1. Convert the counts to float64 first"
         )
     return None
 
@@ -139,8 +135,7 @@ probe.value(
     adjusted_of,
     adjusted(-PRIORS.log()),
     "log π is subtracted ({found}): then the rare class is given an advantage while training, need not "
-    "learn, and "
-    "is found even less. In *training* it is + τ log π",
+    "learn, and is found even less. In *training* it is + τ log π",
 )
 probe.value(
     "prior-without-logarithm",

@@ -37,18 +37,16 @@ e4 = Exercise(
     ),
     hints=(
         "InfoNCE is a cross-entropy whose classes are the rows of the other view. Large batches need two "
-        "tricks: "
-        "a logsumexp that is built up chunk by chunk, and the insight that the loss knows the encoder only "
-        "through the embeddings.",
+        "tricks: a logsumexp that is built up chunk by chunk, and the insight that the loss knows the "
+        "encoder only through the embeddings.",
         "total ← logaddexp(total, logsumexp of the chunk), starting at −∞. Backward: p = exp(s/τ − total), "
-        "∂L/∂a = (Σ_j p_ij b_j − b_i)/(B τ), ∂L/∂b_j = (Σ_i p_ij a_i − a_j)/(B τ). Grad cache: "
-        "embeddings without "
-        "graph → gradient of the loss for the embeddings → each micro-batch again with that gradient.",
+        "∂L/∂a = (Σ_j p_ij b_j − b_i)/(B τ), ∂L/∂b_j = (Σ_i p_ij a_i − a_j)/(B τ). Grad cache: embeddings "
+        "without graph → gradient of the loss for the embeddings → each micro-batch again with that "
+        "gradient.",
         "`grad_a, grad_b = -b * scale, -a * scale`, then for each chunk `p = torch.exp(a @ b[rows].T / τ - "
-        "total[:, None]) * scale; grad_a += p @ b[rows]; grad_b[rows] += p.T @ a`, with scale = "
-        "grad_out/(B τ). "
-        "Grad cache: `(grad,) = torch.autograd.grad(loss, z)`, then `encoder(part).backward(piece)` for each "
-        "part, after `torch.set_rng_state(state)`.",
+        "total[:, None]) * scale; grad_a += p @ b[rows]; grad_b[rows] += p.T @ a`, with scale = grad_out/(B "
+        "τ). Grad cache: `(grad,) = torch.autograd.grad(loss, z)`, then `encoder(part).backward(piece)` for "
+        "each part, after `torch.set_rng_state(state)`.",
     ),
 )
 probe.add_to(e4)
@@ -114,9 +112,8 @@ def memory(a: Any, t: Trial) -> None:
             t.given(f"{which}, B = {rows}, D = 4, chunk = {chunk}")
             t.that(
                 largest <= max(rows * chunk, rows * 4) and kept <= 48 * rows,
-                f"the largest tensor has {largest:,} elements (at most {rows * chunk:,}), kept for "
-                f"backward are "
-                f"{kept:,.0f} numbers (at most {48 * rows:,})",
+                f"the largest tensor has {largest:,} elements (at most {rows * chunk:,}), kept for backward "
+                f"are {kept:,.0f} numbers (at most {48 * rows:,})",
                 diagnosis="too-much-memory",
             )
 

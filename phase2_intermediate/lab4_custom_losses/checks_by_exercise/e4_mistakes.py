@@ -58,9 +58,8 @@ def not_normalised(a: Any, t: Trial) -> str | None:
     for name, longer in (("z1", a.info_nce(10 * Z1, Z2, TAU)), ("z2", a.info_nce(Z1, 10 * Z2, TAU))):
         if not close(once, longer):
             return (
-                f"scaling {name} by 10 changes the loss from {numbers(once)} to {numbers(longer)}: "
-                f"normalise both "
-                "views inside, each row by its own length, so that s is a cosine"
+                f"scaling {name} by 10 changes the loss from {numbers(once)} to {numbers(longer)}: normalise "
+                "both views inside, each row by its own length, so that s is a cosine"
             )
     return None
 
@@ -102,8 +101,7 @@ probe.value(
     plain,
     [two_n(True), two_n(False), 2 * two_n(True), 2 * two_n(False)],
     "info_nce is {found}: all 2B rows compete with each other (SimCLR's form). Here a row of z1 competes "
-    "with the "
-    "B rows of z2 only",
+    "with the B rows of z2 only",
 )
 probe.value(
     "two-directions-summed",
@@ -145,9 +143,9 @@ def four_pairs(a: Any, t: Trial) -> str | None:
             return f"info_nce of four pairs raised {type(attempt.error).__name__}: {attempt.error}"
         if not close(attempt.value, right):
             return (
-                f"info_nce of four pairs with τ = 0.5 and symmetric={symmetric} is "
-                f"{numbers(attempt.value)}, expected "
-                f"{numbers(right)}: the cross-entropy of the cosines over τ, with partner i for row i"
+                f"info_nce of four pairs with τ = 0.5 and symmetric={symmetric} is {numbers(attempt.value)}, "
+                f"expected {numbers(right)}: the cross-entropy of the cosines over τ, with partner i for row "
+                "i"
             )
     _, grads = gradients(lambda p, q: a.info_nce(p, q, TAU), Z1, Z2)
     if any(g is None or not bool(g.any()) for g in grads):
@@ -164,9 +162,8 @@ def only_themselves(a: Any, t: Trial) -> str | None:
     blocks = (cross(S[:2, :2]) + cross(S[2:, 2:])) / 2
     if close(found, blocks):
         return (
-            f"with chunk=2 the loss is {numbers(found)}: each chunk competes only with itself. A row has "
-            f"B − 1 = 3 "
-            "negatives, whatever the chunk"
+            f"with chunk=2 the loss is {numbers(found)}: each chunk competes only with itself. A row has B − "
+            "1 = 3 negatives, whatever the chunk"
         )
     parts = torch.stack([(p / TAU).logsumexp(1) for p in S.split(2, dim=1)])
     for wrong, what in ((parts.mean(0), "averaged"), (parts.sum(0), "added"), (parts.amax(0), "maximised")):
@@ -177,9 +174,9 @@ def only_themselves(a: Any, t: Trial) -> str | None:
             )
     if not close(found, FORTH):
         return (
-            f"chunk=2 gives {numbers(found)}, without chunk it should be {numbers(FORTH)}: the loss must "
-            f"not depend "
-            "on the chunks. Combine the chunks' logsumexps by logaddexp, and mind which row is the positive"
+            f"chunk=2 gives {numbers(found)}, without chunk it should be {numbers(FORTH)}: the loss must not "
+            "depend on the chunks. Combine the chunks' logsumexps by logaddexp, and mind which row is the "
+            "positive"
         )
     return None
 
@@ -191,9 +188,8 @@ def last_chunk(a: Any, t: Trial) -> str | None:
         if attempt.error is not None or not close(attempt.value, FORTH):
             got = type(attempt.error).__name__ if attempt.error else numbers(attempt.value)
             return (
-                f"B = 4 with chunk={chunk}: {got}, expected {numbers(FORTH)}. The last chunk may be "
-                f"smaller, and a "
-                "chunk larger than B"
+                f"B = 4 with chunk={chunk}: {got}, expected {numbers(FORTH)}. The last chunk may be smaller, "
+                "and a chunk larger than B"
             )
     return None
 
@@ -203,9 +199,8 @@ def normalises_again(a: Any, t: Trial) -> str | None:
     found = a.ChunkedInfoNCE.apply(Z1, Z2, TAU, 2)
     if close(found, FORTH) or close(found, BOTH):
         return (
-            "ChunkedInfoNCE.apply(a, b, …) normalised a and b: it takes plain dot products; normalising "
-            "is the "
-            "work of info_nce"
+            "ChunkedInfoNCE.apply(a, b, …) normalised a and b: it takes plain dot products; normalising is "
+            "the work of info_nce"
         )
     forth, back = cross(Z1 @ Z2.T), cross(Z2 @ Z1.T)
     if close(found, (forth + back) / 2):
@@ -247,9 +242,8 @@ def chunk_gradient(a: Any, t: Trial) -> str | None:
             return f"the gradient of `{name}` lacks the positive pair: the derivative is p − 1 where j = i"
         if not close(found, right):
             return (
-                f"the gradient of `{name}` is {numbers(found[0])} … instead of {numbers(right[0])} …: "
-                f"with p the "
-                "softmax of row i, ∂L/∂s_ij = (p_ij − [i = j]) / B, times b_j/τ for a and a_i/τ for b"
+                f"the gradient of `{name}` is {numbers(found[0])} … instead of {numbers(right[0])} …: with p "
+                "the softmax of row i, ∂L/∂s_ij = (p_ij − [i = j]) / B, times b_j/τ for a and a_i/τ for b"
             )
     twice = gradients(lambda p, q: -2.5 * a.ChunkedInfoNCE.apply(p, q, TAU, 3), Z1, Z2)[1]
     if not close(twice[0], -2.5 * exact[0]) or not close(twice[1], -2.5 * exact[1]):
@@ -278,17 +272,15 @@ def whole_matrix(a: Any, t: Trial) -> str | None:
         largest, kept = memory_of(a, t, which)
         if largest > 256 * 16:
             return (
-                f"{which} with B = 256, D = 4, chunk = 16 makes a tensor of {largest:,} elements; "
-                f"allowed are B · "
-                f"chunk = {256 * 16:,}. The B × B matrix would have {256 * 256:,}. Look at both passes"
+                f"{which} with B = 256, D = 4, chunk = 16 makes a tensor of {largest:,} elements; allowed "
+                f"are B · chunk = {256 * 16:,}. The B × B matrix would have {256 * 256:,}. Look at both "
+                "passes"
             )
         if kept > 8 * 256 * 4 + 16 * 256:
             return (
-                f"{which} with B = 256, D = 4, chunk = 16 keeps {kept:,.0f} numbers for the backward "
-                f"pass, at most "
-                f"{8 * 256 * 4 + 16 * 256:,} are allowed: autograd saves every chunk's softmax, which is "
-                f"the whole "
-                "matrix again. Compute it anew in `backward`"
+                f"{which} with B = 256, D = 4, chunk = 16 keeps {kept:,.0f} numbers for the backward pass, "
+                f"at most {8 * 256 * 4 + 16 * 256:,} are allowed: autograd saves every chunk's softmax, "
+                "which is the whole matrix again. Compute it anew in `backward`"
             )
     return None
 
@@ -299,8 +291,7 @@ def small_temperature(a: Any, t: Trial) -> str | None:
         found, grads = gradients(lambda p, q, how=how: a.info_nce(p, q, 0.001, **how), Z1, Z2)
         if not bool(found.isfinite()) or any(g is None or not bool(g.isfinite().all()) for g in grads):
             return (
-                f"τ = 0.001{' with chunk=3' if how else ''} gives {numbers(found)}: exp(1/0.001) "
-                f"overflows. Keep "
-                "to logsumexp and logaddexp, and start the running one at −inf"
+                f"τ = 0.001{' with chunk=3' if how else ''} gives {numbers(found)}: exp(1/0.001) overflows. "
+                "Keep to logsumexp and logaddexp, and start the running one at −inf"
             )
     return None

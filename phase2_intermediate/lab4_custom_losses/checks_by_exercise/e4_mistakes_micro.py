@@ -41,9 +41,8 @@ def too_many_rows(a: Any, t: Trial) -> str | None:
     encoder, _, _ = step(a, t, micro=2, rows=6)
     if encoder.most_rows > 2:
         return (
-            f"with B = 6 and micro=2 the encoder got {encoder.most_rows} rows in one call. `micro` is "
-            f"the number of "
-            "rows of a micro-batch, and never more go through the encoder at once"
+            f"with B = 6 and micro=2 the encoder got {encoder.most_rows} rows in one call. `micro` is the "
+            "number of rows of a micro-batch, and never more go through the encoder at once"
         )
     return None
 
@@ -65,19 +64,16 @@ def micro_alone(a: Any, t: Trial) -> str | None:
     for scale, what in ((1.0, "sum"), (1 / 3, "mean")):
         if all(close(f, scale * g) for f, g in zip(found, alone, strict=True)):
             return (
-                f"the gradient is the {what} of the micro-batches' own losses: there each positive "
-                f"competes with 1 "
-                "negative instead of 5. B = 3×2 is not 6. Collect all embeddings first, take the loss's "
-                "gradient "
-                "with respect to them, then pass each micro-batch again"
+                f"the gradient is the {what} of the micro-batches' own losses: there each positive competes "
+                "with 1 negative instead of 5. B = 3×2 is not 6. Collect all embeddings first, take the "
+                "loss's gradient with respect to them, then pass each micro-batch again"
             )
     biggest = max(range(len(exact)), key=lambda i: float(exact[i].abs().max()))
     ratio = float((found[biggest] * exact[biggest]).sum() / exact[biggest].square().sum())
     if all(close(f, ratio * e, rtol=1e-4) for f, e in zip(found, exact, strict=True)):
         return (
             f"the gradient is {ratio:.4g} times that of the whole batch: the gradient of the embeddings "
-            f"already "
-            "holds every 1/B, so it goes into `backward` as it is, once for each micro-batch"
+            "already holds every 1/B, so it goes into `backward` as it is, once for each micro-batch"
         )
     for mine in (x1, x2):
         encoder.zero_grad()
@@ -99,9 +95,8 @@ def replaced(a: Any, t: Trial) -> str | None:
     a.grad_cache_step(encoder, x1, x2, micro=2, temperature=TAU)
     if all(close(f, e) for f, e in zip(encoder.gradient(), exact, strict=True)):
         return (
-            "`.grad` held ones before the step and holds the step's gradient alone afterwards: it is "
-            "added, as "
-            "backward() does (no zero_grad inside, no assignment)"
+            "`.grad` held ones before the step and holds the step's gradient alone afterwards: it is added, "
+            "as backward() does (no zero_grad inside, no assignment)"
         )
     return None
 
@@ -126,11 +121,9 @@ def another_mask(a: Any, t: Trial) -> str | None:
     encoder, _, _ = step(a, t, dropout=0.5)
     if encoder.rows_differ():
         return (
-            "the encoder has dropout, and the second pass of a micro-batch drew another mask than the "
-            "first: the "
-            "gradient belongs to embeddings that never were in the loss. Keep `torch.get_rng_state()` "
-            "before each "
-            "first call, and set it before the second"
+            "the encoder has dropout, and the second pass of a micro-batch drew another mask than the first: "
+            "the gradient belongs to embeddings that never were in the loss. Keep `torch.get_rng_state()` "
+            "before each first call, and set it before the second"
         )
     return None
 
@@ -155,9 +148,7 @@ def keeps_every_graph(a: Any, t: Trial) -> str | None:
     if most() > 4:
         return (
             f"with B = 16 and micro=2 the graphs of {most()} rows were alive at one time; at most two "
-            f"micro-batches, 4 "
-            "rows, are allowed. The first pass needs no graph (`torch.no_grad()`), and the second calls "
-            "backward "
-            "before the next micro-batch"
+            "micro-batches, 4 rows, are allowed. The first pass needs no graph (`torch.no_grad()`), and the "
+            "second calls backward before the next micro-batch"
         )
     return None

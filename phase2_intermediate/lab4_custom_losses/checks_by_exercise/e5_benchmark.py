@@ -34,18 +34,15 @@ e5 = Exercise(
     "E5",
     takes={"long_tail": Tensor, "hold_out": tuple, "benchmark": list, "best_recipe": None},
     hints=(
-        "Start with the priors: which loss of this lab knows how common each class is, and has the "
-        "balanced rule as "
-        "its optimum? For the benchmark ask of every line: would it be the same for the other loss?",
+        "Start with the priors: which loss of this lab knows how common each class is, and has the balanced "
+        "rule as its optimum? For the benchmark ask of every line: would it be the same for the other loss?",
         "Seed the weights *and* the order again for every loss, with the same seed. recall_c = found of "
-        "class c / test "
-        "rows of class c. In hold_out work on `rows.unique()` and put the copies where their index went.",
+        "class c / test rows of class c. In hold_out work on `rows.unique()` and put the copies where their "
+        "index went.",
         "`for seed in seeds: X, y, X_test, y_test = data(seed); for name, loss in losses.items(): "
         "torch.manual_seed(seed); net = …; order = torch.Generator().manual_seed(seed); for _ in "
-        "range(epochs): for "
-        "batch in torch.randperm(len(X), generator=order).split(64): …`. Recipe: cross-entropy of z + "
-        "log(counts / "
-        "counts.sum()).",
+        "range(epochs): for batch in torch.randperm(len(X), generator=order).split(64): …`. Recipe: "
+        "cross-entropy of z + log(counts / counts.sum()).",
     ),
 )
 probe.add_to(e5)
@@ -63,9 +60,8 @@ def reaches_the_metric(a: Any, t: Trial) -> None:
     t.given("best_recipe(counts) on three long tails of digits, 140 … 3 rows a class, 40 epochs")
     t.that(
         found >= BALANCED and found >= plain + MORE,
-        f"a network trained with your recipe has the balanced accuracy {found:.3f} (mean of three "
-        f"seeds), plain "
-        f"cross-entropy {plain:.3f}; expected is {BALANCED} and {MORE} more than cross-entropy",
+        f"a network trained with your recipe has the balanced accuracy {found:.3f} (mean of three seeds), "
+        f"plain cross-entropy {plain:.3f}; expected is {BALANCED} and {MORE} more than cross-entropy",
         diagnosis="recipe-not-good-enough",
     )
     t.reaches(
@@ -94,8 +90,8 @@ def says_the_same(a: Any, t: Trial) -> None:
     t.that(
         abs(means["ce"] - plain_cross_entropy()) < 0.05 and means["best"] >= BALANCED - 0.02,
         f"your benchmark gives cross-entropy {means['ce']:.3f} and the recipe {means['best']:.3f}; the "
-        f"check's own gives "
-        f"cross-entropy {plain_cross_entropy():.3f} and expects at least {BALANCED - 0.02} of the recipe",
+        f"check's own gives cross-entropy {plain_cross_entropy():.3f} and expects at least {BALANCED - 0.02} "
+        "of the recipe",
         diagnosis="benchmark-disagrees",
     )
 

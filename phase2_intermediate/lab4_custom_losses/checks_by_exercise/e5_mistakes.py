@@ -29,9 +29,8 @@ def indices(a: Any, t: Trial) -> str | None:
     rows = a.long_tail(LABELS, RATIO)
     if rows.dtype != torch.int64 or rows.dim() != 1:
         return (
-            f"long_tail returned {rows.dtype} of shape {tuple(rows.shape)}, expected int64 indices into "
-            f"y, one axis: "
-            "a mask becomes indices by `.nonzero()[:, 0]`"
+            f"long_tail returned {rows.dtype} of shape {tuple(rows.shape)}, expected int64 indices into y, "
+            "one axis: a mask becomes indices by `.nonzero()[:, 0]`"
         )
     if (len(rows) == len(LABELS) and bool((rows == LABELS).all())) or (len(rows) and int(rows.max()) < 3):
         return "long_tail returned labels, expected the *indices* of the rows that are kept"
@@ -124,8 +123,7 @@ def leaks(a: Any, t: Trial) -> str | None:
     if both:
         return (
             f"rows {both[:4]} stand in both parts: oversampled copies were split like different digits. "
-            f"Split the "
-            "*distinct* indices (`rows.unique()`), then put every copy where its index went"
+            "Split the *distinct* indices (`rows.unique()`), then put every copy where its index went"
         )
     if set(held.tolist()) - set(POOL.tolist()) or set(fit.tolist()) - set(POOL.tolist()):
         return (
@@ -143,9 +141,8 @@ def copies(a: Any, t: Trial) -> str | None:
     expected = sorted(x for x in POOL.tolist() if x not in set(held.tolist()))
     if sorted(fit.tolist()) != expected:
         return (
-            f"`fit` has {len(fit)} entries, expected {len(expected)}: every entry of `rows` whose index "
-            f"is not held, "
-            "with all its copies"
+            f"`fit` has {len(fit)} entries, expected {len(expected)}: every entry of `rows` whose index is "
+            "not held, with all its copies"
         )
     return None
 
@@ -157,9 +154,8 @@ def class_by_class(a: Any, t: Trial) -> str | None:
         found = counts_of(held, Y) if len(held) else [0, 0, 0]
         if found != [3, 1, 1]:
             return (
-                f"ten, four and two distinct rows with share=0.3 hold out {found}, expected [3, 1, 1]: "
-                f"class by "
-                "class, rounded down, but at least 1 where there are two (and copies do not count)"
+                f"ten, four and two distinct rows with share=0.3 hold out {found}, expected [3, 1, 1]: class "
+                "by class, rounded down, but at least 1 where there are two (and copies do not count)"
             )
     _, held = a.hold_out(torch.tensor([0, 3, 6, 1, 1]), Y, 0.5, 0)
     if 1 in held.tolist():

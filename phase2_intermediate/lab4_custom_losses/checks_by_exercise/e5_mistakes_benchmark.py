@@ -96,18 +96,16 @@ def another_start(a: Any, t: Trial) -> str | None:
     (one, two), (other, _) = noted(a)
     if not torch.equal(torch.cat(one.targets), torch.cat(two.targets)):
         return (
-            "under one seed the two losses meet their batches in different orders: seed the order again "
-            "for every "
-            "loss, or the comparison is not paired"
+            "under one seed the two losses meet their batches in different orders: seed the order again for "
+            "every loss, or the comparison is not paired"
         )
     assert one.first_logits is not None
     assert two.first_logits is not None
     if not torch.allclose(one.first_logits, two.first_logits, rtol=1e-5, atol=1e-6):
         return (
-            "under one seed the two losses start from different weights (their first logits differ): "
-            "seed again "
-            "before each network, or the comparison is not paired. Training on with the same network is "
-            "no better"
+            "under one seed the two losses start from different weights (their first logits differ): seed "
+            "again before each network, or the comparison is not paired. Training on with the same network "
+            "is no better"
         )
     if torch.equal(torch.cat(one.targets), torch.cat(other.targets)):
         return "seeds 0 and 1 meet the rows in the same order: the order comes from the seed"
@@ -124,15 +122,13 @@ def another_network(a: Any, t: Trial) -> str | None:
     size = sum(math.prod(shape) for shape in notes.shapes)
     if size != 4 * 128 + 128 + 128 * 70 + 70:
         return (
-            f"for D = 4 and 70 classes the network has the parameters {notes.shapes}, expected one "
-            f"hidden layer of 128: "
-            "(128, 4), (128,), (70, 128), (70,)"
+            f"for D = 4 and 70 classes the network has the parameters {notes.shapes}, expected one hidden "
+            "layer of 128: (128, 4), (128,), (70, 128), (70,)"
         )
     if not 1.8e-3 < notes.step < 2.3e-3:
         return (
             f"the first step moved a weight by {notes.step:.2g}, AdamW with lr = 2e-3 moves it by 0.002: "
-            f"another "
-            "optimizer or learning rate makes another comparison"
+            "another optimizer or learning rate makes another comparison"
         )
     return None
 
@@ -142,21 +138,18 @@ def plain_accuracy(a: Any, t: Trial) -> str | None:
     row = a.benchmark({"ce": F.cross_entropy}, three_clusters(t), seeds=(0,), epochs=15)[0]
     if close(torch.tensor(row.balanced), (20 + 7 + 2) / 34, atol=1e-3):
         return (
-            f"Row.balanced is {row.balanced:.3f}: that is plain accuracy, in which the 20 zeros outvote "
-            f"the rest. The "
-            "recalls are 1, 0.7 and 0.5, their mean is 0.733"
+            f"Row.balanced is {row.balanced:.3f}: that is plain accuracy, in which the 20 zeros outvote the "
+            "rest. The recalls are 1, 0.7 and 0.5, their mean is 0.733"
         )
     if close(row.recall, torch.tensor([20 / 25, 1.0, 1.0]), atol=1e-3):
         return (
             f"Row.recall is {numbers(row.recall)}: that is precision. Divide by the test rows *of* the "
-            f"class, not by "
-            "those predicted as it"
+            "class, not by those predicted as it"
         )
     if not close(row.recall, torch.tensor([1.0, 0.7, 0.5]), atol=1e-3):
         return (
-            f"on three clusters that anybody can tell apart Row.recall is {numbers(row.recall)}, "
-            f"expected [1, 0.7, 0.5]:"
-            " of each class of the *test* rows, the share whose largest logit is its own"
+            f"on three clusters that anybody can tell apart Row.recall is {numbers(row.recall)}, expected "
+            "[1, 0.7, 0.5]: of each class of the *test* rows, the share whose largest logit is its own"
         )
     if not close(torch.tensor(row.balanced), 2.2 / 3, atol=1e-3):
         return f"Row.balanced is {row.balanced:.3f}, expected 0.733, the mean of Row.recall"
@@ -210,8 +203,7 @@ def ignores_counts(a: Any, t: Trial) -> str | None:
     if close(one, two):
         return (
             "best_recipe gives the same loss for counts [70, 20, 10] and [10, 20, 70]: a recipe for "
-            "imbalance must know "
-            "which class is rare. Focal loss and smoothing do not"
+            "imbalance must know which class is rare. Focal loss and smoothing do not"
         )
     return None
 
@@ -223,8 +215,7 @@ def favours_frequent(a: Any, t: Trial) -> str | None:
     pull = z.grad[:, 1].sum() if z.grad is not None else torch.zeros(())
     if float(pull) > 1e-4:
         return (
-            "with counts [90, 10] and undecided logits, one row of each class, your loss pushes the "
-            "logit of the "
-            "*rare* class down: the sign of log π, or the weights, are the wrong way round"
+            "with counts [90, 10] and undecided logits, one row of each class, your loss pushes the logit of "
+            "the *rare* class down: the sign of log π, or the weights, are the wrong way round"
         )
     return None

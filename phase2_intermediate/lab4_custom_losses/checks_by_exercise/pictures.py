@@ -37,8 +37,7 @@ def masked_means(a: Any) -> None:
     print("kept       ", keep.tolist())
     print(
         f"your mean   {float(a.mean_kept(losses, keep)):.2f}   of four losses; multiplied by the mask it "
-        f"would be "
-        f"{float((losses * keep).sum() / keep.sum())}"
+        f"would be {float((losses * keep).sum() / keep.sum())}"
     )
     print(
         f"of nothing  {float(a.mean_kept(losses, keep & False)):.2f}   torch's mean of nothing is "

@@ -42,9 +42,8 @@ def overflows(a: Any, t: Trial) -> str | None:
     found = a.softplus(torch.tensor([0.0, 1000.0]))
     if close(found[0], math.log(2)) and not bool(found[1].isfinite()):
         return (
-            f"softplus(1000) is {float(found[1])}, expected 1000: e^1000 is infinite. Take the large "
-            f"part out first, "
-            "max(x, 0), and let the exponent be −|x|"
+            f"softplus(1000) is {float(found[1])}, expected 1000: e^1000 is infinite. Take the large part "
+            "out first, max(x, 0), and let the exponent be −|x|"
         )
     return None
 
@@ -55,8 +54,7 @@ def rounded_away(a: Any, t: Trial) -> str | None:
     if close(found, 0.0, atol=1e-30) or close(found, double([0.0]), atol=1e-30):
         return (
             "softplus(−40) is 0, expected 4.2e-18: 1 + e^(−40) is rounded to 1 before the logarithm. "
-            "`log1p(u)` "
-            "computes log(1 + u) without that sum"
+            "`log1p(u)` computes log(1 + u) without that sum"
         )
     return None
 
@@ -134,9 +132,8 @@ w2 = Exercise(
     "W2",
     takes={"mean_kept": Tensor},
     hints=(
-        "Two numbers: the sum of the losses that are kept, and how many there are. What should stand in "
-        "for the "
-        "others so that they do no harm?",
+        "Two numbers: the sum of the losses that are kept, and how many there are. What should stand in for "
+        "the others so that they do no harm?",
         "Σ over kept / max(number kept, 1). Replace the others by 0 (do not multiply them by 0).",
         "`losses.masked_fill(~keep, 0).sum() / keep.sum().clamp(min=1)`.",
     ),
@@ -255,8 +252,7 @@ def negative(a: Any, t: Trial) -> str | None:
     if bool((found < 0).any()):
         return (
             f"the smallest entry for equal rows is {float(found.min()):.3g}: rounding made a square "
-            f"negative, and its "
-            "root would be nan. `clamp(min=0)`"
+            "negative, and its root would be nan. `clamp(min=0)`"
         )
     return None
 
@@ -305,9 +301,8 @@ def precision(a: Any, t: Trial) -> str | None:
         found = a.recall_per_class(torch.tensor([0, 0, 0, 1]), torch.tensor([0, 1, 1, 1]), 2)
         if close(found, torch.tensor([1 / 3, 1.0])):
             return (
-                "that is precision: divided by how many were *predicted* as the class. Recall divides by "
-                "how many "
-                "*are* of the class"
+                "that is precision: divided by how many were *predicted* as the class. Recall divides by how "
+                "many *are* of the class"
             )
     if close(found, torch.tensor([2 / 5, 1 / 5])):
         return "the hits were divided by all rows; divide by the rows whose target is the class"
@@ -330,8 +325,7 @@ def absent(a: Any, t: Trial) -> str | None:
     if not bool(found[1:].isnan().all()):
         return (
             f"classes 1 and 2 have no example, and you say {numbers(found[1:])}: nobody tested them, so "
-            f"their recall is "
-            "nan, not 0 and not 1"
+            "their recall is nan, not 0 and not 1"
         )
     return None
 
