@@ -166,9 +166,9 @@ class Trial:
         except Exception as error:
             return Attempt(error=error)
 
-    def tried(self, call: Callable[[], Any]) -> Attempt:
+    def tried(self, call: Callable[[], Any], *, seconds: float | None = None) -> Attempt:
         """Like `attempt`, but a refusal by a rule and an answer not yet written go on their way."""
-        attempt = self.attempt(call)
+        attempt = self.attempt(call, seconds=seconds)
         if isinstance(attempt.error, Diagnosed) or is_stub(attempt.error):
             raise attempt.error
         return attempt

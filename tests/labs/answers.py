@@ -6,11 +6,12 @@ import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from courseware.source import LabFolder
 
 Build = Callable[[], dict[str, Any]]
+T = TypeVar("T", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True)
@@ -25,19 +26,31 @@ class Answer:
 
 
 class Answers:
-    """`@right("E1")` or `@wrong("E1")` registers the function below it; `all` lists them.
+    """`@right("E1")` or `@wrong("E1")` registers what is defined below, which makes the objects of an answer.
 
-    A `slow` answer is tried in the long run alone. A wrong answer that is not `named` is refused by what it
-    does, without the check knowing the mistake.
+    `all` lists the answers. A `slow` one is tried in the long run alone. A wrong one that is not `named` is
+    refused by what it does, without the check knowing the mistake.
     """
 
     def __init__(self) -> None:
         self.all: list[Answer] = []
 
-    def __call__(self, exercise: str, *, slow: bool = False, named: bool = True) -> Callable[[Build], Build]:
+    def add(self, exercise: str, name: str, build: Build, *, slow: bool = False, named: bool = True) -> None:
+        self.all.append(Answer(exercise, name, build, slow, named))
+
+    def __call__(self, exercise: str, **how: bool) -> Callable[[Build], Build]:
         def register(build: Build) -> Build:
-            self.all.append(Answer(exercise, build.__name__, build, slow, named))
+            self.add(exercise, build.__name__, build, **how)
             return build
+
+        return register
+
+    def stands_for(self, exercise: str, key: str, **how: bool) -> Callable[[T], T]:
+        """`@wrong.stands_for("E1", "degrees")`: what is defined below is itself the answer to `degrees`."""
+
+        def register(answer: T) -> T:
+            self.add(exercise, answer.__name__, lambda: {key: answer}, **how)
+            return answer
 
         return register
 

@@ -9,10 +9,7 @@ from torch import Tensor
 from courseware.check import Exercise, Trial, forbid
 from courseware.check.numeric import numeric_gradient
 from courseware.check.observe import same_storage
-from phase1_foundations.lab1_tensors.checks_by_exercise.e2_mistakes import (
-    add_probes,
-    ordinary_recursion_limit,
-)
+from phase1_foundations.lab1_tensors.checks_by_exercise.e2_mistakes import ordinary_recursion_limit, probe
 from phase1_foundations.lab1_tensors.checks_by_exercise.e2_picture import gradients_on_a_graph
 from phase1_foundations.lab1_tensors.checks_by_exercise.e2_programs import (
     Program,
@@ -45,7 +42,7 @@ e2 = Exercise(
         "the dict for each parent, with `a + b`, never `+=`.",
     ),
 )
-add_probes(e2)
+probe.add_to(e2)
 
 OPERATIONS: dict[str, tuple[Any, ...]] = {
     "a + b": (lambda a, b: a + b, (2, 3), (2, 3)),

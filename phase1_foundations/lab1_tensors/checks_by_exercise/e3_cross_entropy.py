@@ -10,9 +10,9 @@ from courseware.check.numeric import numeric_gradient
 from courseware.check.observe import saved_bytes
 from phase1_foundations.lab1_tensors.checks_by_exercise.e3_mistakes import (
     ROWS,
-    add_probes,
     kept_bytes,
     loss_and_gradient,
+    probe,
 )
 from shared.plotting import bars, panels, show
 
@@ -36,7 +36,7 @@ e3 = Exercise(
         "kept.sum().clamp(min=1)), None, None`. For half precision begin with `logits.float()`.",
     ),
 )
-add_probes(e3)
+probe.add_to(e3)
 
 
 def oracle(t: Trial, logits: Tensor, target: Tensor, ignore_index: int = -100) -> tuple[Tensor, Tensor]:

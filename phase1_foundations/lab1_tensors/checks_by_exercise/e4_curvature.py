@@ -12,8 +12,8 @@ from courseware.check.numeric import inner
 from courseware.check.observe import observe
 from phase1_foundations.lab1_tensors.checks_by_exercise.e4_mistakes import (
     Function,
-    add_probes,
     diagonal,
+    probe,
     rotated,
     sharpness,
     watched,
@@ -37,7 +37,7 @@ e4 = Exercise(
         "allow_unused=True)`, where None means zeros. Stop when `abs(new - old) <= tol * new`.",
     ),
 )
-add_probes(e4)
+probe.add_to(e4)
 
 
 def log_sum_exp(x: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from courseware.check import Exercise, Trial, forbid
-from phase1_foundations.lab1_tensors.checks_by_exercise.e5_mistakes import add_probes
+from phase1_foundations.lab1_tensors.checks_by_exercise.e5_mistakes import probe
 from phase1_foundations.lab1_tensors.checks_by_exercise.e5_picture import what_was_learned
 from phase1_foundations.lab1_tensors.checks_by_exercise.e5_watch import (
     accuracy,
@@ -44,7 +44,7 @@ e5 = Exercise(
         "`predict = lambda x: ((Var(x) @ W1 + b1).relu() @ W2 + b2).data`.",
     ),
 )
-add_probes(e5)
+probe.add_to(e5)
 
 
 @e5.property("0.94 of the test digits right, last loss below 0.2", points=10)

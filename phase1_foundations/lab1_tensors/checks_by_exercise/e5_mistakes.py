@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from courseware.check import Exercise, Trial
+from courseware.check import Probes, Trial
 from phase1_foundations.lab1_tensors.checks_by_exercise.e5_watch import (
     accuracy,
     digits,
@@ -16,22 +16,9 @@ from phase1_foundations.lab1_tensors.checks_by_exercise.e5_watch import (
     watch,
 )
 
-PROBES: list[tuple[str, Callable[[Any, Trial], str | None]]] = []
+probe = Probes()
+
 HIDDEN = 7  # a width that no other matrix of the network has
-
-
-def probe(diagnosis: str) -> Callable[[Any], Any]:
-    def register(run: Any) -> Any:
-        PROBES.append((diagnosis, run))
-        return run
-
-    return register
-
-
-def add_probes(exercise: Exercise) -> None:
-    """Register all of them, in the order in which they stand here."""
-    for diagnosis, run in PROBES:
-        exercise.probe(diagnosis)(run)
 
 
 def short_run(a: Any, t: Trial, count: int = 160, **how: Any) -> tuple[Callable[[Tensor], Any], list[Any]]:

@@ -4,8 +4,9 @@ import torch
 from torch import Tensor
 
 from courseware.check import Exercise
+from courseware.check.compare import same
+from courseware.check.describe import numbers
 from phase1_foundations.lab1_tensors.checks_by_exercise import pictures
-from phase1_foundations.lab1_tensors.checks_by_exercise.tools import numbers, same
 
 # ---- W1 ----------------------------------------------------------------------------------------------
 

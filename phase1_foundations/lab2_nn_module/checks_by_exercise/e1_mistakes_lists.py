@@ -5,9 +5,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from courseware.check import Trial
+from courseware.check import Probes, Trial
 from phase1_foundations.lab2_nn_module.checks_by_exercise.e1_trees import outline, parameter, small_net
-from phase1_foundations.lab2_nn_module.checks_by_exercise.tools import Probes
 
 probe = Probes()
 

@@ -5,9 +5,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from courseware.check import Trial
+from courseware.check import Probes, Trial
+from courseware.check.compare import same
+from courseware.check.describe import numbers
 from phase1_foundations.lab2_nn_module.checks_by_exercise.e3_oracle import folding_cases, worn_in
-from phase1_foundations.lab2_nn_module.checks_by_exercise.tools import Probes, numbers, same
 
 probe = Probes()
 

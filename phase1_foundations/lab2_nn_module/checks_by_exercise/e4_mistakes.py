@@ -5,7 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from courseware.check import Trial
+from courseware.check import Probes, Trial
+from courseware.check.compare import same
 from phase1_foundations.lab2_nn_module.checks_by_exercise.e4_watch import (
     FIELDS,
     Two,
@@ -15,7 +16,6 @@ from phase1_foundations.lab2_nn_module.checks_by_exercise.e4_watch import (
     mlp,
     watched,
 )
-from phase1_foundations.lab2_nn_module.checks_by_exercise.tools import Probes, same
 
 probe = Probes()
 

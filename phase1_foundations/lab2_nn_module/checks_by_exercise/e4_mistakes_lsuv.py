@@ -5,7 +5,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from courseware.check import Trial
+from courseware.check import Probes, Trial
+from courseware.check.compare import same
+from courseware.check.describe import numbers
 from phase1_foundations.lab2_nn_module.checks_by_exercise.e4_watch import (
     FIELDS,
     Reversed,
@@ -14,7 +16,7 @@ from phase1_foundations.lab2_nn_module.checks_by_exercise.e4_watch import (
     hooks_of,
     mlp,
 )
-from phase1_foundations.lab2_nn_module.checks_by_exercise.tools import Probes, must_run, numbers, same
+from phase1_foundations.lab2_nn_module.checks_by_exercise.tools import must_run
 
 probe = Probes()
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from courseware.check import Trial
+from courseware.check import Probes, Trial
 from phase1_foundations.lab2_nn_module.checks_by_exercise.e5_watch import (
     built,
     few_digits,
@@ -17,7 +17,7 @@ from phase1_foundations.lab2_nn_module.checks_by_exercise.e5_watch import (
     stirred,
     trained,
 )
-from phase1_foundations.lab2_nn_module.checks_by_exercise.tools import Probes, must_run
+from phase1_foundations.lab2_nn_module.checks_by_exercise.tools import must_run
 
 probe = Probes()
 

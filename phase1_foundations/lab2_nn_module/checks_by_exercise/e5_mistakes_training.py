@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from courseware.check import Trial
+from courseware.check import Probes, Trial
 from phase1_foundations.lab2_nn_module.checks_by_exercise.e5_watch import (
     accuracy,
     digits,
@@ -15,7 +15,6 @@ from phase1_foundations.lab2_nn_module.checks_by_exercise.e5_watch import (
     small,
     trained,
 )
-from phase1_foundations.lab2_nn_module.checks_by_exercise.tools import Probes
 
 probe = Probes()
 

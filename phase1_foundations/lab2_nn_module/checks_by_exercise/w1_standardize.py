@@ -6,13 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from courseware.check import Exercise, Trial
+from courseware.check.compare import same
+from courseware.check.describe import numbers
 from phase1_foundations.lab2_nn_module.checks_by_exercise.pictures import standardized_digits
-from phase1_foundations.lab2_nn_module.checks_by_exercise.tools import (
-    must_run,
-    nothing_returned,
-    numbers,
-    same,
-)
+from phase1_foundations.lab2_nn_module.checks_by_exercise.tools import must_run, nothing_returned
 
 w1 = Exercise(
     "W1",

@@ -4,9 +4,10 @@ from typing import Any
 
 import torch
 
-from courseware.check import Trial
+from courseware.check import Probes, Trial
+from courseware.check.describe import numbers
 from phase1_foundations.lab3_training_loop.checks_by_exercise.runs import leaf, walk
-from phase1_foundations.lab3_training_loop.checks_by_exercise.tools import Probes, close, numbers, unwritten
+from phase1_foundations.lab3_training_loop.checks_by_exercise.tools import close
 
 probes = Probes()
 
@@ -14,8 +15,7 @@ probes = Probes()
 @probes("generator-in-a-group")
 def generator_in_a_group(a: Any, t: Trial) -> str | None:
     p = leaf([1.0])
-    attempt = t.attempt(lambda: a.SGD([{"params": (each for each in [p])}], lr=0.1))
-    unwritten(attempt)
+    attempt = t.tried(lambda: a.SGD([{"params": (each for each in [p])}], lr=0.1))
     if attempt.error is not None:
         return None
     for expected in (0.9, 0.8):
@@ -78,8 +78,7 @@ def needs_contiguous(a: Any, t: Trial) -> str | None:
     p = leaf(torch.ones(2, 3, dtype=torch.float64).T)
     p.grad = torch.ones_like(p)
     optimizer = a.SGD([p], lr=0.1)
-    attempt = t.attempt(optimizer.step)
-    unwritten(attempt)
+    attempt = t.tried(optimizer.step)
     raised = attempt.raised(RuntimeError) and "view" in str(attempt.error)
     if raised or (attempt.error is None and bool((p == 1).all()) and walk(a.SGD, (1.0,), lr=0.1) == [0.9]):
         did = "raises" if raised else "does not move"

@@ -5,9 +5,10 @@ from typing import Any
 
 import torch
 
-from courseware.check import Trial
+from courseware.check import Probes, Trial
+from courseware.check.describe import numbers
 from phase1_foundations.lab3_training_loop.checks_by_exercise.runs import leaf, walk
-from phase1_foundations.lab3_training_loop.checks_by_exercise.tools import Probes, close, numbers, unwritten
+from phase1_foundations.lab3_training_loop.checks_by_exercise.tools import close
 
 probes = Probes()
 GRADIENTS = (2.0, -0.5, 1.5)
@@ -85,8 +86,7 @@ def recorded(a: Any, t: Trial) -> str | None:
         optimizer.step()
         return optimizer.param_groups[0]["params"][0]
 
-    attempt = t.attempt(step)
-    unwritten(attempt)
+    attempt = t.tried(step)
     if (attempt.raised(RuntimeError) and "leaf" in str(attempt.error)) or (
         isinstance(attempt.value, torch.Tensor) and attempt.value.grad_fn is not None
     ):
@@ -100,8 +100,7 @@ def recorded(a: Any, t: Trial) -> str | None:
 
 @probes("no-param-groups")
 def no_groups(a: Any, t: Trial) -> str | None:
-    attempt = t.attempt(lambda: a.SGD([leaf([1.0])], lr=0.25))
-    unwritten(attempt)
+    attempt = t.tried(lambda: a.SGD([leaf([1.0])], lr=0.25))
     if attempt.error is not None:
         return None
     found = getattr(attempt.value, "param_groups", None)
@@ -272,8 +271,7 @@ known(
 
 @probes("missing-gradient-raises")
 def missing_raises(a: Any, t: Trial) -> str | None:
-    attempt = t.attempt(lambda: walk(a.SGD, (None, 2.0), lr=0.1, momentum=0.5))
-    unwritten(attempt)
+    attempt = t.tried(lambda: walk(a.SGD, (None, 2.0), lr=0.1, momentum=0.5))
     if attempt.raised(TypeError, AttributeError) and walk(a.SGD, (2.0, 2.0), lr=0.1):
         return f"a parameter whose `.grad` is None makes step fail ({attempt.error}): skip it"
     return None

@@ -6,9 +6,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from courseware.check import Trial
+from courseware.check import Probes, Trial
+from courseware.check.describe import numbers
 from phase1_foundations.lab3_training_loop.checks_by_exercise.runs import leaf, through_a_file
-from phase1_foundations.lab3_training_loop.checks_by_exercise.tools import Probes, close, numbers, unwritten
+from phase1_foundations.lab3_training_loop.checks_by_exercise.tools import close
 
 probes = Probes()
 
@@ -25,8 +26,7 @@ def stepped(a: Any, gradient: float = 4.0, **options: Any) -> tuple[Any, list[Te
 @probes("nesterov-without-momentum")
 def nesterov_alone(a: Any, t: Trial) -> str | None:
     for how in ({}, {"momentum": 0.9, "dampening": 0.5}):
-        attempt = t.attempt(lambda h=how: a.SGD([leaf([1.0])], lr=0.1, nesterov=True, **h))
-        unwritten(attempt)
+        attempt = t.tried(lambda h=how: a.SGD([leaf([1.0])], lr=0.1, nesterov=True, **h))
         if attempt.error is None or not (
             attempt.raised(ValueError) or isinstance(attempt.error, NotImplementedError)
         ):
@@ -93,8 +93,7 @@ def zero_grad_nothing(a: Any, t: Trial) -> str | None:
 @probes("zero-grad-without-zeros")
 def zero_grad_zeros(a: Any, t: Trial) -> str | None:
     optimizer, params = stepped(a)
-    attempt = t.attempt(lambda: optimizer.zero_grad(set_to_none=False))
-    unwritten(attempt)
+    attempt = t.tried(lambda: optimizer.zero_grad(set_to_none=False))
     if attempt.raised(AttributeError, TypeError):
         return (
             f"zero_grad(set_to_none=False) fails ({attempt.error}): a parameter may have no gradient to fill"
@@ -206,8 +205,7 @@ def not_in_state(a: Any, t: Trial) -> str | None:
 @probes("file-is-refused")
 def file_refused(a: Any, t: Trial) -> str | None:
     saved = stepped(a)[0].state_dict()
-    attempt = t.attempt(lambda: through_a_file(saved))
-    unwritten(attempt)
+    attempt = t.tried(lambda: through_a_file(saved))
     if attempt.error is not None:
         return (
             "the state_dict, written by torch.save, is refused by torch.load(…, weights_only=True) "

@@ -4,20 +4,12 @@ from typing import Any
 
 import torch
 
-from courseware.check import Trial
-from phase1_foundations.lab3_training_loop.checks_by_exercise.e2_mistakes import (
-    BASE,
-    GRADIENTS,
-    RECURSIONS,
-)
+from courseware.check import Probes, Trial
+from courseware.check.compare import same
+from courseware.check.describe import numbers
+from phase1_foundations.lab3_training_loop.checks_by_exercise.e2_mistakes import BASE, GRADIENTS, RECURSIONS
 from phase1_foundations.lab3_training_loop.checks_by_exercise.runs import leaf, through_a_file, walk
-from phase1_foundations.lab3_training_loop.checks_by_exercise.tools import (
-    Probes,
-    close,
-    numbers,
-    same,
-    unwritten,
-)
+from phase1_foundations.lab3_training_loop.checks_by_exercise.tools import close
 
 probes = Probes()
 OWN: dict[str, dict[str, Any]] = {  # options of a second group
@@ -51,8 +43,7 @@ def layout(a: Any, t: Trial) -> str | None:
         for shape in ("transposed", "empty"):
             p = leaf(torch.ones(3, 2, dtype=torch.float64).T if shape == "transposed" else [])
             p.grad = torch.ones_like(p)
-            attempt = t.attempt(lambda p=p, n=name, h=how: getattr(a, n)([p], **h).step())
-            unwritten(attempt)
+            attempt = t.tried(lambda p=p, n=name, h=how: getattr(a, n)([p], **h).step())
             if attempt.raised(Exception):
                 text = " ".join(str(attempt.error).split())
                 return f"{name}: step fails for a parameter that is {shape} ({text:.80})"
@@ -173,8 +164,7 @@ def float16(a: Any, t: Trial) -> str | None:
         p = leaf(torch.zeros(2, dtype=torch.float16))
         optimizer = getattr(a, name)([p], **how)
         p.grad = g.clone()
-        attempt = t.attempt(lambda o=optimizer: o.step())
-        unwritten(attempt)
+        attempt = t.tried(lambda o=optimizer: o.step())
         expected = torch.tensor([RECURSIONS[name]((x,), **how)[0] - 1 for x in g.tolist()])
         if attempt.error is not None or p.dtype != torch.float16 or not same(p.float(), expected, rtol=2e-3):
             return (

@@ -5,10 +5,10 @@ from typing import Any
 
 import torch
 
-from courseware.check import Trial
+from courseware.check import Probes, Trial
 from phase1_foundations.lab3_training_loop.checks_by_exercise import e2_recursions
 from phase1_foundations.lab3_training_loop.checks_by_exercise.runs import leaf, walk
-from phase1_foundations.lab3_training_loop.checks_by_exercise.tools import Probes, apart, close, unwritten
+from phase1_foundations.lab3_training_loop.checks_by_exercise.tools import apart, close
 
 probes = Probes()
 GRADIENTS = (2.0, -0.5, 1.5, 0.25)
@@ -48,8 +48,7 @@ def known(diagnosis: str, name: str, wrongs: Sequence[str], words: str, **option
 @probes("update-is-recorded")
 def recorded(a: Any, t: Trial) -> str | None:
     for name in BASE:
-        attempt = t.attempt(lambda n=name: walk(getattr(a, n), (1.0,)))
-        unwritten(attempt)
+        attempt = t.tried(lambda n=name: walk(getattr(a, n), (1.0,)))
         if attempt.raised(RuntimeError) and "leaf" in str(attempt.error):
             return (
                 f"{name}: the update is recorded by autograd: move parameters under `with torch.no_grad():`"
@@ -79,8 +78,7 @@ def uphill(a: Any, t: Trial) -> str | None:
 
 @probes("t-starts-at-0")
 def t_starts_at_zero(a: Any, t: Trial) -> str | None:
-    attempt = t.attempt(lambda: walk(a.Adam, GRADIENTS, **BASE["Adam"]))
-    unwritten(attempt)
+    attempt = t.tried(lambda: walk(a.Adam, GRADIENTS, **BASE["Adam"]))
     if attempt.raised(ZeroDivisionError) or (attempt.value and attempt.value[0] != attempt.value[0]):
         return (
             "Adam: division by zero in the first step: 1 − β⁰ is 0. Count t up before you use it, so "

@@ -6,14 +6,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from courseware.check import Trial
-from phase1_foundations.lab3_training_loop.checks_by_exercise.e2_mistakes import (
-    BASE,
-    GRADIENTS,
-    RECURSIONS,
-)
+from courseware.check import Probes, Trial
+from courseware.check.describe import numbers
+from phase1_foundations.lab3_training_loop.checks_by_exercise.e2_mistakes import BASE, GRADIENTS, RECURSIONS
 from phase1_foundations.lab3_training_loop.checks_by_exercise.runs import leaf, through_a_file, walk
-from phase1_foundations.lab3_training_loop.checks_by_exercise.tools import Probes, close, numbers, unwritten
+from phase1_foundations.lab3_training_loop.checks_by_exercise.tools import close
 
 probes = Probes()
 HALF: dict[str, dict[str, Any]] = {  # options with which everything is remembered that can be
@@ -37,8 +34,7 @@ def pair(make: Any, gradients: tuple[float | None, ...], **options: Any) -> tupl
 @probes("missing-gradient-raises")
 def missing_raises(a: Any, t: Trial) -> str | None:
     for name, how in BASE.items():
-        attempt = t.attempt(lambda n=name, h=how: walk(getattr(a, n), (None, 2.0), **h))
-        unwritten(attempt)
+        attempt = t.tried(lambda n=name, h=how: walk(getattr(a, n), (None, 2.0), **h))
         alone = t.attempt(lambda n=name, h=how: walk(getattr(a, n), (2.0,), **h))
         if attempt.raised(Exception) and alone.error is None:
             return f"{name}: a parameter whose `.grad` is None makes step fail ({attempt.error}): skip it"
@@ -192,8 +188,7 @@ def other_form(a: Any, t: Trial) -> str | None:
             return f'{name}: state_dict() should be a dict with "state" and "param_groups", as in E1'
         if any(isinstance(key, Tensor) or key not in (0, 1) for key in saved["state"]):
             return f'{name}: "state" is not keyed by the parameters\' numbers 0, 1, …'
-        attempt = t.attempt(lambda s=saved: through_a_file(s))
-        unwritten(attempt)
+        attempt = t.tried(lambda s=saved: through_a_file(s))
         if attempt.error is not None:
             return (
                 f"{name}: torch.load(…, weights_only=True) refuses the saved state_dict "

@@ -3,9 +3,10 @@
 import math
 from typing import Any
 
-from courseware.check import Trial
+from courseware.check import Probes, Trial
+from courseware.check.describe import numbers
 from phase1_foundations.lab3_training_loop.checks_by_exercise.e3_memory import answers, rates
-from phase1_foundations.lab3_training_loop.checks_by_exercise.tools import Probes, close, numbers
+from phase1_foundations.lab3_training_loop.checks_by_exercise.tools import close
 
 probes = Probes()
 

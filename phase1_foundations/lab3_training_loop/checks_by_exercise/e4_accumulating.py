@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from courseware.check import Trial
+from courseware.check import Probes, Trial
+from courseware.check.describe import numbers
 from phase1_foundations.lab3_training_loop.checks_by_exercise.e4_world import (
     Batch,
     Spy,
@@ -18,7 +19,7 @@ from phase1_foundations.lab3_training_loop.checks_by_exercise.e4_world import (
     truth,
     vector,
 )
-from phase1_foundations.lab3_training_loop.checks_by_exercise.tools import Probes, close, numbers, unwritten
+from phase1_foundations.lab3_training_loop.checks_by_exercise.tools import close
 
 probes = Probes()
 COUNTS = (2, 28, 4)  # tokens that count, of 3·10 each
@@ -215,8 +216,7 @@ def empty_disturbs(a: Any, t: Trial) -> str | None:
     batches = [batch(t, 2, 3), batch(t, 2, 3, 0), batch(t, 1, 3)]
     model = Tokens(t)
     right, optimizer = vector(truth(model, batches)[1]), Spy(model)
-    attempt = t.attempt(lambda: a.accumulate_step(model, squared_errors, batches, optimizer))
-    unwritten(attempt)
+    attempt = t.tried(lambda: a.accumulate_step(model, squared_errors, batches, optimizer))
     if attempt.raised(Exception):
         return (
             f"a micro-batch in which no token counts raises {type(attempt.error).__name__}: {attempt.error}"
@@ -261,8 +261,7 @@ def nothing_counts(a: Any, t: Trial) -> str | None:
     model = Tokens(t)
     optimizer = Spy(model)
     batches = [batch(t, 2, 3, 0), batch(t, 1, 3, 0)]
-    attempt = t.attempt(lambda: a.accumulate_step(model, squared_errors, batches, optimizer))
-    unwritten(attempt)
+    attempt = t.tried(lambda: a.accumulate_step(model, squared_errors, batches, optimizer))
     if attempt.raised(Exception):
         return (
             f"where no token counts in any micro-batch yours raises {type(attempt.error).__name__}: "

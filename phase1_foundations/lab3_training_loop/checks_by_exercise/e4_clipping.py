@@ -6,9 +6,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from courseware.check import Trial
+from courseware.check import Probes, Trial
+from courseware.check.describe import numbers
 from phase1_foundations.lab3_training_loop.checks_by_exercise.e4_world import gradients, with_gradients
-from phase1_foundations.lab3_training_loop.checks_by_exercise.tools import Probes, close, numbers, unwritten
+from phase1_foundations.lab3_training_loop.checks_by_exercise.tools import close
 
 probes = Probes()
 # two gradients: norms 5 and 12, together 13; one factor for both at max_norm 6.5 is 1/2
@@ -162,8 +163,7 @@ def differs(a: Any, t: Trial) -> str | None:
 @probes("norm-type-ignored")
 def norm_type(a: Any, t: Trial) -> str | None:
     for p, right in ((1.0, 19.0), (math.inf, 12.0), (3.0, (27 + 64 + 1728) ** (1 / 3))):
-        attempt = t.attempt(lambda kind=p: clipped(a, 6.5, *PAIR, norm_type=kind))
-        unwritten(attempt)
+        attempt = t.tried(lambda kind=p: clipped(a, 6.5, *PAIR, norm_type=kind))
         if attempt.raised(Exception):
             return f"norm_type={p} raises {type(attempt.error).__name__}: {attempt.error}"
         if not close(attempt.value[0], right, 1e-4):
@@ -190,8 +190,7 @@ def signs(a: Any, t: Trial) -> str | None:
 @probes("missing-gradients")
 def missing(a: Any, t: Trial) -> str | None:
     for grads, right in (((None, [3.0, 4.0]), 5.0), ((None, None), 0.0), ((), 0.0)):
-        attempt = t.attempt(lambda g=grads: clipped(a, 1.0, *g))
-        unwritten(attempt)
+        attempt = t.tried(lambda g=grads: clipped(a, 1.0, *g))
         if attempt.raised(Exception) or not close(attempt.value[0], right, 1e-4):
             said = f"raises {type(attempt.error).__name__}" if attempt.error else f"is {attempt.value[0]}"
             what = "without any gradient" if right == 0 else "with one gradient None and one [3, 4]"
@@ -202,8 +201,7 @@ def missing(a: Any, t: Trial) -> str | None:
 @probes("empty-gradient-fails")
 def empty(a: Any, t: Trial) -> str | None:
     for kind in (2.0, math.inf):
-        attempt = t.attempt(lambda p=kind: clipped(a, 1.0, [], [3.0, 4.0], norm_type=p))
-        unwritten(attempt)
+        attempt = t.tried(lambda p=kind: clipped(a, 1.0, [], [3.0, 4.0], norm_type=p))
         if attempt.raised(Exception):
             return f"an empty gradient (norm_type={kind}) raises {type(attempt.error).__name__}: leave it out"
     return None
@@ -234,8 +232,7 @@ def overflow(a: Any, t: Trial) -> str | None:
 @probes("not-finite")
 def not_finite(a: Any, t: Trial) -> str | None:
     for bad in (math.nan, math.inf):
-        quiet = t.attempt(lambda b=bad: clipped(a, 1.0, [b, 1.0], [2.0]))
-        unwritten(quiet)
+        quiet = t.tried(lambda b=bad: clipped(a, 1.0, [b, 1.0], [2.0]))
         if quiet.raised(Exception):
             return (
                 f"a gradient of {bad} raises {type(quiet.error).__name__} without error_if_nonfinite: "
@@ -245,8 +242,7 @@ def not_finite(a: Any, t: Trial) -> str | None:
             return f"a gradient of {bad} gives the norm {float(quiet.value[0]):.4g}: it must not be hidden"
         params = with_gradients([bad, 1.0], [2.0])
         before = gradients(params)
-        attempt = t.attempt(lambda p=params: a.clip_grad_norm_(p, 1.0, error_if_nonfinite=True))
-        unwritten(attempt)
+        attempt = t.tried(lambda p=params: a.clip_grad_norm_(p, 1.0, error_if_nonfinite=True))
         if not attempt.raised(RuntimeError):
             did = "returns" if attempt.error is None else f"raises {type(attempt.error).__name__}"
             return f"a gradient of {bad} with error_if_nonfinite=True {did}, expected a RuntimeError"

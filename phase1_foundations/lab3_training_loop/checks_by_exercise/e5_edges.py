@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from courseware.check import Trial
+from courseware.check import Probes, Trial
+from courseware.check.describe import numbers
 from phase1_foundations.lab3_training_loop.checks_by_exercise.e5_world import (
     World,
     equal,
@@ -16,7 +17,6 @@ from phase1_foundations.lab3_training_loop.checks_by_exercise.e5_world import (
     scramble,
     weights,
 )
-from phase1_foundations.lab3_training_loop.checks_by_exercise.tools import Probes, numbers, unwritten
 
 probes = Probes()
 
@@ -26,12 +26,10 @@ def folder_as_text(a: Any, t: Trial) -> str | None:
     world = World(t.seed % 1000)
     with folder() as path:
         make = world.factory(a.Trainer, str(path / "run"))
-        attempt = t.attempt(lambda: make().fit(world.train, world.valid, 1))
-        unwritten(attempt)
+        attempt = t.tried(lambda: make().fit(world.train, world.valid, 1))
         if attempt.raised(AttributeError, TypeError):
             return f"with `ckpt_dir` as a str saving fails ({attempt.error!s:.80}): make it a Path first"
-        attempt = t.attempt(lambda: a.Trainer.resume(str(path / "run"), make))
-        unwritten(attempt)
+        attempt = t.tried(lambda: a.Trainer.resume(str(path / "run"), make))
         if attempt.raised(AttributeError, TypeError):
             return f"with `ckpt_dir` as a str resume fails ({attempt.error!s:.80}): make it a Path first"
     return None
@@ -147,8 +145,7 @@ def another_axis(a: Any, t: Trial) -> str | None:
     model = Rows(world.model())
     with folder() as path:
         trainer = a.Trainer(model, torch.optim.SGD(model.parameters(), lr=0.3), row_loss, ckpt_dir=Path(path))
-        attempt = t.attempt(lambda: trainer.fit(Columns(world.train), Columns(world.valid), 1))
-    unwritten(attempt)
+        attempt = t.tried(lambda: trainer.fit(Columns(world.train), Columns(world.valid), 1))
     with torch.no_grad():
         chosen = model(world.valid.x)[:, 0].argmax(-1)
     right = (chosen == world.valid.y).double().mean().item()

@@ -6,7 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from courseware.check import Trial
+from courseware.check import Probes, Trial
+from courseware.check.describe import numbers
 from phase1_foundations.lab3_training_loop.checks_by_exercise.e5_plain import plain_run
 from phase1_foundations.lab3_training_loop.checks_by_exercise.e5_world import (
     World,
@@ -16,7 +17,7 @@ from phase1_foundations.lab3_training_loop.checks_by_exercise.e5_world import (
     scramble,
     weights,
 )
-from phase1_foundations.lab3_training_loop.checks_by_exercise.tools import Probes, close, numbers
+from phase1_foundations.lab3_training_loop.checks_by_exercise.tools import close
 
 probes = Probes()
 KEYS = ("train_loss", "val_loss", "val_accuracy")

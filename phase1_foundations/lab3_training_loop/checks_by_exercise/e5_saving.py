@@ -6,7 +6,8 @@ from typing import Any
 
 import torch
 
-from courseware.check import Trial
+from courseware.check import Probes, Trial
+from courseware.check.describe import numbers
 from phase1_foundations.lab3_training_loop.checks_by_exercise.e5_world import (
     Resumed,
     World,
@@ -17,7 +18,7 @@ from phase1_foundations.lab3_training_loop.checks_by_exercise.e5_world import (
     scramble,
     weights,
 )
-from phase1_foundations.lab3_training_loop.checks_by_exercise.tools import Probes, close, numbers, unwritten
+from phase1_foundations.lab3_training_loop.checks_by_exercise.tools import close
 
 probes = Probes()
 MIDDLE = 9  # the third of six steps in the second epoch
@@ -41,8 +42,7 @@ def back(a: Any, t: Trial, path: Path) -> Any:
 @probes("folder-not-made")
 def folder_not_made(a: Any, t: Trial) -> str | None:
     with folder() as path:
-        attempt = t.attempt(lambda: saved(a, t, path / "new" / "run", epochs=1))
-        unwritten(attempt)
+        attempt = t.tried(lambda: saved(a, t, path / "new" / "run", epochs=1))
         if attempt.raised(OSError, RuntimeError) and not (path / "new" / "run").is_dir():
             return (
                 f"where `ckpt_dir` does not exist yet saving fails ({attempt.error!s:.80}): make it, "
@@ -78,8 +78,7 @@ def leftovers(a: Any, t: Trial) -> str | None:
 def refused(a: Any, t: Trial) -> str | None:
     with folder() as path:
         saved(a, t, path, epochs=1)
-        attempt = t.attempt(lambda: torch.load(path / "epoch-1.pt", weights_only=True))
-        unwritten(attempt)
+        attempt = t.tried(lambda: torch.load(path / "epoch-1.pt", weights_only=True))
     if attempt.error is not None:
         return (
             "torch.load(…, weights_only=True) refuses your file "
@@ -150,8 +149,7 @@ def returns_nothing(a: Any, t: Trial) -> str | None:
 @probes("no-checkpoint-no-error")
 def no_error(a: Any, t: Trial) -> str | None:
     with folder() as path:
-        attempt = t.attempt(lambda: back(a, t, path))
-        unwritten(attempt)
+        attempt = t.tried(lambda: back(a, t, path))
         if not attempt.raised(FileNotFoundError):
             did = f"raises {type(attempt.error).__name__}" if attempt.error else "returns"
             return f"in an empty folder Trainer.resume {did}, expected FileNotFoundError"
@@ -171,8 +169,7 @@ def damaged(a: Any, t: Trial) -> str | None:
             ("garbled", b"x" * 500),
         ):
             (path / "epoch-2.pt").write_bytes(content)
-            attempt = t.attempt(lambda: back(a, t, path).epoch)
-            unwritten(attempt)
+            attempt = t.tried(lambda: back(a, t, path).epoch)
             if attempt.raised(Exception):
                 return (
                     f"epoch-2.pt is {name}, epoch-1.pt is whole, and resume raises "
@@ -185,8 +182,7 @@ def damaged(a: Any, t: Trial) -> str | None:
                     "epoch-1.pt"
                 )
         (path / "epoch-1.pt").write_bytes(b"")
-        attempt = t.attempt(lambda: back(a, t, path))
-        unwritten(attempt)
+        attempt = t.tried(lambda: back(a, t, path))
         if not attempt.raised(FileNotFoundError):
             did = f"raises {type(attempt.error).__name__}" if attempt.error else "returns"
             return f"where every checkpoint is damaged Trainer.resume {did}, expected FileNotFoundError"

@@ -1,14 +1,8 @@
 """Small things that several checks of this lab need."""
 
-from collections.abc import Callable
 from typing import Any
 
-from torch import Tensor
-
-from courseware.check import Attempt, Exercise, Trial
-from courseware.check.compare import difference
-
-Probe = Callable[[Any, Trial], "str | None"]
+from courseware.check.describe import numbers
 
 OPTIM = (  # all of torch.optim: its classes begin with the first, its functions are the others
     "torch.optim.Optimizer.__init__",
@@ -21,35 +15,6 @@ OPTIM = (  # all of torch.optim: its classes begin with the first, its functions
     "torch.optim.adagrad.adagrad",
     "torch.optim.adagrad._single_tensor_adagrad",
 )
-
-
-class Probes:
-    """The probes of one exercise, collected in a module of their own, in the order in which they stand."""
-
-    def __init__(self) -> None:
-        self._all: list[tuple[str, Probe]] = []
-
-    def __call__(self, diagnosis: str) -> Callable[[Probe], Probe]:
-        def register(run: Probe) -> Probe:
-            self._all.append((diagnosis, run))
-            return run
-
-        return register
-
-    def add_to(self, exercise: Exercise) -> None:
-        for diagnosis, run in self._all:
-            exercise.probe(diagnosis)(run)
-
-
-def unwritten(attempt: Attempt) -> None:
-    """A stub is no mistake: let its NotImplementedError through, which says that nobody has begun."""
-    if isinstance(attempt.error, NotImplementedError):
-        raise attempt.error
-
-
-def same(observed: Any, expected: Any, **how: Any) -> bool:
-    """Equal to the tolerance of the dtype; shapes count, dtypes do not unless `dtype=True`."""
-    return difference(observed, expected, **{"dtype": False, **how}) is None
 
 
 def close(observed: Any, expected: Any, rtol: float = 1e-9, atol: float = 1e-12) -> bool:
@@ -73,12 +38,3 @@ def apart(observed: Any, expected: Any) -> tuple[str, str]:
         if texts[0] != texts[1]:
             break
     return texts
-
-
-def numbers(values: Any, digits: int = 4) -> str:
-    """Numbers as a learner would write them: [1, 2.5]."""
-    if isinstance(values, Tensor):
-        values = values.detach().tolist()
-    if isinstance(values, list | tuple):
-        return "[" + ", ".join(numbers(item, digits) for item in values) + "]"
-    return f"{values:.{digits}g}" if isinstance(values, int | float) else str(values)

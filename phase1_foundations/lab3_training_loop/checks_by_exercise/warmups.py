@@ -6,8 +6,10 @@ import torch
 from torch import Tensor
 
 from courseware.check import Exercise
+from courseware.check.compare import same
+from courseware.check.describe import numbers
 from phase1_foundations.lab3_training_loop.checks_by_exercise import warmup_pictures as pictures
-from phase1_foundations.lab3_training_loop.checks_by_exercise.tools import close, numbers, same, unwritten
+from phase1_foundations.lab3_training_loop.checks_by_exercise.tools import close
 
 # ---- W1 ----------------------------------------------------------------------------------------------
 
@@ -40,8 +42,7 @@ def moved(a, lr: float = 0.1, gradient: float = 4.0) -> float:
 
 @w1.probe("update-is-recorded")
 def recorded(a, t):
-    attempt = t.attempt(lambda: moved(a))
-    unwritten(attempt)
+    attempt = t.tried(lambda: moved(a))
     if attempt.raised(RuntimeError) and "leaf" in str(attempt.error):
         return (
             "torch refuses: a leaf that requires a gradient is overwritten while autograd records. "
@@ -83,8 +84,7 @@ def ignores_gradient(a, t):
 @w1.probe("fails-without-a-gradient")
 def fails_on_none(a, t):
     p = parameter([3.0], None)
-    attempt = t.attempt(lambda: a.descend_(p, 0.1))
-    unwritten(attempt)
+    attempt = t.tried(lambda: a.descend_(p, 0.1))
     if attempt.raised(Exception):
         return (
             f"with `param.grad = None` your function raises {type(attempt.error).__name__}: a parameter "
@@ -206,8 +206,7 @@ def not_corrected(a, t):
 
 @w2.probe("t-starts-at-0")
 def starts_at_zero(a, t):
-    attempt = t.attempt(lambda: a.running_averages([*VALUES], BETA))
-    unwritten(attempt)
+    attempt = t.tried(lambda: a.running_averages([*VALUES], BETA))
     if attempt.raised(ZeroDivisionError):
         return "division by zero: for the first value t is 1, so 1 − βᵗ is 1 − β. Count from 1"
 
@@ -296,16 +295,14 @@ def not_floats(a, t):
 
 @w2.probe("fails-on-no-values")
 def fails_on_nothing(a, t):
-    attempt = t.attempt(lambda: a.running_averages([], 0.9))
-    unwritten(attempt)
+    attempt = t.tried(lambda: a.running_averages([], 0.9))
     if attempt.raised(Exception):
         return f"no values should give an empty list, yours raises {type(attempt.error).__name__}"
 
 
 @w2.probe("fails-at-beta-0")
 def fails_at_beta_zero(a, t):
-    attempt = t.attempt(lambda: a.running_averages([2.0, 3.0], 0.0))
-    unwritten(attempt)
+    attempt = t.tried(lambda: a.running_averages([2.0, 3.0], 0.0))
     if attempt.raised(Exception):
         return f"beta = 0 is allowed and remembers the newest value alone; yours raises {attempt.error!r:.60}"
 
@@ -394,8 +391,7 @@ def upside_down(a, t):
 
 @w3.probe("nan-of-an-empty-batch")
 def nan_spreads(a, t):
-    attempt = t.attempt(lambda: a.overall_mean([2.0, math.nan, 4.0], [1, 0, 1]))
-    unwritten(attempt)
+    attempt = t.tried(lambda: a.overall_mean([2.0, math.nan, 4.0], [1, 0, 1]))
     if attempt.raised(Exception) or (
         isinstance(attempt.value, float) and not close(attempt.value, 3.0) and close(nonempty(a), 22 / 6)
     ):
@@ -414,8 +410,7 @@ def nonempty(a) -> float:
 @w3.probe("no-examples-at-all")
 def no_examples(a, t):
     for means, counts in (([], []), ([math.nan], [0])):
-        attempt = t.attempt(lambda m=means, n=counts: a.overall_mean(m, n))
-        unwritten(attempt)
+        attempt = t.tried(lambda m=means, n=counts: a.overall_mean(m, n))
         if attempt.raised(Exception) or not close(attempt.value, 0.0):
             said = type(attempt.error).__name__ if attempt.error else numbers(attempt.value)
             return f"overall_mean({means}, {counts}) has no examples and should be 0.0; yours gives {said}"

@@ -5,14 +5,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from courseware.check import Trial
+from courseware.check import Probes, Trial
+from courseware.check.compare import same
+from courseware.check.exercise import Probe
 from phase1_foundations.lab4_data_loading.checks_by_exercise.e2_oracle import (
     expected_matrices,
     mistaken_matrices,
     stacked,
 )
-from phase1_foundations.lab4_data_loading.checks_by_exercise.probes import Probes, Run
-from phase1_foundations.lab4_data_loading.checks_by_exercise.tools import same
 
 probe = Probes()
 
@@ -75,7 +75,7 @@ def matrix_dtype(a: Any, t: Trial) -> str | None:
     return None
 
 
-def matrix_probe(diagnosis: str) -> Run:
+def matrix_probe(diagnosis: str) -> Probe:
     def run(a: Any, t: Trial) -> str | None:
         numbers, arguments = matrix_case(t)
         found = a.affine_matrix(*arguments)

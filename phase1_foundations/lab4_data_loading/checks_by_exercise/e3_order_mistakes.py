@@ -3,7 +3,7 @@
 import itertools
 from typing import Any
 
-from courseware.check import Trial
+from courseware.check import Probes, Trial
 from phase1_foundations.lab4_data_loading.checks_by_exercise.e3_data import (
     cut,
     different_lengths,
@@ -13,7 +13,6 @@ from phase1_foundations.lab4_data_loading.checks_by_exercise.e3_data import (
     some_lengths,
     take,
 )
-from phase1_foundations.lab4_data_loading.checks_by_exercise.probes import Probes
 from phase1_foundations.lab4_data_loading.checks_by_exercise.tools import global_draws
 
 probe = Probes()

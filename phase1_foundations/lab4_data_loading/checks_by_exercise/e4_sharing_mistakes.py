@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from courseware.check import Trial
+from courseware.check import Probes, Trial
 from phase1_foundations.lab4_data_loading.checks_by_exercise.e4_world import (
     Consumed,
     consume,
@@ -14,7 +14,6 @@ from phase1_foundations.lab4_data_loading.checks_by_exercise.e4_world import (
     take,
     watched_loading,
 )
-from phase1_foundations.lab4_data_loading.checks_by_exercise.probes import Probes
 
 probe = Probes()
 SIZES = (3, 2, 4, 3, 2, 3, 4)  # seven shards, 21 rows

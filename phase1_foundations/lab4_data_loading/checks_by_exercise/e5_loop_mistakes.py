@@ -6,7 +6,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from courseware.check import Trial
+from courseware.check import Probes, Trial
+from courseware.check.compare import same
 from phase1_foundations.lab4_data_loading.checks_by_exercise.e5_world import (
     START_UP,
     Counted,
@@ -17,8 +18,6 @@ from phase1_foundations.lab4_data_loading.checks_by_exercise.e5_world import (
     simulated_workers,
     watched_steps,
 )
-from phase1_foundations.lab4_data_loading.checks_by_exercise.probes import Probes
-from phase1_foundations.lab4_data_loading.checks_by_exercise.tools import same
 
 probe = Probes()
 

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from courseware.check import Trial
+from courseware.check import Probes, Trial
+from courseware.check.compare import same
 from phase1_foundations.lab4_data_loading.checks_by_exercise.e5_world import (
     SIGN,
     different,
@@ -18,8 +19,6 @@ from phase1_foundations.lab4_data_loading.checks_by_exercise.e5_world import (
     shades,
     signs,
 )
-from phase1_foundations.lab4_data_loading.checks_by_exercise.probes import Probes
-from phase1_foundations.lab4_data_loading.checks_by_exercise.tools import same
 
 probe = Probes()
 COUNT = 130

@@ -10,13 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from courseware.check.compare import difference
-
-
-def same(observed: Any, expected: Any, **how: Any) -> bool:
-    """Equal to the tolerance of the dtype; shapes count, dtypes do not unless `dtype=True`."""
-    return difference(observed, expected, **{"dtype": False, **how}) is None
-
 
 def listed(value: Any) -> Any:
     """A tensor or a sequence as plain lists, to be compared and shown."""

@@ -4,8 +4,9 @@ import torch
 from torch import Tensor
 
 from courseware.check import Exercise
+from courseware.check.compare import same
 from phase1_foundations.lab4_data_loading.checks_by_exercise import pictures
-from phase1_foundations.lab4_data_loading.checks_by_exercise.tools import global_draws, listed, same
+from phase1_foundations.lab4_data_loading.checks_by_exercise.tools import global_draws, listed
 
 # ---- W3 ----------------------------------------------------------------------------------------------
 

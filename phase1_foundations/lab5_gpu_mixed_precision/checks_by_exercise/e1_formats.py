@@ -11,7 +11,6 @@ from courseware.check import Exercise, Trial
 from courseware.check.edges import layouts
 from phase1_foundations.lab5_gpu_mixed_precision.checks_by_exercise import e1_info, e1_mistakes, e1_range
 from phase1_foundations.lab5_gpu_mixed_precision.checks_by_exercise.e1_picture import rulers
-from phase1_foundations.lab5_gpu_mixed_precision.checks_by_exercise.tools import add
 
 e1 = Exercise(
     "E1",
@@ -28,9 +27,9 @@ e1 = Exercise(
         "`torch.where(r.abs() > largest, …)` with `copysign`, and `.float()`.",
     ),
 )
-add(e1, e1_mistakes.PROBES)
-add(e1, e1_range.PROBES)
-add(e1, e1_info.PROBES)
+e1_mistakes.probe.add_to(e1)
+e1_range.probe.add_to(e1)
+e1_info.probe.add_to(e1)
 KNOWN = {(5, 10): torch.float16, (8, 7): torch.bfloat16, (5, 2): torch.float8_e5m2}
 
 

@@ -15,7 +15,6 @@ from phase1_foundations.lab5_gpu_mixed_precision.checks_by_exercise import (
 )
 from phase1_foundations.lab5_gpu_mixed_precision.checks_by_exercise.e2_picture import staircase_of_scales
 from phase1_foundations.lab5_gpu_mixed_precision.checks_by_exercise.e2_scaler import INF, NAN, gradients, sgd
-from phase1_foundations.lab5_gpu_mixed_precision.checks_by_exercise.tools import add
 from phase1_foundations.lab5_gpu_mixed_precision.checks_by_exercise.watched_scaler import WatchedScaler
 
 e2 = Exercise(
@@ -42,7 +41,7 @@ e2 = Exercise(
     ),
 )
 for group in (e2_scaler, e2_schedule, e2_step, e2_master):
-    add(e2, group.PROBES)
+    group.probe.add_to(e2)
 
 
 @e2.property("the scales and weights of torch's GradScaler", points=6)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from courseware.check import Trial
+from courseware.check import Probes, Trial
 from phase1_foundations.lab5_gpu_mixed_precision.checks_by_exercise.e2_scaler import (
     INF,
     gradients,
@@ -10,10 +10,9 @@ from phase1_foundations.lab5_gpu_mixed_precision.checks_by_exercise.e2_scaler im
     scales,
     sgd,
 )
-from phase1_foundations.lab5_gpu_mixed_precision.checks_by_exercise.tools import Probes, collector, failure
+from phase1_foundations.lab5_gpu_mixed_precision.checks_by_exercise.tools import failure
 
-PROBES: Probes = []
-probe = collector(PROBES)
+probe = Probes()
 
 
 @probe("no-backoff")

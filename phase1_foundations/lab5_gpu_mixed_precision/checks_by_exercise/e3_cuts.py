@@ -5,7 +5,8 @@ from typing import Any
 
 import torch
 
-from courseware.check import Trial
+from courseware.check import Probes, Trial
+from courseware.check.compare import same
 from phase1_foundations.lab5_gpu_mixed_precision.checks_by_exercise.e3_tools import (
     chain,
     least_peak,
@@ -13,15 +14,9 @@ from phase1_foundations.lab5_gpu_mixed_precision.checks_by_exercise.e3_tools imp
     segments_of,
     valid,
 )
-from phase1_foundations.lab5_gpu_mixed_precision.checks_by_exercise.tools import (
-    Probes,
-    collector,
-    failure,
-    same,
-)
+from phase1_foundations.lab5_gpu_mixed_precision.checks_by_exercise.tools import failure
 
-PROBES: Probes = []
-probe = collector(PROBES)
+probe = Probes()
 
 
 @probe("chain-fails")

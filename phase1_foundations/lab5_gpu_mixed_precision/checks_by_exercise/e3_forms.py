@@ -5,18 +5,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from courseware.check import Trial
+from courseware.check import Probes, Trial
+from courseware.check.compare import same
 from phase1_foundations.lab5_gpu_mixed_precision.checks_by_exercise.e3_mistakes import ones, square
 from phase1_foundations.lab5_gpu_mixed_precision.checks_by_exercise.e3_tools import Counted, layer
-from phase1_foundations.lab5_gpu_mixed_precision.checks_by_exercise.tools import (
-    Probes,
-    collector,
-    failure,
-    same,
-)
+from phase1_foundations.lab5_gpu_mixed_precision.checks_by_exercise.tools import failure
 
-PROBES: Probes = []
-probe = collector(PROBES)
+probe = Probes()
 
 
 @probe("several-arguments")

@@ -21,7 +21,6 @@ from phase1_foundations.lab5_gpu_mixed_precision.checks_by_exercise.e3_tools imp
     segments_of,
     valid,
 )
-from phase1_foundations.lab5_gpu_mixed_precision.checks_by_exercise.tools import add
 
 e3 = Exercise(
     "E3",
@@ -49,9 +48,9 @@ e3 = Exercise(
         "`checkpoint` calls `Recompute.apply(fn, torch.zeros((), requires_grad=True), *args)`.",
     ),
 )
-add(e3, e3_mistakes.PROBES)
-add(e3, e3_forms.PROBES)
-add(e3, e3_cuts.PROBES)
+e3_mistakes.probe.add_to(e3)
+e3_forms.probe.add_to(e3)
+e3_cuts.probe.add_to(e3)
 
 
 def network(x: Tensor, model: nn.Module, other: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:

@@ -5,7 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from courseware.check import Trial
+from courseware.check import Probes, Trial
+from courseware.check.compare import same
 from phase1_foundations.lab5_gpu_mixed_precision.checks_by_exercise.e3_tools import (
     SLACK,
     Counted,
@@ -13,15 +14,9 @@ from phase1_foundations.lab5_gpu_mixed_precision.checks_by_exercise.e3_tools imp
     kept,
     layer,
 )
-from phase1_foundations.lab5_gpu_mixed_precision.checks_by_exercise.tools import (
-    Probes,
-    collector,
-    failure,
-    same,
-)
+from phase1_foundations.lab5_gpu_mixed_precision.checks_by_exercise.tools import failure
 
-PROBES: Probes = []
-probe = collector(PROBES)
+probe = Probes()
 
 
 def ones(*shape: int) -> Tensor:

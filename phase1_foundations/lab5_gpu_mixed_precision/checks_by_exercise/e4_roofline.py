@@ -11,7 +11,6 @@ from phase1_foundations.lab5_gpu_mixed_precision.checks_by_exercise import e4_ca
 from phase1_foundations.lab5_gpu_mixed_precision.checks_by_exercise.e4_machine import Machine, measured
 from phase1_foundations.lab5_gpu_mixed_precision.checks_by_exercise.e4_picture import roofline
 from phase1_foundations.lab5_gpu_mixed_precision.checks_by_exercise.e4_roofs import Op
-from phase1_foundations.lab5_gpu_mixed_precision.checks_by_exercise.tools import add
 
 e4 = Exercise(
     "E4",
@@ -40,9 +39,9 @@ e4 = Exercise(
         "`min(times)`.",
     ),
 )
-add(e4, e4_costs.PROBES)
-add(e4, e4_calls.PROBES)
-add(e4, e4_roofs.PROBES)
+e4_costs.probe.add_to(e4)
+e4_calls.probe.add_to(e4)
+e4_roofs.probe.add_to(e4)
 
 
 def network(t: Trial) -> tuple[nn.Module, Tensor]:

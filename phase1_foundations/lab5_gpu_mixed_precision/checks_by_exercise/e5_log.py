@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from courseware.check import Trial
+from courseware.check import Probes, Trial
 from phase1_foundations.lab5_gpu_mixed_precision.checks_by_exercise.e5_mistakes import HALF, short
 from phase1_foundations.lab5_gpu_mixed_precision.checks_by_exercise.e5_watch import (
     BATCH,
@@ -15,10 +15,8 @@ from phase1_foundations.lab5_gpu_mixed_precision.checks_by_exercise.e5_watch imp
     train,
     weights_of,
 )
-from phase1_foundations.lab5_gpu_mixed_precision.checks_by_exercise.tools import Probes, collector
 
-PROBES: Probes = []
-probe = collector(PROBES)
+probe = Probes()
 
 
 @probe("skips-not-logged")
@@ -112,7 +110,7 @@ def zeros(a: Any, t: Trial) -> str | None:
     found = run.log[0]["zeros"]
     if not isinstance(found, float):
         return f"the log's zeros is a {type(found).__name__}, expected a Python float"
-    if abs(found - expected) < 1e-3:
+    if abs(found - expected) < 1e-5:  # one entry more or less is 2.4e-5
         return None
     if abs(found - (1 - expected)) < 1e-3:
         return (
@@ -155,20 +153,6 @@ def start_rounded(a: Any, t: Trial) -> str | None:
     if scaler.parameters and representable(scaler.parameters[0], (8, 7)):
         return (
             "the masters start from weights that were rounded already: copy them first, and round the copies"
-        )
-    return None
-
-
-@probe("model-does-not-get-the-masters")
-def not_published(a: Any, t: Trial) -> str | None:
-    run = short(a, t, fmt=None, epochs=2)
-    own = [p.detach() for o in run.optimizers for g in o.param_groups for p in g["params"]]
-    found = weights_of(run.model)
-    if len(own) == len(found) and not all(torch.equal(w, m) for w, m in zip(found, own, strict=True)):
-        return (
-            "after training the model's weights are not those that the optimizer moved: the masters have "
-            "to be "
-            "published after every step, the last one too"
         )
     return None
 

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from courseware.check import Trial
+from courseware.check import Probes, Trial
 from phase1_foundations.lab5_gpu_mixed_precision.checks_by_exercise.e5_watch import (
     BATCH,
     Noting,
@@ -15,11 +15,11 @@ from phase1_foundations.lab5_gpu_mixed_precision.checks_by_exercise.e5_watch imp
     few_digits,
     representable,
     train,
+    weights_of,
 )
-from phase1_foundations.lab5_gpu_mixed_precision.checks_by_exercise.tools import Probes, collector, failure
+from phase1_foundations.lab5_gpu_mixed_precision.checks_by_exercise.tools import failure
 
-PROBES: Probes = []
-probe = collector(PROBES)
+probe = Probes()
 ROWS = 2 * BATCH + 40  # two batches, and some rows that are left over
 HALF = (5, 10)
 FIELDS = ("loss", "scale", "stepped", "zeros")
@@ -276,6 +276,20 @@ def loss_div_ignored(a: Any, t: Trial) -> str | None:
     found = first_gradient(a, t, loss_div=4.0)
     if found and found[2] > 0.99 and abs(found[1] - 1) > 0.02:
         return f"with loss_div=4 the gradient is {found[1]:.4g} times what it should be: use the argument"
+    return None
+
+
+@probe("model-does-not-get-the-masters")
+def not_published(a: Any, t: Trial) -> str | None:
+    run = short(a, t, fmt=None, epochs=2)
+    own = [p.detach() for o in run.optimizers for g in o.param_groups for p in g["params"]]
+    found = weights_of(run.model)
+    if len(own) == len(found) and not all(torch.equal(w, m) for w, m in zip(found, own, strict=True)):
+        return (
+            "after training the model's weights are not those that the optimizer moved: the masters have "
+            "to be "
+            "published after every step, the last one too"
+        )
     return None
 
 

@@ -16,7 +16,6 @@ from phase1_foundations.lab5_gpu_mixed_precision.checks_by_exercise.e5_watch imp
     train,
     weights_of,
 )
-from phase1_foundations.lab5_gpu_mixed_precision.checks_by_exercise.tools import add
 
 ACCURACY = 0.93  # the reference gets 0.953 to 0.975 in each format over ten seeds
 APART = 0.03  # and differs by at most 0.009 between float32 and half
@@ -42,8 +41,8 @@ e5 = Exercise(
         "X[rows], 2)`.",
     ),
 )
-add(e5, e5_mistakes.PROBES)
-add(e5, e5_log.PROBES)
+e5_mistakes.probe.add_to(e5)
+e5_log.probe.add_to(e5)
 
 
 def reached(a: Any, t: Trial, **how: Any) -> tuple[float, list[dict[str, Any]]]:

@@ -5,8 +5,9 @@ from typing import Any
 import torch
 
 from courseware.check import Exercise
+from courseware.check.compare import same
 from phase1_foundations.lab5_gpu_mixed_precision.checks_by_exercise import pictures
-from phase1_foundations.lab5_gpu_mixed_precision.checks_by_exercise.tools import failure, same
+from phase1_foundations.lab5_gpu_mixed_precision.checks_by_exercise.tools import failure
 
 # ---- W1 -------------------------------------------------------------------------------------------------
 

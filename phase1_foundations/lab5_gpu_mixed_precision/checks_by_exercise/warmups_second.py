@@ -6,8 +6,10 @@ import torch
 from torch import Tensor
 
 from courseware.check import Exercise
+from courseware.check.compare import same
+from courseware.check.describe import numbers
 from phase1_foundations.lab5_gpu_mixed_precision.checks_by_exercise import pictures
-from phase1_foundations.lab5_gpu_mixed_precision.checks_by_exercise.tools import failure, numbers, same
+from phase1_foundations.lab5_gpu_mixed_precision.checks_by_exercise.tools import failure
 
 # ---- W3 -------------------------------------------------------------------------------------------------
 
@@ -300,7 +302,9 @@ def negative(a, t):
 def man_bits_ignored(a, t):
     found = a.gap(POINTS, 7)
     if same(found, a.gap(POINTS, 10)) and found.shape == POINTS.shape:
-        return f"with man_bits = 7 and with 10 your gaps are the same, {numbers(found)}: man_bits is not used"
+        return (
+            f"with man_bits = 7 and with 10 your gaps are the same, {numbers(found, 8)}: man_bits is not used"
+        )
 
 
 @w4.probe("decimal-digits")
@@ -324,8 +328,8 @@ def another_gap(a, t):
         return f"for five numbers your result has shape {tuple(found.shape)}: one gap for each element"
     if not same(found, GAPS):
         return (
-            f"at {numbers(POINTS)} your gaps with 10 mantissa bits are {numbers(found)}, expected "
-            f"{numbers(GAPS)}: "
+            f"at {numbers(POINTS, 8)} your gaps with 10 mantissa bits are {numbers(found, 8)}, expected "
+            f"{numbers(GAPS, 8)}: "
             "2^(k − man_bits), with 2ᵏ ≤ |x| < 2ᵏ⁺¹"
         )
 

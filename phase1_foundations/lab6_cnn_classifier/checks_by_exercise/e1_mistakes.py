@@ -7,15 +7,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from courseware.check import Trial
+from courseware.check import Probes, Trial
+from courseware.check.compare import same
 from courseware.check.observe import observe
-from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.tools import (
-    Probes,
-    error_text,
-    same,
-    shape,
-    tried,
-)
+from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.tools import error_text, shape
 
 probe = Probes()
 Shape = tuple[int, ...]
@@ -199,8 +194,8 @@ def padding_exchanged(a: Any, t: Trial) -> str | None:
 @probe("rounds-up")
 def rounds_up(a: Any, t: Trial) -> str | None:
     for size, k, s, rows in ((8, 3, 2, 3), (7, 2, 2, 3)):
-        attempt = tried(
-            t, lambda size=size, k=k, s=s: a.conv2d(t.randn(1, 1, size, size), t.randn(1, 1, k, k), stride=s)
+        attempt = t.tried(
+            lambda size=size, k=k, s=s: a.conv2d(t.randn(1, 1, size, size), t.randn(1, 1, k, k), stride=s)
         )
         if attempt.error is None and attempt.value.shape[2] == rows + 1:
             return (
@@ -248,7 +243,7 @@ def dilation_ignored(a: Any, t: Trial) -> str | None:
 @probe("dilation-missing-in-the-size")
 def dilation_in_size(a: Any, t: Trial) -> str | None:
     x, w = torch.ones(1, 1, 6, 6, dtype=torch.float64), t.randn(1, 1, 3, 3)
-    attempt = tried(t, lambda: a.conv2d(x, w, dilation=2))
+    attempt = t.tried(lambda: a.conv2d(x, w, dilation=2))
     if attempt.error is None and attempt.value.shape[2:] == (4, 4):
         return (
             "size 6, k 3, dilation 2: the window covers 5 pixels and has 2 places, you gave 4. The window is "
@@ -256,7 +251,7 @@ def dilation_in_size(a: Any, t: Trial) -> str | None:
         )
     too_far = ("storage", "out of bounds", "out of range", "exceeds", "size")
     if attempt.raised(RuntimeError, IndexError) and any(word in str(attempt.error) for word in too_far):
-        plain = tried(t, lambda: a.conv2d(x, w))
+        plain = t.tried(lambda: a.conv2d(x, w))
         if plain.error is None and plain.value.shape[2:] == (4, 4):
             return (
                 f"size 6, k 3, dilation 2 ends in “{error_text(attempt.error)}”: the window covers 5 pixels, "

@@ -5,7 +5,9 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 
-from courseware.check import Trial
+from courseware.check import Probes, Trial
+from courseware.check.compare import same
+from courseware.check.describe import numbers
 from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.e1_mistakes import (
     DO_NOT_FIT,
     Shape,
@@ -14,14 +16,7 @@ from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.e1_mistakes impor
     operators,
     other_layouts,
 )
-from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.tools import (
-    Probes,
-    error_text,
-    numbers,
-    same,
-    shape,
-    tried,
-)
+from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.tools import error_text, shape
 
 probe = Probes()
 
@@ -108,8 +103,8 @@ def bias_count(a: Any, t: Trial) -> str | None:
 def pairs_refused(a: Any, t: Trial) -> str | None:
     x, w = t.randn(1, 1, 6, 6), t.randn(1, 1, 2, 2)
     for name in ("stride", "padding", "dilation"):
-        number = tried(t, lambda name=name: a.conv2d(x, w, **{name: 1}))
-        couple = tried(t, lambda name=name: a.conv2d(x, w, **{name: (1, 1)}))
+        number = t.tried(lambda name=name: a.conv2d(x, w, **{name: 1}))
+        couple = t.tried(lambda name=name: a.conv2d(x, w, **{name: (1, 1)}))
         for attempt, given in ((couple, "(1, 1)"), (number, "1")):
             other = number if attempt is couple else couple
             if attempt.error is not None and other.error is None:
@@ -126,7 +121,7 @@ def square_kernel(a: Any, t: Trial) -> str | None:
     if not same(a.conv2d(x, square), conv(t, x, square)):
         return None
     for w in (t.randn(1, 1, 2, 3), t.randn(1, 1, 3, 1)):
-        attempt = tried(t, lambda w=w: a.conv2d(x, w))
+        attempt = t.tried(lambda w=w: a.conv2d(x, w))
         if attempt.error is not None or not same(attempt.value, conv(t, x, w)):
             return f"right for a 2×2 kernel, wrong for {w.shape[2]}×{w.shape[3]}: kH and kW may differ"
     return None
@@ -141,7 +136,7 @@ def strides_from_shape(a: Any, t: Trial) -> str | None:
     if not same(a.conv2d(plain, w), conv(t, plain, w)):
         return None
     for name, x in other_layouts(t):
-        attempt = tried(t, lambda x=x: a.conv2d(x, w))
+        attempt = t.tried(lambda x=x: a.conv2d(x, w))
         if attempt.error is not None or not same(attempt.value, conv(t, x, w)):
             ended = error_text(attempt.error) if attempt.error else "other numbers"
             return (
@@ -155,7 +150,7 @@ def strides_from_shape(a: Any, t: Trial) -> str | None:
         "expanded": t.randn(1, 2, 2, 2).expand(3, 2, 2, 2),
     }
     for name, w in kernels.items():
-        attempt = tried(t, lambda w=w: a.conv2d(plain, w))
+        attempt = t.tried(lambda w=w: a.conv2d(plain, w))
         if attempt.error is not None or not same(attempt.value, conv(t, plain, w)):
             ended = error_text(attempt.error) if attempt.error else "other numbers"
             return (
@@ -168,7 +163,7 @@ def strides_from_shape(a: Any, t: Trial) -> str | None:
 @probe("no-images-refused")
 def no_images(a: Any, t: Trial) -> str | None:
     w, b = t.randn(3, 2, 2, 2), t.randn(3)
-    attempt = tried(t, lambda: a.conv2d(t.randn(0, 2, 4, 4), w, b))
+    attempt = t.tried(lambda: a.conv2d(t.randn(0, 2, 4, 4), w, b))
     if attempt.error is not None:
         return f"a batch of no images ends in {error_text(attempt.error)}: the result has shape (0, 3, 3, 3)"
     if attempt.value.shape != (0, 3, 3, 3):
@@ -202,8 +197,8 @@ def refuses_what_fits(a: Any, t: Trial) -> str | None:
         ((1, 1, 5, 5), (1, 1, 3, 3), {"dilation": 2}),
     ]
     for image, kernel, how in fitting:
-        attempt = tried(
-            t, lambda image=image, kernel=kernel, how=how: a.conv2d(t.randn(*image), t.randn(*kernel), **how)
+        attempt = t.tried(
+            lambda image=image, kernel=kernel, how=how: a.conv2d(t.randn(*image), t.randn(*kernel), **how)
         )
         if attempt.raised(ValueError):
             return (
@@ -216,8 +211,8 @@ def refuses_what_fits(a: Any, t: Trial) -> str | None:
 @probe("does-not-refuse")
 def does_not_refuse(a: Any, t: Trial) -> str | None:
     for words, image, kernel, how in DO_NOT_FIT:
-        attempt = tried(
-            t, lambda image=image, kernel=kernel, how=how: a.conv2d(t.randn(*image), t.randn(*kernel), **how)
+        attempt = t.tried(
+            lambda image=image, kernel=kernel, how=how: a.conv2d(t.randn(*image), t.randn(*kernel), **how)
         )
         if attempt.error is None:
             return f"{words}: you returned shape {shape(attempt.value)}, expected ValueError"
@@ -235,7 +230,7 @@ def breaks_gradient(a: Any, t: Trial) -> str | None:
     if not same(a.conv2d(x, w, b, padding=1), conv(t, x, w, b, padding=1)):
         return None  # a wrong value has a wrong gradient
     seed = t.randn(2, 2, 5, 5)
-    attempt = tried(t, lambda: gradients(lambda *v: a.conv2d(*v, padding=1), x, w, b, seed))
+    attempt = t.tried(lambda: gradients(lambda *v: a.conv2d(*v, padding=1), x, w, b, seed))
     if attempt.error is not None:
         return (
             f"the result cannot be differentiated: backward() ends in {error_text(attempt.error)}. No "

@@ -5,9 +5,10 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 
-from courseware.check import Trial
+from courseware.check import Probes, Trial
+from courseware.check.compare import same
 from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.e1_mistakes import conv
-from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.tools import Probes, same, shape, tried
+from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.tools import shape
 
 probe = Probes()
 
@@ -64,7 +65,7 @@ def part_unused(a: Any, t: Trial) -> str | None:
 @probe("last-places-missing")
 def last_places(a: Any, t: Trial) -> str | None:
     x, w = t.randn(1, 1, 5, 6), t.randn(1, 1, 2, 2)
-    attempt = tried(t, lambda: a.conv2d(x, w))
+    attempt = t.tried(lambda: a.conv2d(x, w))
     if attempt.error is None and attempt.value.dim() == 4:
         rows, columns = attempt.value.shape[2:]
         right = conv(t, x, w)
@@ -131,7 +132,7 @@ def spoilt(a: Any, t: Trial) -> str | None:
 def one_number(a: Any, t: Trial) -> str | None:
     x, w = t.randn(1, 1, 7, 7), t.randn(1, 1, 2, 2)
     for name, couple in (("stride", (1, 3)), ("padding", (2, 0)), ("dilation", (1, 3))):
-        attempt = tried(t, lambda name=name, couple=couple: a.conv2d(x, w, **{name: couple}))
+        attempt = t.tried(lambda name=name, couple=couple: a.conv2d(x, w, **{name: couple}))
         for number, which in zip(couple, ("first", "second"), strict=True):
             if attempt.error is None and same(attempt.value, conv(t, x, w, **{name: number})):
                 return (

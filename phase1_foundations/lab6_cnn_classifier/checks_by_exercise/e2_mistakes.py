@@ -6,15 +6,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from courseware.check import Trial
+from courseware.check import Probes, Trial
+from courseware.check.compare import same
 from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.e2_oracle import backward, forward, transposed
-from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.tools import (
-    Probes,
-    error_text,
-    same,
-    shape,
-    tried,
-)
+from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.tools import error_text, shape
 
 probe = Probes()
 NAMES = ("gx", "gw", "gb")
@@ -88,8 +83,8 @@ def overwritten(a: Any, t: Trial) -> str | None:
 @probe("gx-channels-mixed-up")
 def gx_channels(a: Any, t: Trial) -> str | None:
     g, x, w = case(t, N=2, C=3, O=2)
-    attempt = tried(t, lambda: a.conv2d_backward(g, x, w))
-    single = tried(t, lambda: a.conv2d_backward(*case(t)))
+    attempt = t.tried(lambda: a.conv2d_backward(g, x, w))
+    single = t.tried(lambda: a.conv2d_backward(*case(t)))
     if single.error is not None:
         return None
     if attempt.error is not None:
@@ -116,8 +111,8 @@ def C_only(own: Tensor, right: Tensor) -> bool:
 @probe("last-rows-missing")
 def last_rows(a: Any, t: Trial) -> str | None:
     g, x, w = case(t, H=6, W=6, k=3, stride=2)  # the last row and column are never looked at
-    attempt = tried(t, lambda: a.conv2d_backward(g, x, w, stride=2))
-    divides = tried(t, lambda: a.conv2d_backward(*case(t, H=5, W=5, k=3, stride=2), stride=2))
+    attempt = t.tried(lambda: a.conv2d_backward(g, x, w, stride=2))
+    divides = t.tried(lambda: a.conv2d_backward(*case(t, H=5, W=5, k=3, stride=2), stride=2))
     if divides.error is not None:
         return None
     if attempt.error is not None:
@@ -136,10 +131,10 @@ def last_rows(a: Any, t: Trial) -> str | None:
 @probe("stride-ignored")
 def stride_ignored(a: Any, t: Trial) -> str | None:
     g, x, w = case(t, H=5, W=5, k=3, stride=2)
-    attempt = tried(t, lambda: a.conv2d_backward(g, x, w, stride=2))
+    attempt = t.tried(lambda: a.conv2d_backward(g, x, w, stride=2))
     tight = transposed(t, g, w)  # [4, 4], as if the stride were 1
     if attempt.error is not None:
-        plain = tried(t, lambda: a.conv2d_backward(*case(t)))
+        plain = t.tried(lambda: a.conv2d_backward(*case(t)))
         if plain.error is None:
             return f"fine with stride 1, with stride=2 it ends in {error_text(attempt.error)}"
         return None
@@ -176,8 +171,8 @@ def not_cropped(a: Any, t: Trial) -> str | None:
 @probe("padding-ignored")
 def padding_ignored(a: Any, t: Trial) -> str | None:
     g, x, w = case(t, padding=1)
-    attempt = tried(t, lambda: a.conv2d_backward(g, x, w, padding=1))
-    plain = tried(t, lambda: a.conv2d_backward(*case(t)))
+    attempt = t.tried(lambda: a.conv2d_backward(g, x, w, padding=1))
+    plain = t.tried(lambda: a.conv2d_backward(*case(t)))
     if attempt.error is not None and plain.error is None:
         return f"fine without padding, with padding=1 it ends in {error_text(attempt.error)}"
     if plain.error is not None or attempt.error is not None or plain.value[1].shape != w.shape:
@@ -193,8 +188,8 @@ def padding_ignored(a: Any, t: Trial) -> str | None:
 @probe("dilation-ignored")
 def dilation_ignored(a: Any, t: Trial) -> str | None:
     g, x, w = case(t, H=5, W=5, dilation=2)
-    attempt = tried(t, lambda: a.conv2d_backward(g, x, w, dilation=2))
-    plain = tried(t, lambda: a.conv2d_backward(*case(t)))
+    attempt = t.tried(lambda: a.conv2d_backward(g, x, w, dilation=2))
+    plain = t.tried(lambda: a.conv2d_backward(*case(t)))
     if attempt.error is not None and plain.error is None:
         return f"fine without dilation, with dilation=2 it ends in {error_text(attempt.error)}"
     if attempt.error is None:
@@ -210,11 +205,10 @@ def pairs_exchanged(a: Any, t: Trial) -> str | None:
     for name, couple in (("stride", (1, 3)), ("padding", (2, 0)), ("dilation", (1, 2))):
         x, w = t.randn(1, 1, 7, 7), t.randn(1, 1, 3, 3)
         g = t.randn(*forward(t, x, w, **{name: couple}).shape)
-        attempt = tried(
-            t, lambda g=g, x=x, w=w, name=name, couple=couple: a.conv2d_backward(g, x, w, **{name: couple})
+        attempt = t.tried(
+            lambda g=g, x=x, w=w, name=name, couple=couple: a.conv2d_backward(g, x, w, **{name: couple})
         )
-        number = tried(
-            t,
+        number = t.tried(
             lambda x=x, w=w, name=name: a.conv2d_backward(
                 t.randn(*forward(t, x, w, **{name: 2}).shape), x, w, **{name: 2}
             ),

@@ -6,15 +6,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from courseware.check import Trial
+from courseware.check import Probes, Trial
+from courseware.check.compare import same
 from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.e2_oracle import pool_backward
-from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.tools import (
-    Probes,
-    error_text,
-    same,
-    shape,
-    tried,
-)
+from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.tools import error_text, shape
 
 probe = Probes()
 
@@ -112,7 +107,7 @@ def stride_ignored(a: Any, t: Trial) -> str | None:
         own = t.randn(*F.max_pool2d(equal, k, k).shape)
         if not same(a.max_pool2d_backward(own, equal, k, k), pool_backward(t, own, equal, k, k)):
             return None
-        attempt = tried(t, lambda g=g, x=x, k=k, stride=stride: a.max_pool2d_backward(g, x, k, stride))
+        attempt = t.tried(lambda g=g, x=x, k=k, stride=stride: a.max_pool2d_backward(g, x, k, stride))
         ended = error_text(attempt.error) if attempt.error else "other numbers"
         if attempt.error is not None or not same(attempt.value, pool_backward(t, g, x, k, stride)):
             return f"right for stride = k, wrong for k {k}, stride {stride} ({ended}): they may differ"
@@ -123,8 +118,8 @@ def stride_ignored(a: Any, t: Trial) -> str | None:
 def last_rows(a: Any, t: Trial) -> str | None:
     x = t.randn(1, 1, 5, 5)
     g = t.randn(1, 1, 2, 2)
-    attempt = tried(t, lambda: a.max_pool2d_backward(g, x, 2, 2))
-    even = tried(t, lambda: a.max_pool2d_backward(g, t.randn(1, 1, 4, 4), 2, 2))
+    attempt = t.tried(lambda: a.max_pool2d_backward(g, x, 2, 2))
+    even = t.tried(lambda: a.max_pool2d_backward(g, t.randn(1, 1, 4, 4), 2, 2))
     if even.error is not None:
         return None
     if attempt.error is not None:
@@ -140,10 +135,10 @@ def last_rows(a: Any, t: Trial) -> str | None:
 @probe("pool-channels-mixed")
 def channels(a: Any, t: Trial) -> str | None:
     x, g = t.randn(2, 3, 4, 4), t.randn(2, 3, 2, 2)
-    one = tried(t, lambda: a.max_pool2d_backward(g[:1, :1], x[:1, :1], 2, 2))
+    one = t.tried(lambda: a.max_pool2d_backward(g[:1, :1], x[:1, :1], 2, 2))
     if one.error is not None or not same(one.value, pool_backward(t, g[:1, :1], x[:1, :1], 2, 2)):
         return None
-    attempt = tried(t, lambda: a.max_pool2d_backward(g, x, 2, 2))
+    attempt = t.tried(lambda: a.max_pool2d_backward(g, x, 2, 2))
     if attempt.error is not None or not same(attempt.value, pool_backward(t, g, x, 2, 2)):
         ended = error_text(attempt.error) if attempt.error else "other numbers"
         return (
@@ -172,7 +167,7 @@ def other_layouts(a: Any, t: Trial) -> str | None:
         ("g is transposed", x, g.transpose(2, 3)),
         ("g is expanded from one number", x, t.randn(1).expand(2, 2, 2, 2)),
     ):
-        attempt = tried(t, lambda odd=odd, arrived=arrived: a.max_pool2d_backward(arrived, odd, 2, 2))
+        attempt = t.tried(lambda odd=odd, arrived=arrived: a.max_pool2d_backward(arrived, odd, 2, 2))
         if attempt.error is not None or not same(attempt.value, pool_backward(t, arrived, odd, 2, 2)):
             ended = error_text(attempt.error) if attempt.error else "other numbers"
             return f"right for plain tensors, wrong if {name} ({ended}): `reshape` where `view` fails"

@@ -5,10 +5,11 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 
-from courseware.check import Trial
+from courseware.check import Probes, Trial
+from courseware.check.compare import same
 from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.e2_mistakes import NAMES, case, result
 from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.e2_oracle import backward, transposed
-from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.tools import Probes, same, shape
+from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.tools import shape
 
 probe = Probes()
 

@@ -4,16 +4,11 @@ from typing import Any
 
 import torch
 
-from courseware.check import Trial
+from courseware.check import Probes, Trial
+from courseware.check.compare import same
 from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.e2_mistakes import NAMES, case, result
 from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.e2_oracle import backward
-from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.tools import (
-    Probes,
-    error_text,
-    same,
-    shape,
-    tried,
-)
+from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.tools import error_text, shape
 
 probe = Probes()
 
@@ -109,7 +104,7 @@ def other_layouts(a: Any, t: Trial) -> str | None:
         ("x is channels-last", (g, t.randn(2, 4, 4, 2).permute(0, 3, 1, 2), w)),
         ("w is transposed", (g, x, t.randn(2, 2, 2, 2).transpose(0, 1))),
     ):
-        attempt = tried(t, lambda odd=odd: a.conv2d_backward(*odd))
+        attempt = t.tried(lambda odd=odd: a.conv2d_backward(*odd))
         if attempt.error is not None:
             return f"if {name}, it ends in {error_text(attempt.error)}: `reshape` where `view` fails"
         if not all(map(same, attempt.value, backward(t, *odd))):

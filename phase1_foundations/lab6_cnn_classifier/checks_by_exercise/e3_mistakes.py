@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from courseware.check import Trial
+from courseware.check import Probes, Trial
 from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.e3_oracle import (
     fewest_weights,
     field_of,
     measured_field,
     problem_of_stack,
 )
-from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.tools import Probes, error_text, tried
+from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.tools import error_text
 
 probe = Probes()
 
@@ -17,7 +17,7 @@ probe = Probes()
 @probe("extent-is-wrong")
 def extent(a: Any, t: Trial) -> str | None:
     for k, d in ((3, 1), (3, 2), (1, 4), (2, 3)):
-        attempt = tried(t, lambda k=k, d=d: a.Layer(k, d=d).extent)
+        attempt = t.tried(lambda k=k, d=d: a.Layer(k, d=d).extent)
         right = d * (k - 1) + 1
         if attempt.error is not None:
             return f"Layer({k}, d={d}).extent ends in {error_text(attempt.error)}"
@@ -36,7 +36,7 @@ def extent(a: Any, t: Trial) -> str | None:
 
 @probe("no-layers")
 def no_layers(a: Any, t: Trial) -> str | None:
-    attempt = tried(t, lambda: a.receptive_field([]))
+    attempt = t.tried(lambda: a.receptive_field([]))
     if attempt.error is not None:
         return f"no layers end in {error_text(attempt.error)}: the field is the pixel itself, (1, 1, 0.0)"
     if tuple(attempt.value) != (1, 1, 0.0):
@@ -235,7 +235,7 @@ def not_whole(a: Any, t: Trial) -> str | None:
 
 @probe("stack-for-one-pixel")
 def for_one_pixel(a: Any, t: Trial) -> str | None:
-    attempt = tried(t, lambda: a.cheapest_stack(1))
+    attempt = t.tried(lambda: a.cheapest_stack(1))
     if attempt.error is not None or attempt.value:
         got = error_text(attempt.error) if attempt.error else repr(attempt.value)
         return f"a pixel sees itself without any layer: cheapest_stack(1) is [], you gave {got}"

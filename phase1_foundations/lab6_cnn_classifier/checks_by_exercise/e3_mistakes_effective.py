@@ -7,12 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from courseware.check import Trial
-from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.tools import (
-    Probes,
-    same,
-    shape,
-)
+from courseware.check import Probes, Trial
+from courseware.check.compare import same
+from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.tools import shape
 
 probe = Probes()
 

@@ -6,7 +6,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from courseware.check import Trial
+from courseware.check import Probes, Trial
+from courseware.check.compare import same
 from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.e4_oracle import (
     NAMES,
     Parts,
@@ -15,12 +16,7 @@ from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.e4_oracle import 
     parameters,
     randomised,
 )
-from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.tools import (
-    Probes,
-    error_text,
-    same,
-    tried,
-)
+from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.tools import error_text
 
 probe = Probes()
 
@@ -28,7 +24,7 @@ probe = Probes()
 @probe("parts-missing")
 def parts_missing(a: Any, t: Trial) -> str | None:
     for how in ({}, {"preact": True}):
-        attempt = tried(t, lambda how=how: block(a, t, **how))
+        attempt = t.tried(lambda how=how: block(a, t, **how))
         if attempt.error is not None:
             if "before Module.__init__()" in str(attempt.error):
                 return "call `super().__init__()` before you assign parts: nn.Module must be set up first"
@@ -77,7 +73,7 @@ def without_weights(a: Any, t: Trial) -> str | None:
     for cin, cout, stride in ((2, 4, 1), (4, 4, 2), (4, 2, 1)):
         made = block(a, t, cin, cout, stride)
         if parameters(made.shortcut) == 0:
-            attempt = tried(t, lambda made=made, cin=cin: made(t.randn(2, cin, 4, 4)))
+            attempt = t.tried(lambda made=made, cin=cin: made(t.randn(2, cin, 4, 4)))
             ended = (
                 f"and the addition ends in {error_text(attempt.error)}"
                 if attempt.error is not None

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from courseware.check import Trial
+from courseware.check import Probes, Trial
+from courseware.check.compare import same
 from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.e4_oracle import (
     calls_of_blocks,
     expected,
@@ -18,12 +19,9 @@ from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.e4_oracle import 
     size_of_network,
 )
 from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.tools import (
-    Probes,
     error_text,
     first_difference,
-    same,
     shape,
-    tried,
 )
 
 probe = Probes()
@@ -31,7 +29,7 @@ probe = Probes()
 
 @probe("network-parts-missing")
 def parts_missing(a: Any, t: Trial) -> str | None:
-    attempt = tried(t, lambda: network(a, t))
+    attempt = t.tried(lambda: network(a, t))
     if attempt.error is not None:
         return f"TinyResNet() ends in {error_text(attempt.error)}"
     for name in ("features", "head"):
@@ -117,11 +115,11 @@ def stem(a: Any, t: Trial) -> str | None:
 @probe("image-size-is-fixed")
 def fixed_size(a: Any, t: Trial) -> str | None:
     model = network(a, t, 2).eval()
-    eight = tried(t, lambda: model(t.randn(2, 1, 8, 8)))
+    eight = t.tried(lambda: model(t.randn(2, 1, 8, 8)))
     if eight.error is not None:
         return f"an image of 8×8 ends in {error_text(eight.error)}"
     for size in ((12, 12), (9, 7), (1, 1)):
-        attempt = tried(t, lambda size=size: model(t.randn(2, 1, *size)))
+        attempt = t.tried(lambda size=size: model(t.randn(2, 1, *size)))
         if attempt.error is not None:
             return (
                 f"fine for 8×8, an image of {size[0]}×{size[1]} ends in {error_text(attempt.error)}: the "

@@ -6,7 +6,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from courseware.check import Trial
+from courseware.check import Probes, Trial
+from courseware.check.compare import same
 from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.e4_oracle import (
     NAMES,
     Parts,
@@ -15,7 +16,7 @@ from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.e4_oracle import 
     parameters,
     randomised,
 )
-from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.tools import Probes, first_difference, same
+from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.tools import first_difference
 
 probe = Probes()
 

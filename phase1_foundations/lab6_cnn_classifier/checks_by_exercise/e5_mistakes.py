@@ -5,7 +5,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from courseware.check import Trial
+from courseware.check import Probes, Trial
+from courseware.check.compare import same
 from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.e5_watch import (
     ACCURACY,
     accuracy,
@@ -16,13 +17,7 @@ from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.e5_watch import (
     short_run,
     watch,
 )
-from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.tools import (
-    Probes,
-    error_text,
-    same,
-    shape,
-    tried,
-)
+from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.tools import error_text, shape
 
 probe = Probes()
 
@@ -35,7 +30,7 @@ def falls_short(a: Any, t: Trial) -> bool:
 
 @probe("training-does-not-run")
 def does_not_run(a: Any, t: Trial) -> str | None:
-    attempt = tried(t, lambda: short_run(a, t))
+    attempt = t.tried(lambda: short_run(a, t))
     if attempt.error is not None:
         return f"train_resnet(X, y, epochs=2) with 100 digits ends in {error_text(attempt.error)}"
     return None

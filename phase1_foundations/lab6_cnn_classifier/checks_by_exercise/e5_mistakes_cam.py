@@ -6,24 +6,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from courseware.check import Trial
-from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.e5_oracle import (
-    cam,
-    enlarge,
-    maps_and_slopes,
-)
-from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.e5_watch import (
-    Seer,
-    fingerprint,
-    first_change,
-)
-from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.tools import (
-    Probes,
-    error_text,
-    same,
-    shape,
-    tried,
-)
+from courseware.check import Probes, Trial
+from courseware.check.compare import same
+from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.e5_oracle import cam, enlarge, maps_and_slopes
+from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.e5_watch import Seer, fingerprint, first_change
+from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.tools import error_text, shape
 
 probe = Probes()
 
@@ -47,7 +34,7 @@ def right_cam(model: Seer, x: Tensor, cls: int) -> Tensor:
 @probe("cam-does-not-run")
 def does_not_run(a: Any, t: Trial) -> str | None:
     model, x, cls = scene(t)
-    attempt = tried(t, lambda: a.grad_cam(model, x, cls))
+    attempt = t.tried(lambda: a.grad_cam(model, x, cls))
     if attempt.error is not None:
         return (
             f"grad_cam of a model that is not yours (images [2, 6, 9], a map 3×5) ends in "
@@ -238,7 +225,7 @@ def training_mode(a: Any, t: Trial) -> str | None:
     right = right_cam(model, x, cls)
     if not same(a.grad_cam(model, x, cls), right):
         return None
-    attempt = tried(t, lambda: a.grad_cam(model.train(), x, cls))
+    attempt = t.tried(lambda: a.grad_cam(model.train(), x, cls))
     if attempt.error is not None or not same(attempt.value, right):
         return (
             "right for a model in evaluation mode, wrong for one that comes in training mode: its batch "

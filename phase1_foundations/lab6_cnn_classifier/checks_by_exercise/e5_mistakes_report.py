@@ -5,7 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from courseware.check import Trial
+from courseware.check import Probes, Trial
+from courseware.check.compare import same
 from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.e5_oracle import true_report
 from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.e5_watch import (
     Given,
@@ -16,12 +17,9 @@ from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.e5_watch import (
     logits_of,
 )
 from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.tools import (
-    Probes,
     error_text,
     first_difference,
-    same,
     shape,
-    tried,
 )
 
 probe = Probes()
@@ -44,7 +42,7 @@ def own_report(a: Any, t: Trial, **how: Any) -> tuple[dict[str, Any], dict[str, 
 def does_not_run(a: Any, t: Trial) -> str | None:
     for count, classes in ((60, 4), (200, 10), (5, 3), (1, 10)):
         logits, y = answers(t, count, classes)
-        attempt = tried(t, lambda logits=logits, y=y: a.report(Given(), as_images(logits), y))
+        attempt = t.tried(lambda logits=logits, y=y: a.report(Given(), as_images(logits), y))
         if attempt.error is not None:
             return f"report of {count} examples with {classes} classes ends in {error_text(attempt.error)}"
     return None

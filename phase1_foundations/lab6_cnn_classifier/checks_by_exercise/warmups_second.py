@@ -6,9 +6,11 @@ import torch
 from torch import Tensor
 
 from courseware.check import Exercise, Trial, forbid
+from courseware.check.compare import same
+from courseware.check.describe import numbers
 from courseware.check.edges import layouts
 from phase1_foundations.lab6_cnn_classifier.checks_by_exercise import pictures
-from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.tools import numbers, same, shape
+from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.tools import shape
 from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.warmups_first import (
     CONVOLUTION_OPERATORS,
     CONVOLUTIONS,

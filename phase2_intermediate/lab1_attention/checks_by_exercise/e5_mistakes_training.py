@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from courseware.check import Trial
+from courseware.check.compare import same
 from phase2_intermediate.lab1_attention.checks_by_exercise.e5_mistakes import (
     attempt,
     images,
@@ -16,10 +17,7 @@ from phase2_intermediate.lab1_attention.checks_by_exercise.e5_mistakes import (
     probe,
     shaken,
 )
-from phase2_intermediate.lab1_attention.checks_by_exercise.tools import (
-    READY_MADE,
-    same,
-)
+from phase2_intermediate.lab1_attention.checks_by_exercise.tools import READY_MADE
 
 
 @probe("the-last-weights")

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from courseware.check import Exercise, Trial, forbid
-from courseware.check.compare import difference
+from courseware.check import Trial, forbid
+from courseware.check.compare import same
 from courseware.check.origin import origin, short
 from courseware.check.outcomes import Diagnosed, PropertyMissed
 
@@ -30,40 +30,6 @@ READY_MADE = forbid(
     why="it is the answer itself. Build it from a product, a softmax and another product",
 )
 Case = tuple[str, Any, str]  # diagnosis, the value that this mistake gives, the words for it
-
-
-class Probes:
-    """Probes in the order in which they stand, to be given to an exercise that is made elsewhere."""
-
-    def __init__(self) -> None:
-        self.all: list[tuple[str, Callable[[Any, Trial], str | None]]] = []
-
-    def __call__(self, diagnosis: str) -> Callable[[Any], Any]:
-        def register(run: Any) -> Any:
-            self.all.append((diagnosis, run))
-            return run
-
-        return register
-
-    def add_to(self, exercise: Exercise) -> None:
-        for diagnosis, run in self.all:
-            exercise.probe(diagnosis)(run)
-
-
-def same(observed: Any, expected: Any, **how: Any) -> bool:
-    """Equal to the tolerance of the dtype; shapes count, dtypes do not unless `dtype=True`."""
-    return difference(observed, expected, **{"dtype": False, **how}) is None
-
-
-def numbers(values: Tensor) -> str:
-    """A small tensor as a learner would write it: [1, 2.5]."""
-
-    def text(item: Any) -> str:
-        if isinstance(item, list):
-            return "[" + ", ".join(map(text, item)) + "]"
-        return str(item) if isinstance(item, bool) else f"{item:.4g}"
-
-    return text(values.detach().tolist())
 
 
 def name_it(t: Trial, observed: Any, right: Any, cases: Iterable[Case], **how: Any) -> None:

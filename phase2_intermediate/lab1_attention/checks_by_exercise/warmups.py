@@ -9,15 +9,11 @@ import torch
 from torch import Tensor
 
 from courseware.check import Exercise, Trial, forbid
+from courseware.check.compare import same
+from courseware.check.describe import numbers
 from courseware.check.edges import layouts
 from phase2_intermediate.lab1_attention.checks_by_exercise import pictures_warmups as pictures
-from phase2_intermediate.lab1_attention.checks_by_exercise.tools import (
-    family,
-    name_it,
-    numbers,
-    random_mask,
-    same,
-)
+from phase2_intermediate.lab1_attention.checks_by_exercise.tools import family, name_it, random_mask
 
 w1 = Exercise(
     "W1",

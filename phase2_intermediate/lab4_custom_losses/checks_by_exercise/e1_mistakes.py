@@ -9,18 +9,17 @@ import torch
 from torch import Tensor
 
 from courseware.check import Trial
+from courseware.check.describe import numbers
 from phase2_intermediate.lab4_custom_losses.checks_by_exercise.defaults import defaults
 from phase2_intermediate.lab4_custom_losses.checks_by_exercise.tools import (
     F64,
-    Mistakes,
+    CloseProbes,
+    close,
     double,
     gradients,
-    numbers,
-    same,
 )
 
-mistakes = Mistakes()
-probe, value = mistakes.probe, mistakes.value
+probe = CloseProbes()
 
 Z, ZERO, ONE = double([2.0]), double([0.0]), double([1.0])
 P, NLL = 1 / (1 + math.exp(-2)), math.log1p(math.exp(2))  # σ(2), and −log(1 − σ(2)) = 2.1269
@@ -32,7 +31,7 @@ FOCAL = (1 - P_T) ** 2 * NLLS
 
 
 defaults(
-    mistakes,
+    probe,
     ("focal_loss", (ROWS, CLASS), {"gamma": 2.0, "alpha": None, "reduction": "mean"}),
     ("smooth_ce", (ROWS, CLASS), {"eps": 0.1, "ignore_index": -100}),
     ("huber", (double([3.0, 0.2]), double([0.0, 0.0])), {"delta": 1.0, "reduction": "mean"}),
@@ -44,7 +43,7 @@ defaults(
 @probe("target-ignored")
 def target_ignored(a: Any, t: Trial) -> str | None:
     zero, one = a.focal_loss(Z, ZERO), a.focal_loss(Z, ONE)
-    if same(zero, one) and not same(zero, 0.0):
+    if close(zero, one) and not close(zero, 0.0):
         return (
             f"focal_loss([2], [0.]) and focal_loss([2], [1.]) are both {numbers(zero)}, expected 1.65 and "
             "0.001804: a floating point target decides whether p_t is σ(z) or 1 − σ(z)"
@@ -52,13 +51,13 @@ def target_ignored(a: Any, t: Trial) -> str | None:
     return None
 
 
-value(
+probe.value(
     "modulates-the-wrong-way",
     lambda a: torch.cat([a.focal_loss(Z, ZERO)[None], a.focal_loss(ROWS, CLASS)[None]]),
     [torch.stack([double((1 - P) ** 2 * NLL), (P_T**2 * NLLS).mean()]), double([(1 - P) ** 2 * NLL] * 2)],
     "the factor is p_t^γ, which turns the *hard* examples down: it should be (1 − p_t)^γ",
 )
-value(
+probe.value(
     "modulates-with-p",
     lambda a: a.focal_loss(Z, ZERO),
     [(1 - P) ** 2 * NLL, (1 - P) ** 2 * -math.log(P)],
@@ -66,33 +65,33 @@ value(
     "target is "
     "0, so what is true has the probability p_t = 1 − p. Turn p into p_t before you modulate",
 )
-value(
+probe.value(
     "target-zero-costs-nothing",
     lambda a: a.focal_loss(Z, ZERO),
     0.0,
     "focal_loss([2], [0.]) is 0, expected 1.65: an element whose target is 0 is a question too, with p_t = "
     "1 − p",
 )
-value(
+probe.value(
     "no-modulation",
     lambda a: a.focal_loss(ROWS, CLASS),
     NLLS.mean(),
     "focal_loss([[1, 2, −1], [0.5, 0, 3]], [1, 0]) is {found}: plain cross-entropy. With gamma = 2 each loss "
     "is multiplied by (1 − p_t)²",
 )
-value(
+probe.value(
     "focal-sign",
     lambda a: a.focal_loss(ROWS, CLASS),
     -FOCAL.mean(),
     "focal_loss is {found}, negative: log p_t is below 0, so the loss needs the minus sign",
 )
-value(
+probe.value(
     "gamma-fixed",
     lambda a: a.focal_loss(ROWS, CLASS, gamma=0.5),
     FOCAL.mean(),
     "gamma=0.5 gives {found}, the same as gamma=2: use the argument",
 )
-value(
+probe.value(
     "mean-before-modulation",
     lambda a: a.focal_loss(ROWS, CLASS),
     (1 - torch.exp(-NLLS.mean())) ** 2 * NLLS.mean(),
@@ -106,7 +105,7 @@ def alpha_on_both(a: Any, t: Trial) -> str | None:
     whole = a.focal_loss(Z, ZERO)
     found = a.focal_loss(Z, ZERO, alpha=0.25)
     ones = a.focal_loss(Z, ONE, alpha=0.25), 0.25 * a.focal_loss(Z, ONE)
-    if same(found, 0.25 * whole) and same(*ones) and not same(whole, 0.0):
+    if close(found, 0.25 * whole) and close(*ones) and not close(whole, 0.0):
         return (
             f"alpha=0.25 multiplies the loss of a target 0 by 0.25 ({numbers(whole)} → {numbers(found)}): "
             "α weighs the ones, the zeros get 1 − α = 0.75"
@@ -117,7 +116,7 @@ def alpha_on_both(a: Any, t: Trial) -> str | None:
 @probe("alpha-the-wrong-way-round")
 def alpha_swapped(a: Any, t: Trial) -> str | None:
     whole, found = a.focal_loss(Z, ONE), a.focal_loss(Z, ONE, alpha=0.25)
-    if same(found, 0.75 * whole):
+    if close(found, 0.75 * whole):
         return (
             "alpha=0.25 multiplies the loss of a target 1 by 0.75: α belongs to the ones, 1 − α to the zeros"
         )
@@ -127,7 +126,7 @@ def alpha_swapped(a: Any, t: Trial) -> str | None:
 @probe("alpha-spares-the-zeros")
 def alpha_spares(a: Any, t: Trial) -> str | None:
     whole = a.focal_loss(Z, ZERO)
-    if same(a.focal_loss(Z, ZERO, alpha=0.25), whole) and same(
+    if close(a.focal_loss(Z, ZERO, alpha=0.25), whole) and close(
         a.focal_loss(Z, ONE, alpha=0.25), 0.25 * a.focal_loss(Z, ONE)
     ):
         return "alpha=0.25 leaves the loss of a target 0 as it is: the zeros get the weight 1 − α, here 0.75"
@@ -136,9 +135,9 @@ def alpha_spares(a: Any, t: Trial) -> str | None:
 
 @probe("alpha-ignored")
 def alpha_ignored(a: Any, t: Trial) -> str | None:
-    if same(a.focal_loss(Z, ONE, alpha=0.25, reduction="sum"), a.focal_loss(Z, ONE, reduction="sum")):
+    if close(a.focal_loss(Z, ONE, alpha=0.25, reduction="sum"), a.focal_loss(Z, ONE, reduction="sum")):
         return "alpha=0.25 changes nothing for yes/no questions: ones are weighed by α, zeros by 1 − α"
-    if same(a.focal_loss(ROWS, CLASS, alpha=double([0.3, 2.0, 1.0])), FOCAL.mean()):
+    if close(a.focal_loss(ROWS, CLASS, alpha=double([0.3, 2.0, 1.0])), FOCAL.mean()):
         return "an alpha [C] changes nothing for classes: row i is weighed by alpha[target[i]]"
     return None
 
@@ -147,7 +146,7 @@ def alpha_ignored(a: Any, t: Trial) -> str | None:
 def divides_by_alpha(a: Any, t: Trial) -> str | None:
     weight = double([0.3, 2.0, 1.0])
     weighted = weight[CLASS] * FOCAL
-    if same(a.focal_loss(ROWS, CLASS, alpha=weight), weighted.sum() / weight[CLASS].sum()):
+    if close(a.focal_loss(ROWS, CLASS, alpha=weight), weighted.sum() / weight[CLASS].sum()):
         return (
             f"with alpha = [0.3, 2, 1] two rows of classes 1 and 0 gave {weighted.sum() / 2.3:.4g}: the "
             f"sum of "
@@ -156,7 +155,7 @@ def divides_by_alpha(a: Any, t: Trial) -> str | None:
     scaled = a.focal_loss(torch.cat([Z, Z]), double([0.0, 1.0]), alpha=0.2)
     zero, one = P**2 * NLL, (1 - P) ** 2 * -math.log(P)
     plain = a.focal_loss(torch.cat([Z, Z]), double([0.0, 1.0]))
-    if same(scaled, 0.8 * zero + 0.2 * one) and same(plain, (zero + one) / 2):
+    if close(scaled, 0.8 * zero + 0.2 * one) and close(plain, (zero + one) / 2):
         return "with a number alpha the sum was divided by Σα: the mean divides by the number of losses"
     return None
 
@@ -167,15 +166,15 @@ def softmax_for_yes_no(a: Any, t: Trial) -> str | None:
     side = logits * (2 * target - 1)
     right = (torch.sigmoid(-side) ** 2 * -torch.nn.functional.logsigmoid(side)).mean()
     attempt = t.attempt(lambda: a.focal_loss(logits, target))
-    if attempt.error is None and same(attempt.value, right):
+    if attempt.error is None and close(attempt.value, right):
         return None
-    if attempt.error is None and same(attempt.value, 3 * right):
+    if attempt.error is None and close(attempt.value, 3 * right):
         return (
             f"logits [1, 3] with *floating point* targets [1, 3] gave {numbers(attempt.value)}, three times "
             "what is expected: these are three losses, not one row. The mean divides by all elements"
         )
     if attempt.raised(RuntimeError, IndexError, ValueError, TypeError) or (
-        attempt.error is None and same(a.focal_loss(Z, ZERO), P**2 * NLL)
+        attempt.error is None and close(a.focal_loss(Z, ZERO), P**2 * NLL)
     ):
         got = f"raised {type(attempt.error).__name__}" if attempt.error else f"gave {numbers(attempt.value)}"
         return (
@@ -228,11 +227,11 @@ def gradient_cut(a: Any, t: Trial) -> str | None:
         return a.focal_loss(z, CLASS)
 
     loss, (grad,) = gradients(f, ROWS)
-    if not same(loss, FOCAL.mean()):
+    if not close(loss, FOCAL.mean()):
         return None
     if grad is None or not bool(grad.any()):
         return "no gradient arrives at the logits: something was detached (`.item()`, `.detach()`, `.data`)"
     frozen = ((1 - P_T) ** 2)[:, None] * (LOG_P.exp() - torch.eye(3, dtype=F64)[CLASS]) / 2
-    if same(grad, frozen):
+    if close(grad, frozen):
         return "the factor (1 − p_t)^γ was detached: its derivative belongs to the gradient too"
     return None

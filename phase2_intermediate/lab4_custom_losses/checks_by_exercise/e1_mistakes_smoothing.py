@@ -8,18 +8,14 @@ import torch
 from torch import Tensor
 
 from courseware.check import Trial
+from courseware.check.describe import numbers
 from phase2_intermediate.lab4_custom_losses.checks_by_exercise.e1_mistakes import (
     CLASS,
     LOG_P,
     ROWS,
-    mistakes,
     probe,
-    value,
 )
-from phase2_intermediate.lab4_custom_losses.checks_by_exercise.tools import F64, double, numbers, same
-
-__all__ = ["mistakes"]
-
+from phase2_intermediate.lab4_custom_losses.checks_by_exercise.tools import F64, close, double
 
 # ---- label smoothing ----------------------------------------------------------------------------------
 
@@ -29,7 +25,7 @@ def smoothed(right: float, others: float) -> Tensor:
     return -((right * onehot + others * (1 - onehot)) * LOG_P).sum(1).mean()
 
 
-value(
+probe.value(
     "smooths-only-the-others",
     lambda a: a.smooth_ce(ROWS, CLASS, eps=0.3),
     smoothed(0.7, 0.15),
@@ -37,7 +33,7 @@ value(
     "classes, "
     "the true one has 1 − ε + ε/C",
 )
-value(
+probe.value(
     "shares-do-not-add-up",
     lambda a: a.smooth_ce(ROWS, CLASS, eps=0.3),
     [
@@ -53,25 +49,25 @@ value(
     "smooth_ce with eps=0.3 gave {found}: the shares of your smoothed target do not add up to 1. The true "
     "class gets 1 − ε + ε/C, every other ε/C",
 )
-value(
+probe.value(
     "no-smoothing",
     lambda a: a.smooth_ce(ROWS, CLASS, eps=0.3),
     smoothed(1.0, 0.0),
     "eps=0.3 makes no difference: {found} is plain cross-entropy",
 )
-value(
+probe.value(
     "eps-fixed",
     lambda a: a.smooth_ce(ROWS, CLASS, eps=0.3),
     smoothed(0.9 + 0.1 / 3, 0.1 / 3),
     "eps=0.3 gives what eps=0.1 should give: use the argument",
 )
-value(
+probe.value(
     "shares-swapped",
     lambda a: a.smooth_ce(ROWS, CLASS, eps=0.3),
     smoothed(0.3 + 0.7 / 3, 0.7 / 3),
     "smooth_ce gave {found}: ε and 1 − ε are swapped, the truth has 0.3 and the uniform part 0.7",
 )
-value(
+probe.value(
     "smooth-ce-sums",
     lambda a: a.smooth_ce(ROWS, CLASS, eps=0.3),
     2 * smoothed(0.8, 0.1),
@@ -79,7 +75,7 @@ value(
 )
 
 
-value(
+probe.value(
     "smoothing-subtracted",
     lambda a: a.smooth_ce(ROWS, CLASS, eps=0.3),
     0.7 * smoothed(1.0, 0.0) + 0.3 * LOG_P.mean(),
@@ -90,7 +86,7 @@ value(
 
 @probe("ignored-rows-count")
 def ignored_rows(a: Any, t: Trial) -> str | None:
-    if not same(a.smooth_ce(ROWS, CLASS, 0.3), smoothed(0.8, 0.1)):
+    if not close(a.smooth_ce(ROWS, CLASS, 0.3), smoothed(0.8, 0.1)):
         return None  # wrong without an ignored row already
     one = -(0.8 * LOG_P[0, 1] + 0.1 * LOG_P[0, [0, 2]].sum())
     attempt = t.attempt(lambda: a.smooth_ce(ROWS, torch.tensor([1, -100]), 0.3))
@@ -100,13 +96,14 @@ def ignored_rows(a: Any, t: Trial) -> str | None:
             "in its "
             f"place ({type(attempt.error).__name__})"
         )
-    if attempt.error is None and same(attempt.value, one / 2):
+    if attempt.error is None and close(attempt.value, one / 2):
         return "one of two rows is ignored, and still the sum was divided by 2: divide by the rows that count"
+    fits = attempt.error is None and close(attempt.value, one)
     for index in (2, -1):
         found = t.attempt(lambda index=index: a.smooth_ce(ROWS, torch.tensor([1, index]), 0.3, index))
-        if attempt.error is None and same(attempt.value, one) and (found.error or not same(found.value, one)):
+        if fits and (found.error or not close(found.value, one)):
             return f"ignore_index={index} was not respected: only −100 is left out. Compare with the argument"
-    if attempt.error is None and not same(attempt.value, one):
+    if attempt.error is None and not close(attempt.value, one):
         return (
             f"with targets [1, −100] smooth_ce is {numbers(attempt.value)}, expected that of the first row, "
             f"{one:.4g}: an ignored row is in neither the sum nor the count"
@@ -122,33 +119,33 @@ def huber_of_three(a: Any) -> Tensor:
     return found
 
 
-value(
+probe.value(
     "smooth-l1",
     lambda a: torch.stack([huber_of_three(a), a.huber(double([1.0]), double([0.0]), 2.0)]),
     double([2.0, 0.25]),
     "huber of (3, 1) and 0 with δ = 2 is {found}: that is smooth_l1 with β = 2, which is Huber divided "
     "by δ. Expected [4, 0.5]",
 )
-value(
+probe.value(
     "squares-the-outlier",
     huber_of_three,
     [4.5, 9.0],
     "huber(3, 0; δ = 2) is {found}: |e| = 3 is beyond δ and costs δ (|e| − δ/2) = 4, not a square",
 )
-value(
+probe.value(
     "tail-does-not-meet-the-square",
     huber_of_three,
     [6.0, 2.0 * (3 - 2), 5.0, 3.0],
     "huber(3, 0; δ = 2) is {found}, expected 4: at |e| = δ the straight part must meet ½δ², so it is "
     "δ (|e| − ½ δ)",
 )
-value(
+probe.value(
     "huber-without-half",
     lambda a: a.huber(double([1.0]), double([0.0]), 2.0),
     [1.0, 1.5],
     "huber(1, 0; δ = 2) is {found}, expected 0.5: inside δ it is *half* the square",
 )
-value(
+probe.value(
     "delta-fixed", huber_of_three, [2.5], "huber(3, 0; δ = 2) is {found}, what δ = 1 gives: use the argument"
 )
 
@@ -156,7 +153,7 @@ value(
 @probe("forgets-the-absolute-value")
 def no_absolute(a: Any, t: Trial) -> str | None:
     up, down = a.huber(double([3.0]), double([0.0]), 2.0), a.huber(double([0.0]), double([3.0]), 2.0)
-    if same(up, 4.0) and not same(down, 4.0):
+    if close(up, 4.0) and not close(down, 4.0):
         return (
             f"huber(0, 3; δ = 2) is {numbers(down)} and huber(3, 0; δ = 2) is 4: both errors are of size "
             f"3. Take "
@@ -180,8 +177,8 @@ def reduction_ignored(a: Any, t: Trial) -> str | None:
             return f'{name} with reduction="none" has shape {tuple(each.shape)}, expected (2,): one for each'
         if tuple(mean.shape) != () or tuple(total.shape) != ():
             return f'{name} with "mean" or "sum" should be a 0-d tensor, not of shape {tuple(mean.shape)}'
-        if not same(total, each.sum()):
+        if not close(total, each.sum()):
             return f'{name} with reduction="sum" is {numbers(total)}, but "none" adds up to {each.sum():.4g}'
-        if not same(mean, each.mean()):
+        if not close(mean, each.mean()):
             return f'{name} with "mean" is {numbers(mean)}, but the mean of "none" is {each.mean():.4g}'
     return None

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from courseware.check import Exercise, Trial
 from phase2_intermediate.lab4_custom_losses.checks_by_exercise import pictures
-from phase2_intermediate.lab4_custom_losses.checks_by_exercise.e1_mistakes_smoothing import mistakes
+from phase2_intermediate.lab4_custom_losses.checks_by_exercise.e1_mistakes_smoothing import probe
 from phase2_intermediate.lab4_custom_losses.checks_by_exercise.tools import (
     F64,
     closed,
@@ -47,7 +47,7 @@ e1 = Exercise(
         "on `log_p[kept]` and `target[kept]`.",
     ),
 )
-mistakes.add_to(e1)
+probe.add_to(e1)
 
 
 def focal_binary(z: Tensor, y: Tensor, gamma: float, alpha: float | None, reduction: str) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from courseware.check import Exercise, Trial
 from phase2_intermediate.lab4_custom_losses.checks_by_exercise import pictures
-from phase2_intermediate.lab4_custom_losses.checks_by_exercise.e2_mistakes_triplets import mistakes
+from phase2_intermediate.lab4_custom_losses.checks_by_exercise.e2_mistakes_triplets import probe
 from phase2_intermediate.lab4_custom_losses.checks_by_exercise.tools import (
     closed,
     double,
@@ -44,7 +44,7 @@ e2 = Exercise(
         "`(d_ap - d_an + margin).clamp(min=0).mean()` or `F.softplus(d_ap - d_an).mean()`.",
     ),
 )
-mistakes.add_to(e2)
+probe.add_to(e2)
 LOOSE = {"rtol": 1e-4, "atol": 1e-4}  # an ε under a root shows in the slope of a small distance
 
 

@@ -7,18 +7,16 @@ from typing import Any
 import torch
 
 from courseware.check import Trial
+from courseware.check.describe import numbers
 from phase2_intermediate.lab4_custom_losses.checks_by_exercise.defaults import defaults
 from phase2_intermediate.lab4_custom_losses.checks_by_exercise.tools import (
-    Mistakes,
+    CloseProbes,
+    close,
     double,
     gradients,
-    numbers,
-    same,
-    tried,
 )
 
-mistakes = Mistakes()
-probe, value = mistakes.probe, mistakes.value
+probe = CloseProbes()
 
 A, B = double([[0.0] * 5]), double([[0.3, 0.4, 0.0, 0.0, 0.0]])  # distance 0.5
 YES, NO = torch.tensor([True]), torch.tensor([False])
@@ -29,7 +27,7 @@ FAR = double([[0.0], [1.0], [2.5], [4.0], [9.0]])  # labels 0 0 0 1 1: near and 
 FAR_LABELS = torch.tensor([0, 0, 0, 1, 1])
 
 defaults(
-    mistakes,
+    probe,
     ("contrastive_loss", (A, B, NO), {"margin": 1.0}),
     ("cosine_embedding_loss", (U, V, MINUS), {"margin": 0.0}),
     ("batch_hard_triplet", (FAR, FAR_LABELS), {"margin": 0.3, "squared": False, "soft": False}),
@@ -46,7 +44,7 @@ def detached(a: Any, t: Trial) -> str | None:
             lambda p, q: a.batch_hard_triplet(torch.cat([p, q]), LABELS.clamp(max=1), 9.0)[0],
         ),
     ):
-        attempt = tried(t, lambda call=call: gradients(call, t.randn(2, 3), t.randn(2, 3)))
+        attempt = t.tried(lambda call=call: gradients(call, t.randn(2, 3), t.randn(2, 3)))
         if attempt.error is None and any(g is None for g in attempt.value[1]):
             return (
                 f"{name}: no gradient arrives at an embedding; something was detached (`.item()`, "
@@ -58,34 +56,34 @@ def detached(a: Any, t: Trial) -> str | None:
 # ---- pairs --------------------------------------------------------------------------------------------
 
 
-value(
+probe.value(
     "same-and-different-swapped",
     lambda a: torch.stack([a.contrastive_loss(A, B, YES, 2.0), a.contrastive_loss(A, B, NO, 2.0)]),
     double([1.5**2, 0.25]),
     "a pair of the *same* kind at distance 0.5 costs {found} instead of 0.25: the two branches are swapped. "
     "Same: d², drawn together; different: max(0, margin − d)², pushed apart",
 )
-value(
+probe.value(
     "distance-not-squared",
     lambda a: a.contrastive_loss(A, B, YES),
     0.5,
     "a pair of the same kind at distance 0.5 costs {found}, expected d² = 0.25",
 )
-value(
+probe.value(
     "half-a-loss",
     lambda a: a.contrastive_loss(A, B, YES),
     0.125,
     "a pair of the same kind at distance 0.5 costs {found}, expected d² = 0.25: there is no ½ in this "
     "version",
 )
-value(
+probe.value(
     "mean-over-dimensions",
     lambda a: a.contrastive_loss(A, B, YES),
     0.05,
     "a pair at distance 0.5 costs {found}: d is the length of the difference, the root of the *sum* of "
     "squares",
 )
-value(
+probe.value(
     "distance-squared-twice",
     lambda a: a.contrastive_loss(A, B, NO, 1.0),
     [(1 - 0.25) ** 2, 1 - 0.25],
@@ -93,26 +91,26 @@ value(
     "distance. "
     "Expected (1 − 0.5)² = 0.25",
 )
-value(
+probe.value(
     "hinge-not-squared",
     lambda a: a.contrastive_loss(A, B, NO, 2.0),
     1.5,
     "a different pair at distance 0.5, margin 2, costs {found}, expected (2 − 0.5)² = 2.25",
 )
-value(
+probe.value(
     "hinge-without-floor",
     lambda a: a.contrastive_loss(A, 10 * B, NO, 1.0),
     16.0,
     "a different pair at distance 5, margin 1, costs {found}, expected 0: far enough apart is enough, "
     "max(0, margin − d) before the square",
 )
-value(
+probe.value(
     "margin-fixed",
     lambda a: a.contrastive_loss(A, B, NO, 2.0),
     0.25,
     "margin=2 gives {found}, what margin=1 gives: use the argument",
 )
-value(
+probe.value(
     "cosine-of-lengths",
     lambda a: a.cosine_embedding_loss(U, V, PLUS),
     [1 - 24.0, -23.0],
@@ -120,7 +118,7 @@ value(
     "divides by "
     "both lengths: 24/25",
 )
-value(
+probe.value(
     "cosine-sign",
     lambda a: a.cosine_embedding_loss(U, V, PLUS),
     [0.96, 1.96, -0.96],
@@ -133,9 +131,9 @@ value(
 @probe("zero-and-one-for-plus-and-minus")
 def zero_and_one(a: Any, t: Trial) -> str | None:
     found = a.cosine_embedding_loss(U, V, MINUS, 0.5)
-    if same(found, 0.46):
+    if close(found, 0.46):
         return None
-    if same(found, 0.04) or same(a.cosine_embedding_loss(U, V, torch.tensor([0]), 0.5), 0.46):
+    if close(found, 0.04) or close(a.cosine_embedding_loss(U, V, torch.tensor([0]), 0.5), 0.46):
         return (
             f"y = −1 (different) at cosine 0.96, margin 0.5, costs {numbers(found)}, expected 0.46: y "
             f"holds +1 and "
@@ -147,13 +145,13 @@ def zero_and_one(a: Any, t: Trial) -> str | None:
 @probe("negative-cosine-costs")
 def negative_cosine(a: Any, t: Trial) -> str | None:
     found = a.cosine_embedding_loss(U, -V, MINUS, 0.5)
-    if not same(found, 0.0):
+    if not close(found, 0.0):
         return (
             f"a different pair with cosine −0.96 and margin 0.5 costs {numbers(found)}, expected 0: "
             "max(0, cos − margin)"
         )
     found = a.cosine_embedding_loss(U, V, MINUS, 0.5)
-    if same(found, 0.96) or same(found, 1.46):
+    if close(found, 0.96) or close(found, 1.46):
         return (
             f"a different pair with cosine 0.96 and margin 0.5 costs {numbers(found)}, expected 0.96 − "
             f"0.5 = 0.46"
@@ -165,10 +163,10 @@ def negative_cosine(a: Any, t: Trial) -> str | None:
 def pairs_summed(a: Any, t: Trial) -> str | None:
     twice = torch.cat([A, A]), torch.cat([B, B]), torch.tensor([True, True])
     found = a.contrastive_loss(*twice)
-    if same(found, 0.5):
+    if close(found, 0.5):
         return "two pairs that cost 0.25 each gave 0.5, the sum; asked for is the mean over the pairs"
     angle = a.cosine_embedding_loss(torch.cat([U, U]), torch.cat([V, V]), torch.tensor([1, 1]))
-    if same(angle, 0.08):
+    if close(angle, 0.08):
         return "two pairs that cost 0.04 each gave 0.08, the sum; asked for is the mean over the pairs"
     for loss in (found, angle):
         if loss.dim():

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from courseware.check import Trial
+from courseware.check.describe import numbers
 from phase2_intermediate.lab4_custom_losses.checks_by_exercise.e2_mistakes import (
     FAR,
     FAR_LABELS,
@@ -19,20 +20,9 @@ from phase2_intermediate.lab4_custom_losses.checks_by_exercise.e2_mistakes impor
     YES,
     U,
     V,
-    mistakes,
     probe,
-    value,
 )
-from phase2_intermediate.lab4_custom_losses.checks_by_exercise.tools import (
-    double,
-    gradients,
-    numbers,
-    same,
-    tried,
-)
-
-__all__ = ["mistakes"]
-
+from phase2_intermediate.lab4_custom_losses.checks_by_exercise.tools import close, double, gradients
 
 # ---- triplets: which anchors, which neighbours --------------------------------------------------------
 
@@ -85,7 +75,7 @@ def every_triplet(a: Any, t: Trial) -> str | None:
         if i != j and FAR_LABELS[i] == FAR_LABELS[j] != FAR_LABELS[k]
     ]
     found = loss_of(a, FAR, FAR_LABELS, 5.0)
-    if same(found, mean(losses)) or same(found, sum(losses)):
+    if close(found, mean(losses)) or close(found, sum(losses)):
         return (
             f"all {len(losses)} triplets were averaged ({numbers(found)}): batch-hard takes one triplet "
             f"for each anchor, "
@@ -100,7 +90,7 @@ def lonely_anchors(a: Any, t: Trial) -> str | None:
     right = ((1 - 1.2 + 0.5) + (1 - 0.2 + 0.5)) / 2
     lonely = (0.3 + 1.3 + max(0.0, 0 - 0.2 + 0.5)) / 3
     found = loss_of(a, z, labels, 0.5)
-    if same(found, lonely) and not same(found, right):
+    if close(found, lonely) and not close(found, right):
         return (
             f"a row without a partner was used as an anchor with itself as positive (distance 0): "
             f"{numbers(found)} "
@@ -110,7 +100,7 @@ def lonely_anchors(a: Any, t: Trial) -> str | None:
     return None
 
 
-value(
+probe.value(
     "averages-over-all-anchors",
     lambda a: loss_of(a, LINE, LABELS, 1.5),
     0.125,
@@ -118,7 +108,7 @@ value(
     "anchors "
     "are valid",
 )
-value(
+probe.value(
     "averages-over-active-anchors",
     lambda a: loss_of(a, LINE, LABELS, 1.5),
     0.5,
@@ -128,19 +118,19 @@ value(
 )
 
 
-value(
+probe.value(
     "nearest-positive",
     lambda a: loss_of(a, FAR, FAR_LABELS, 2.0),
     brute(FAR, FAR_LABELS, 2.0, positive=min),
     "the *nearest* positive was mined ({found}): the hard one is the farthest of its own class",
 )
-value(
+probe.value(
     "farthest-negative",
     lambda a: loss_of(a, FAR, FAR_LABELS, 5.0),
     [brute(FAR, FAR_LABELS, 5.0, negative=max), brute(FAR, FAR_LABELS, 5.0, positive=min, negative=max)],
     "the *farthest* negative was mined ({found}): the hard one is the nearest of another class",
 )
-value(
+probe.value(
     "all-instead-of-hardest",
     lambda a: loss_of(a, FAR, FAR_LABELS, 5.0),
     [
@@ -159,7 +149,7 @@ def masked_by_multiplying(a: Any, t: Trial) -> str | None:
     d = (FAR - FAR.T).abs()
     same_class = FAR_LABELS[:, None] == FAR_LABELS[None]
     d_ap = (d * same_class).amax(1)
-    if same(loss_of(a, FAR, FAR_LABELS, 2.0), (d_ap + 2.0).mean()):
+    if close(loss_of(a, FAR, FAR_LABELS, 2.0), (d_ap + 2.0).mean()):
         return (
             "the nearest negative is always at distance 0: distances of the same class were multiplied "
             "by 0, and "
@@ -168,7 +158,7 @@ def masked_by_multiplying(a: Any, t: Trial) -> str | None:
     return None
 
 
-value(
+probe.value(
     "margin-sign",
     lambda a: loss_of(a, FAR, FAR_LABELS, 2.0),
     mean(
@@ -178,7 +168,7 @@ value(
     "point. It "
     "is max(0, d_ap − d_an + margin)",
 )
-value(
+probe.value(
     "positive-and-negative-swapped",
     lambda a: loss_of(a, FAR, FAR_LABELS, 2.0),
     mean(
@@ -187,7 +177,7 @@ value(
     "d_an − d_ap stands in the loss ({found}): that drives classes into each other. It is d_ap − d_an + "
     "margin",
 )
-value(
+probe.value(
     "no-floor-at-zero",
     lambda a: loss_of(a, LINE, LABELS, 0.0),
     -1.5,
@@ -198,14 +188,14 @@ value(
 @probe("squared-ignored")
 def squared_ignored(a: Any, t: Trial) -> str | None:
     plain, squared = loss_of(a, FAR, FAR_LABELS, 2.0), loss_of(a, FAR, FAR_LABELS, 2.0, squared=True)
-    if same(plain, squared) and same(plain, loss_of(a, 2 * FAR, FAR_LABELS, 2.0)):
+    if close(plain, squared) and close(plain, loss_of(a, 2 * FAR, FAR_LABELS, 2.0)):
         return (
             "embeddings twice as long give the same loss: they were normalised. Here their length counts, "
             "d is the distance of the rows as they are"
         )
-    if same(plain, squared) or same(plain, 13.05):
+    if close(plain, squared) or close(plain, 13.05):
         return "squared=False and squared=True give the same loss: squared=True takes d² in the place of d"
-    if same(squared, plain**2):
+    if close(squared, plain**2):
         return "squared=True squares the loss; it is the *distances* that are squared, before the margin"
     return None
 
@@ -214,15 +204,15 @@ def squared_ignored(a: Any, t: Trial) -> str | None:
 def soft_margin(a: Any, t: Trial) -> str | None:
     gaps = double([2.5 - 4.0, 1.5 - 3.0, 2.5 - 1.5, 5.0 - 1.5, 5.0 - 6.5])
     found = loss_of(a, FAR, FAR_LABELS, 2.0, soft=True)
-    if same(found, torch.nn.functional.softplus(gaps + 2.0).mean()):
+    if close(found, torch.nn.functional.softplus(gaps + 2.0).mean()):
         return (
             f"soft=True added the margin inside the softplus ({numbers(found)}): softplus(d_ap − d_an), "
             f"no margin"
         )
-    if same(found, loss_of(a, FAR, FAR_LABELS, 2.0)):
+    if close(found, loss_of(a, FAR, FAR_LABELS, 2.0)):
         return "soft=True changes nothing: the loss is then log(1 + exp(d_ap − d_an))"
     far = loss_of(a, 400 * FAR, FAR_LABELS, soft=True)
-    if same(found, torch.nn.functional.softplus(gaps).mean()) and not bool(far.isfinite()):
+    if close(found, torch.nn.functional.softplus(gaps).mean()) and not bool(far.isfinite()):
         return (
             f"soft=True overflows for distances in the thousands ({numbers(far)}): use softplus, or logaddexp"
         )
@@ -257,7 +247,7 @@ def stats_wrong(a: Any, t: Trial) -> str | None:
 def order_of_rows(a: Any, t: Trial) -> str | None:
     order = torch.tensor([3, 0, 4, 2, 1])
     here, there = loss_of(a, FAR, FAR_LABELS, 2.0), loss_of(a, FAR[order], FAR_LABELS[order], 2.0)
-    if not same(here, there):
+    if not close(here, there):
         return (
             f"the same five rows with their labels in another order give {numbers(there)} instead of "
             f"{numbers(here)}: "
@@ -315,11 +305,11 @@ def no_valid_anchor(a: Any, t: Trial) -> str | None:
         (LINE, torch.tensor([5, 5, 5, 5]), "one class only, so no negative"),
         (LINE[:1], torch.tensor([0]), "one row"),
     ):
-        attempt = tried(t, lambda z=z, labels=labels: a.batch_hard_triplet(z, labels))
+        attempt = t.tried(lambda z=z, labels=labels: a.batch_hard_triplet(z, labels))
         if attempt.error is not None:
             return f"{why}: it raised {type(attempt.error).__name__}, expected a loss of 0 and stats of 0.0"
         loss, stats = attempt.value
-        if not same(loss, 0.0) or any(number != 0.0 for number in stats.values()):
+        if not close(loss, 0.0) or any(number != 0.0 for number in stats.values()):
             return (
                 f"{why}: no anchor is valid, so loss and stats are 0; you return {numbers(loss)} and {stats}"
             )

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from courseware.check import Exercise, Trial
 from phase2_intermediate.lab4_custom_losses.checks_by_exercise import pictures
-from phase2_intermediate.lab4_custom_losses.checks_by_exercise.e3_mistakes_weights import mistakes
+from phase2_intermediate.lab4_custom_losses.checks_by_exercise.e3_mistakes_weights import probe
 from phase2_intermediate.lab4_custom_losses.checks_by_exercise.tools import (
     F64,
     closed,
@@ -42,7 +42,7 @@ e3 = Exercise(
         "`p, g = p * kept, g * kept`; `axes = (0, 2, 3) if batch_dice else (2, 3)`.",
     ),
 )
-mistakes.add_to(e3)
+probe.add_to(e3)
 
 
 def dice(z: Tensor, target: Tensor, smooth: float, batch_dice: bool, ignore: int | None) -> Tensor:

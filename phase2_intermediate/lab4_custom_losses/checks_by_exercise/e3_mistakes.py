@@ -8,19 +8,17 @@ import torch
 from torch import Tensor
 
 from courseware.check import Trial
+from courseware.check.describe import numbers
 from phase2_intermediate.lab4_custom_losses.checks_by_exercise.defaults import defaults
 from phase2_intermediate.lab4_custom_losses.checks_by_exercise.tools import (
     F64,
-    Mistakes,
+    CloseProbes,
+    close,
     double,
     gradients,
-    numbers,
-    same,
-    tried,
 )
 
-mistakes = Mistakes()
-probe, value = mistakes.probe, mistakes.value
+probe = CloseProbes()
 
 OFF = torch.full((1, 1, 2, 2), -1e4, dtype=F64)  # nothing predicted
 NONE, ALL = torch.zeros(1, 2, 2, dtype=torch.int64), torch.ones(1, 2, 2, dtype=torch.int64)
@@ -46,7 +44,7 @@ BATCH = [x.sum(0) for x in (PG, SP, SG)]
 
 
 defaults(
-    mistakes,
+    probe,
     ("soft_dice_loss", (SCORES, TRUTH), {"smooth": 1.0, "batch_dice": False, "ignore_index": None}),
     ("class_weights", (COUNTS, "effective"), {"beta": 0.999}),
     ("logit_adjusted_ce", (Z3, Y3, PRIORS), {"tau": 1.0}),
@@ -69,8 +67,8 @@ def no_gradient(a: Any, t: Trial) -> str | None:
 
 @probe("softmax-of-one-class")
 def softmax_of_one(a: Any, t: Trial) -> str | None:
-    attempt = tried(t, lambda: a.soft_dice_loss(OFF, ALL))
-    if attempt.error is None and same(attempt.value, 0.8):
+    attempt = t.tried(lambda: a.soft_dice_loss(OFF, ALL))
+    if attempt.error is None and close(attempt.value, 0.8):
         return None
     if attempt.error is not None:
         return (
@@ -78,7 +76,7 @@ def softmax_of_one(a: Any, t: Trial) -> str | None:
             f"and g is 1 "
             "where the target is 1"
         )
-    if same(attempt.value, 0.0) or same(a.soft_dice_loss(-OFF, ALL), a.soft_dice_loss(OFF, ALL)):
+    if close(attempt.value, 0.0) or close(a.soft_dice_loss(-OFF, ALL), a.soft_dice_loss(OFF, ALL)):
         return (
             f"C = 1 gives {numbers(attempt.value)} whatever the logit says: the softmax over a single "
             f"class is "
@@ -89,12 +87,12 @@ def softmax_of_one(a: Any, t: Trial) -> str | None:
 
 @probe("one-class-marks-the-background")
 def marks_background(a: Any, t: Trial) -> str | None:
-    if same(a.soft_dice_loss(-OFF, NONE), 0.0) or same(a.soft_dice_loss(OFF, ALL), 0.0):
+    if close(a.soft_dice_loss(-OFF, NONE), 0.0) or close(a.soft_dice_loss(OFF, ALL), 0.0):
         return "for C = 1 your mask g is 1 where the target is 0: the one channel is the object, target 1"
     return None
 
 
-value(
+probe.value(
     "overlap-not-returned-as-a-loss",
     lambda a: a.soft_dice_loss(SCORES, TRUTH),
     [(1 - PER_CLASS).mean(), -(1 - PER_CLASS).mean()],
@@ -102,7 +100,7 @@ value(
 )
 
 
-value(
+probe.value(
     "absent-classes-left-out",
     lambda a: a.soft_dice_loss(SCORES, TRUTH),
     PER_CLASS[:, :2].mean(),
@@ -115,7 +113,7 @@ value(
 @probe("smooth-only-below")
 def smooth_below(a: Any, t: Trial) -> str | None:
     found = a.soft_dice_loss(OFF, NONE)
-    if same(found, 1.0):
+    if close(found, 1.0):
         return (
             "an empty prediction of an empty mask gives the loss 1, expected 0: `smooth` stands above "
             "*and* below "
@@ -128,7 +126,7 @@ def smooth_below(a: Any, t: Trial) -> str | None:
     return None
 
 
-value(
+probe.value(
     "smooth-only-above",
     lambda a: a.soft_dice_loss(OFF, ALL),
     1 - 1 / 4,
@@ -136,7 +134,7 @@ value(
     "below the line "
     "as well",
 )
-value(
+probe.value(
     "the-two-is-missing",
     lambda a: a.soft_dice_loss(SCORES, TRUTH),
     (1 - (PG + 1) / (SP + SG + 1)).mean(),
@@ -144,32 +142,32 @@ value(
     "is in both "
     "sums below",
 )
-value(
+probe.value(
     "intersection-over-union",
     lambda a: a.soft_dice_loss(SCORES, TRUTH),
     (1 - (PG + 1) / (SP + SG - PG + 1)).mean(),
     "soft_dice_loss is {found}: that is intersection over *union*. Dice has 2 Σpg over Σp + Σg",
 )
-value(
+probe.value(
     "means-instead-of-sums",
     lambda a: a.soft_dice_loss(SCORES, TRUTH),
     (1 - (2 * PG / 4 + 1) / (SP / 4 + SG / 4 + 1)).mean(),
     "soft_dice_loss is {found}: means over the pixels instead of sums, so `smooth` weighs as much as all "
     "pixels",
 )
-value(
+probe.value(
     "smooth-doubled",
     lambda a: a.soft_dice_loss(SCORES, TRUTH),
     [(1 - 2 * (PG + 1) / (SP + SG + 1)).mean(), (1 - (2 * PG + 1) / (SP + SG + 2)).mean()],
     "soft_dice_loss is {found}: `smooth` comes in twice on one side of the line, once on the other",
 )
-value(
+probe.value(
     "squares-below",
     lambda a: a.soft_dice_loss(SCORES, TRUTH),
     (1 - (2 * PG + 1) / (SCORES.softmax(1).square().sum((2, 3)) + SG + 1)).mean(),
     "soft_dice_loss is {found}: you sum p² below the line. That variant exists; here it is Σp + Σg",
 )
-value(
+probe.value(
     "sigmoid-for-many-classes",
     lambda a: a.soft_dice_loss(SCORES, TRUTH),
     (
@@ -181,7 +179,7 @@ value(
     "share one "
     "softmax",
 )
-value(
+probe.value(
     "logits-instead-of-probabilities",
     lambda a: a.soft_dice_loss(SCORES, TRUTH),
     (
@@ -191,7 +189,7 @@ value(
     ).mean(),
     "soft_dice_loss is {found}: the logits were used as they are. Take the softmax over the classes first",
 )
-value(
+probe.value(
     "softmax-over-the-wrong-axis",
     lambda a: a.soft_dice_loss(SCORES, TRUTH),
     [
@@ -204,13 +202,13 @@ value(
     ],
     "soft_dice_loss is {found}: the softmax runs over another axis than the classes, dim=1",
 )
-value(
+probe.value(
     "background-left-out",
     lambda a: a.soft_dice_loss(SCORES, TRUTH),
     PER_CLASS[:, 1:].mean(),
     "soft_dice_loss is {found}: class 0 was left out. All classes count here, the background too",
 )
-value(
+probe.value(
     "batch-instead-of-sample",
     lambda a: a.soft_dice_loss(SCORES, TRUTH),
     (1 - (2 * BATCH[0] + 1) / (BATCH[1] + BATCH[2] + 1)).mean(),
@@ -218,7 +216,7 @@ value(
     "for; without "
     "it each image has its own",
 )
-value(
+probe.value(
     "classes-summed-together",
     lambda a: a.soft_dice_loss(SCORES, TRUTH),
     [
@@ -229,19 +227,19 @@ value(
     "A fraction "
     "for each class, then the mean",
 )
-value(
+probe.value(
     "dice-is-summed",
     lambda a: a.soft_dice_loss(SCORES, TRUTH),
     [PER_CLASS.sum(), PER_CLASS.sum(1).mean(), PER_CLASS.sum(0).mean()],
     "soft_dice_loss is {found}, a sum: asked for is the mean over images and classes",
 )
-value(
+probe.value(
     "batch-dice-ignored",
     lambda a: a.soft_dice_loss(SCORES, TRUTH, batch_dice=True),
     PER_CLASS.mean(),
     "batch_dice=True changes nothing: then the sums run over the pixels of all images before the division",
 )
-value(
+probe.value(
     "smooth-fixed",
     lambda a: a.soft_dice_loss(SCORES, TRUTH, smooth=5.0),
     PER_CLASS.mean(),
@@ -260,7 +258,7 @@ def ignored_pixels(a: Any, t: Trial) -> str | None:
     def loss(p: Tensor, g: Tensor) -> Tensor:
         return (1 - (2 * (p * g).sum((2, 3)) + 1) / (p.sum((2, 3)) + g.sum((2, 3)) + 1)).mean()
 
-    attempt = tried(t, lambda: a.soft_dice_loss(SCORES, target, ignore_index=255))
+    attempt = t.tried(lambda: a.soft_dice_loss(SCORES, target, ignore_index=255))
     if attempt.error is not None:
         return (
             f"with ignore_index=255 it raised {type(attempt.error).__name__}: 255 is no class, so "
@@ -269,23 +267,23 @@ def ignored_pixels(a: Any, t: Trial) -> str | None:
             "every sum"
         )
     found = attempt.value
-    if same(found, loss(p, g * kept)):
+    if close(found, loss(p, g * kept)):
         return (
             f"ignored pixels are left out of g but not of p ({numbers(found)}): they belong in none of "
             f"the sums"
         )
-    if same(found, loss(p * kept, g)) or same(found, loss(p, g)):
+    if close(found, loss(p * kept, g)) or close(found, loss(p, g)):
         return (
             f"ignored pixels are counted as class 0 ({numbers(found)}): they belong in none of the three sums"
         )
     masked = (SCORES * kept).softmax(1)
-    if same(found, loss(masked, g * kept)):
+    if close(found, loss(masked, g * kept)):
         return "the *logits* of ignored pixels were set to 0, whose softmax is 1/3: mask the probabilities"
     return None
 
 
 @probe("class-zero-cannot-be-ignored")
 def ignore_zero(a: Any, t: Trial) -> str | None:
-    if same(a.soft_dice_loss(SCORES, TRUTH, ignore_index=0), PER_CLASS.mean()):
+    if close(a.soft_dice_loss(SCORES, TRUTH, ignore_index=0), PER_CLASS.mean()):
         return "ignore_index=0 was taken for None: `if ignore_index:` is False for 0. Ask `is not None`"
     return None

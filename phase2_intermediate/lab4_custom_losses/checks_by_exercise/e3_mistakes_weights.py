@@ -8,24 +8,15 @@ import torch
 from torch import Tensor
 
 from courseware.check import Trial
+from courseware.check.describe import numbers
 from phase2_intermediate.lab4_custom_losses.checks_by_exercise.e3_mistakes import (
     COUNTS,
     PRIORS,
     Y3,
     Z3,
-    mistakes,
     probe,
-    value,
 )
-from phase2_intermediate.lab4_custom_losses.checks_by_exercise.tools import (
-    F64,
-    numbers,
-    same,
-    tried,
-)
-
-__all__ = ["mistakes"]
-
+from phase2_intermediate.lab4_custom_losses.checks_by_exercise.tools import F64, close
 
 # ---- class weights ------------------------------------------------------------------------------------
 
@@ -55,7 +46,7 @@ def not_scaled(a: Any, t: Trial) -> str | None:
         (total / N, ""),
         (1 / (3 * N), "scaled to Σ n·w = 1"),
     ):
-        if what and same(found, raw):
+        if what and close(found, raw):
             return (
                 f"the weights of counts [90, 9, 1] are {numbers(found)}: {what}. Scale them so that Σ "
                 f"n·w = Σ n; "
@@ -66,25 +57,25 @@ def not_scaled(a: Any, t: Trial) -> str | None:
     return None
 
 
-value(
+probe.value(
     "weights-upside-down",
     lambda a: weights_of(a, "inverse"),
     [scaled(N), N / N.sum(), N],
     "the most frequent class has the largest weight ({found}): it is the rare ones that are weighed up, 1/n",
 )
-value(
+probe.value(
     "sqrt-is-inverse",
     lambda a: weights_of(a, "sqrt"),
     [scaled(1 / N), scaled(N.sqrt())],
     'scheme "sqrt" gives {found}; its raw weights are 1/√n',
 )
-value(
+probe.value(
     "effective-upside-down",
     lambda a: weights_of(a, "effective", beta=0.9),
     scaled((1 - 0.9**N) / 0.1),
     "the effective *number* (1 − βⁿ)/(1 − β) was used as the weight; the weight is 1 over it",
 )
-value(
+probe.value(
     "beta-fixed",
     lambda a: weights_of(a, "effective", beta=0.9),
     scaled(0.001 / (1 - 0.999**N)),
@@ -95,11 +86,11 @@ value(
 @probe("count-of-zero")
 def count_of_zero(a: Any, t: Trial) -> str | None:
     for scheme in ("inverse", "sqrt", "effective"):
-        attempt = tried(t, lambda scheme=scheme: a.class_weights(torch.tensor([8, 0, 2]), scheme))
+        attempt = t.tried(lambda scheme=scheme: a.class_weights(torch.tensor([8, 0, 2]), scheme))
         if attempt.error is not None:
             return f"a class with count 0 raised {type(attempt.error).__name__} ({scheme}); its weight is 0"
         found = attempt.value
-        if not bool(found.isfinite().all()) or not same(found[1], 0.0):
+        if not bool(found.isfinite().all()) or not close(found[1], 0.0):
             return (
                 f"counts [8, 0, 2], {scheme}: the weights are {numbers(found)}. A class that never "
                 f"occurs gets the "
@@ -110,10 +101,10 @@ def count_of_zero(a: Any, t: Trial) -> str | None:
 
 @probe("rounded-away")
 def rounded_away(a: Any, t: Trial) -> str | None:
-    if not same(weights_of(a, "effective", beta=0.9), scaled(0.1 / (1 - 0.9**N))):
+    if not close(weights_of(a, "effective", beta=0.9), scaled(0.1 / (1 - 0.9**N))):
         return None  # another formula
     found = weights_of(a, "effective", beta=1 - 1e-9)
-    if not same(found, scaled(1 / N), rtol=1e-3):
+    if not close(found, scaled(1 / N), rtol=1e-3):
         return (
             f"beta = 1 − 1e-9 gives {numbers(found)}, expected nearly those of 'inverse', "
             f"{numbers(scaled(1 / N))}: "
@@ -124,7 +115,7 @@ def rounded_away(a: Any, t: Trial) -> str | None:
 
 @probe("unknown-scheme")
 def unknown_scheme(a: Any, t: Trial) -> str | None:
-    attempt = tried(t, lambda: a.class_weights(COUNTS, "none"))
+    attempt = t.tried(lambda: a.class_weights(COUNTS, "none"))
     if not attempt.raised(ValueError):
         what = f"raised {type(attempt.error).__name__}" if attempt.error else "returned weights"
         return f"the scheme 'none' {what}: an unknown scheme is a ValueError, a typing error must not pass"
@@ -143,7 +134,7 @@ def adjusted_of(a: Any, *tau: float) -> Tensor:
     return found
 
 
-value(
+probe.value(
     "sign-of-the-adjustment",
     adjusted_of,
     adjusted(-PRIORS.log()),
@@ -151,13 +142,13 @@ value(
     "learn, and "
     "is found even less. In *training* it is + τ log π",
 )
-value(
+probe.value(
     "prior-without-logarithm",
     adjusted_of,
     [adjusted(PRIORS), adjusted(-PRIORS), adjusted(1 / PRIORS)],
     "π itself was added to the logits ({found}): logits are logarithms, so add τ log π",
 )
-value(
+probe.value(
     "prior-as-a-weight",
     adjusted_of,
     [
@@ -170,20 +161,20 @@ value(
     ],
     "logit_adjusted_ce is {found}: the priors weigh or multiply. They *shift* the logits, z + τ log π",
 )
-value(
+probe.value(
     "no-adjustment",
     adjusted_of,
     adjusted(torch.zeros(3, dtype=F64)),
     "logit_adjusted_ce is {found}, plain cross-entropy: add τ log π to the logits",
 )
-value(
+probe.value(
     "tau-fixed",
     lambda a: adjusted_of(a, 2.0),
     adjusted(PRIORS.log()),
     "tau=2 gives what tau=1 gives: τ is not used, or stands inside the logarithm, where log(τπ) = log τ + "
     "log π is the same shift for every class. It is z + τ log π",
 )
-value(
+probe.value(
     "tau-elsewhere",
     lambda a: adjusted_of(a, 2.0),
     [
@@ -192,7 +183,7 @@ value(
     ],
     "tau=2 gives {found}: τ multiplies log π alone, z + τ log π",
 )
-value(
+probe.value(
     "adjusted-sum",
     adjusted_of,
     2 * adjusted(PRIORS.log()),

@@ -12,7 +12,7 @@ from torch import Tensor
 from courseware.check import Exercise, Trial
 from phase2_intermediate.lab4_custom_losses.checks_by_exercise import pictures
 from phase2_intermediate.lab4_custom_losses.checks_by_exercise.e4_mistakes import memory_of
-from phase2_intermediate.lab4_custom_losses.checks_by_exercise.e4_mistakes_micro import mistakes
+from phase2_intermediate.lab4_custom_losses.checks_by_exercise.e4_mistakes_micro import probe
 from phase2_intermediate.lab4_custom_losses.checks_by_exercise.e4_watch import (
     Watched,
     full_batch_gradient,
@@ -51,7 +51,7 @@ e4 = Exercise(
         "part, after `torch.set_rng_state(state)`.",
     ),
 )
-mistakes.add_to(e4)
+probe.add_to(e4)
 
 
 def nce(z1: Tensor, z2: Tensor, tau: float, symmetric: bool = True) -> Tensor:
@@ -177,15 +177,17 @@ def edges(a: Any, t: Trial) -> None:
             f"{words} of transposed embeddings",
             diagnosis="other-layout",
         )
-    half1, half2 = t.randn(64, 8).bfloat16(), t.randn(64, 8).bfloat16()
-    expect(
-        t,
-        lambda: a.info_nce(half1, half2, 0.1),
-        nce(half1.double(), half2.double(), 0.1),
-        "bfloat16 embeddings: compute in float32, 1/τ magnifies every rounding",
-        diagnosis="half-precision",
-        rtol=2.0**-7,
-    )
+    near = torch.tensor([[1.0, 0.0], [1.0, 0.1]])  # a cosine of 0.995, which bfloat16 rounds to 0.996
+    for z1, z2, tau in ((t.randn(64, 8), t.randn(64, 8), 0.1), (near, near, 0.01)):
+        half1, half2 = z1.bfloat16(), z2.bfloat16()
+        expect(
+            t,
+            lambda p=half1, q=half2, tau=tau: a.info_nce(p, q, tau),
+            nce(half1.double(), half2.double(), tau),
+            f"bfloat16 embeddings at τ = {tau}: compute all in float32, 1/τ magnifies every rounding",
+            diagnosis="half-precision",
+            rtol=2.0**-7,
+        )
 
 
 @e4.property("the exact gradient by micro-batches", points=5)

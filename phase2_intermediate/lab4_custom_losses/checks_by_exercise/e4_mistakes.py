@@ -9,18 +9,16 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from courseware.check import Trial
+from courseware.check.describe import numbers
 from courseware.check.observe import observe, saved_bytes
 from phase2_intermediate.lab4_custom_losses.checks_by_exercise.tools import (
-    Mistakes,
+    CloseProbes,
+    close,
     double,
     gradients,
-    numbers,
-    same,
-    tried,
 )
 
-mistakes = Mistakes()
-probe, value = mistakes.probe, mistakes.value
+probe = CloseProbes()
 
 Z1 = double([[1.0, 0.2, 0.0], [0.0, 2.0, 1.0], [-1.0, 0.5, 0.5], [0.3, -0.4, 1.0]])
 Z2 = double([[0.8, 0.1, 0.4], [0.3, 1.0, 0.2], [-0.5, 1.0, -1.0], [1.0, 1.0, 1.0]])
@@ -58,7 +56,7 @@ def two_n(masked: bool) -> Tensor:
 def not_normalised(a: Any, t: Trial) -> str | None:
     once = plain(a)
     for name, longer in (("z1", a.info_nce(10 * Z1, Z2, TAU)), ("z2", a.info_nce(Z1, 10 * Z2, TAU))):
-        if not same(once, longer):
+        if not close(once, longer):
             return (
                 f"scaling {name} by 10 changes the loss from {numbers(once)} to {numbers(longer)}: "
                 f"normalise both "
@@ -67,25 +65,25 @@ def not_normalised(a: Any, t: Trial) -> str | None:
     return None
 
 
-value(
+probe.value(
     "normalised-along-the-batch",
     plain,
     [(cross(s) + cross(s.T)) / 2 for s in (F.normalize(Z1, dim=0) @ F.normalize(Z2, dim=0).T,)],
     "info_nce is {found}: the columns were normalised. Each *row* is an embedding: dim=1",
 )
-value(
+probe.value(
     "temperature-multiplied",
     plain,
     [(cross(S, 1 / TAU) + cross(S.T, 1 / TAU)) / 2, cross(S, 1 / TAU)],
     "info_nce with τ = 0.5 is {found}: the similarities were multiplied by τ; they are divided by it",
 )
-value(
+probe.value(
     "temperature-fixed",
     plain,
     [(cross(S, x) + cross(S.T, x)) / 2 for x in (0.1, 1.0)],
     "info_nce with τ = 0.5 is {found}: another temperature was used; divide by the argument",
 )
-value(
+probe.value(
     "positive-missing-from-the-sum",
     lambda a: plain(a, symmetric=False),
     (S / TAU).masked_fill(torch.eye(4, dtype=torch.bool), -torch.inf).logsumexp(1).mean()
@@ -93,13 +91,13 @@ value(
     "info_nce is {found}: the positive pair is missing from the sum Σ_j. A loss of a probability is never "
     "negative; with j ≠ i it can be",
 )
-value(
+probe.value(
     "info-nce-sign",
     plain,
     [-BOTH, -FORTH],
     "info_nce is {found}, negative: log softmax is below 0, the loss is minus that",
 )
-value(
+probe.value(
     "both-views-in-one-batch",
     plain,
     [two_n(True), two_n(False), 2 * two_n(True), 2 * two_n(False)],
@@ -107,31 +105,31 @@ value(
     "with the "
     "B rows of z2 only",
 )
-value(
+probe.value(
     "two-directions-summed",
     plain,
     FORTH + BACK,
     "info_nce is {found}, the sum of both directions; asked for is their mean",
 )
-value(
+probe.value(
     "one-direction-only",
     plain,
     [FORTH, BACK],
     "info_nce is {found}: one direction alone. symmetric=True takes the mean of z1 → z2 and z2 → z1",
 )
-value(
+probe.value(
     "symmetric-ignored",
     lambda a: plain(a, symmetric=False),
     BOTH,
     "symmetric=False gives {found}, the same as True: then only z1 → z2 counts",
 )
-value(
+probe.value(
     "the-other-direction",
     lambda a: plain(a, symmetric=False),
     BACK,
     "symmetric=False gives {found}: that is z2 → z1. Row i of z1 looks for its partner among the rows of z2",
 )
-value(
+probe.value(
     "info-nce-sums",
     lambda a: plain(a, symmetric=False),
     4 * FORTH,
@@ -142,10 +140,10 @@ value(
 @probe("four-pairs")
 def four_pairs(a: Any, t: Trial) -> str | None:
     for symmetric, right in ((True, BOTH), (False, FORTH)):
-        attempt = tried(t, lambda symmetric=symmetric: plain(a, symmetric=symmetric))
+        attempt = t.tried(lambda symmetric=symmetric: plain(a, symmetric=symmetric))
         if attempt.error is not None:
             return f"info_nce of four pairs raised {type(attempt.error).__name__}: {attempt.error}"
-        if not same(attempt.value, right):
+        if not close(attempt.value, right):
             return (
                 f"info_nce of four pairs with τ = 0.5 and symmetric={symmetric} is "
                 f"{numbers(attempt.value)}, expected "
@@ -164,7 +162,7 @@ def four_pairs(a: Any, t: Trial) -> str | None:
 def only_themselves(a: Any, t: Trial) -> str | None:
     found = plain(a, symmetric=False, chunk=2)
     blocks = (cross(S[:2, :2]) + cross(S[2:, 2:])) / 2
-    if same(found, blocks):
+    if close(found, blocks):
         return (
             f"with chunk=2 the loss is {numbers(found)}: each chunk competes only with itself. A row has "
             f"B − 1 = 3 "
@@ -172,12 +170,12 @@ def only_themselves(a: Any, t: Trial) -> str | None:
         )
     parts = torch.stack([(p / TAU).logsumexp(1) for p in S.split(2, dim=1)])
     for wrong, what in ((parts.mean(0), "averaged"), (parts.sum(0), "added"), (parts.amax(0), "maximised")):
-        if same(found, (wrong - S.diagonal() / TAU).mean()):
+        if close(found, (wrong - S.diagonal() / TAU).mean()):
             return (
                 f"the logsumexps of the chunks were {what}: logarithms of partial sums combine by "
                 "logaddexp, log(e^x + e^y)"
             )
-    if not same(found, FORTH):
+    if not close(found, FORTH):
         return (
             f"chunk=2 gives {numbers(found)}, without chunk it should be {numbers(FORTH)}: the loss must "
             f"not depend "
@@ -189,8 +187,8 @@ def only_themselves(a: Any, t: Trial) -> str | None:
 @probe("last-chunk")
 def last_chunk(a: Any, t: Trial) -> str | None:
     for chunk in (3, 1, 4, 9):
-        attempt = tried(t, lambda chunk=chunk: plain(a, symmetric=False, chunk=chunk))
-        if attempt.error is not None or not same(attempt.value, FORTH):
+        attempt = t.tried(lambda chunk=chunk: plain(a, symmetric=False, chunk=chunk))
+        if attempt.error is not None or not close(attempt.value, FORTH):
             got = type(attempt.error).__name__ if attempt.error else numbers(attempt.value)
             return (
                 f"B = 4 with chunk={chunk}: {got}, expected {numbers(FORTH)}. The last chunk may be "
@@ -203,23 +201,23 @@ def last_chunk(a: Any, t: Trial) -> str | None:
 @probe("normalises-again")
 def normalises_again(a: Any, t: Trial) -> str | None:
     found = a.ChunkedInfoNCE.apply(Z1, Z2, TAU, 2)
-    if same(found, FORTH) or same(found, BOTH):
+    if close(found, FORTH) or close(found, BOTH):
         return (
             "ChunkedInfoNCE.apply(a, b, …) normalised a and b: it takes plain dot products; normalising "
             "is the "
             "work of info_nce"
         )
     forth, back = cross(Z1 @ Z2.T), cross(Z2 @ Z1.T)
-    if same(found, (forth + back) / 2):
+    if close(found, (forth + back) / 2):
         return "ChunkedInfoNCE gives both directions: it is one direction, a → b; info_nce calls it twice"
-    if not same(found, forth):
+    if not close(found, forth):
         return f"ChunkedInfoNCE.apply(a, b, 0.5, 2) is {numbers(found)}, expected {numbers(forth)}"
     return None
 
 
 @probe("gradient-of-the-chunks")
 def chunk_gradient(a: Any, t: Trial) -> str | None:
-    attempt = tried(t, lambda: gradients(lambda p, q: a.ChunkedInfoNCE.apply(p, q, TAU, 3), Z1, Z2)[1])
+    attempt = t.tried(lambda: gradients(lambda p, q: a.ChunkedInfoNCE.apply(p, q, TAU, 3), Z1, Z2)[1])
     _, exact = gradients(lambda p, q: cross(p @ q.T), Z1, Z2)
     if attempt.error is not None:
         words = str(attempt.error)
@@ -243,18 +241,18 @@ def chunk_gradient(a: Any, t: Trial) -> str | None:
             (-1.0, "it has the opposite sign"),
             (0.5, "it is half as large: is something divided by 2 for a second direction?"),
         ):
-            if same(found, right * factor):
+            if close(found, right * factor):
                 return f"the gradient of `{name}` is {factor:g} times what it should be: {why}"
-        if same(found, other):
+        if close(found, other):
             return f"the gradient of `{name}` lacks the positive pair: the derivative is p − 1 where j = i"
-        if not same(found, right):
+        if not close(found, right):
             return (
                 f"the gradient of `{name}` is {numbers(found[0])} … instead of {numbers(right[0])} …: "
                 f"with p the "
                 "softmax of row i, ∂L/∂s_ij = (p_ij − [i = j]) / B, times b_j/τ for a and a_i/τ for b"
             )
     twice = gradients(lambda p, q: -2.5 * a.ChunkedInfoNCE.apply(p, q, TAU, 3), Z1, Z2)[1]
-    if not same(twice[0], -2.5 * exact[0]) or not same(twice[1], -2.5 * exact[1]):
+    if not close(twice[0], -2.5 * exact[0]) or not close(twice[1], -2.5 * exact[1]):
         return "backward(−2.5 · loss) does not give −2.5 times the gradient: multiply by grad_out, once"
     return None
 

@@ -9,23 +9,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from courseware.check import Trial
-from phase2_intermediate.lab4_custom_losses.checks_by_exercise.e4_mistakes import (
-    TAU,
-    cross,
-    mistakes,
-    probe,
-)
+from phase2_intermediate.lab4_custom_losses.checks_by_exercise.e4_mistakes import TAU, cross, probe
 from phase2_intermediate.lab4_custom_losses.checks_by_exercise.e4_watch import (
     Watched,
     full_batch_gradient,
     rows_alive,
 )
-from phase2_intermediate.lab4_custom_losses.checks_by_exercise.tools import (
-    same,
-)
-
-__all__ = ["mistakes"]
-
+from phase2_intermediate.lab4_custom_losses.checks_by_exercise.tools import close
 
 # ---- micro-batches ------------------------------------------------------------------------------------
 
@@ -62,7 +52,7 @@ def too_many_rows(a: Any, t: Trial) -> str | None:
 def micro_alone(a: Any, t: Trial) -> str | None:
     encoder, _, (_, exact, x1, x2) = step(a, t)
     found = encoder.gradient()
-    if all(same(f, e) for f, e in zip(found, exact, strict=True)):
+    if all(close(f, e) for f, e in zip(found, exact, strict=True)):
         return None
     if not any(bool(f.any()) for f in found):
         return (
@@ -73,7 +63,7 @@ def micro_alone(a: Any, t: Trial) -> str | None:
     parts = [whole(encoder(p), encoder(q)) for p, q in zip(x1.split(2), x2.split(2), strict=True)]
     alone = torch.autograd.grad(sum(parts), list(encoder.parameters()))
     for scale, what in ((1.0, "sum"), (1 / 3, "mean")):
-        if all(same(f, scale * g) for f, g in zip(found, alone, strict=True)):
+        if all(close(f, scale * g) for f, g in zip(found, alone, strict=True)):
             return (
                 f"the gradient is the {what} of the micro-batches' own losses: there each positive "
                 f"competes with 1 "
@@ -83,7 +73,7 @@ def micro_alone(a: Any, t: Trial) -> str | None:
             )
     biggest = max(range(len(exact)), key=lambda i: float(exact[i].abs().max()))
     ratio = float((found[biggest] * exact[biggest]).sum() / exact[biggest].square().sum())
-    if all(same(f, ratio * e, rtol=1e-4) for f, e in zip(found, exact, strict=True)):
+    if all(close(f, ratio * e, rtol=1e-4) for f, e in zip(found, exact, strict=True)):
         return (
             f"the gradient is {ratio:.4g} times that of the whole batch: the gradient of the embeddings "
             f"already "
@@ -94,7 +84,7 @@ def micro_alone(a: Any, t: Trial) -> str | None:
         z1, z2 = encoder(x1), encoder(x2)
         one = whole(z1, z2.detach()) if mine is x1 else whole(z1.detach(), z2)
         half = torch.autograd.grad(one, list(encoder.parameters()))
-        if all(same(f, h) for f, h in zip(found, half, strict=True)):
+        if all(close(f, h) for f, h in zip(found, half, strict=True)):
             return "only one of the two views sends its gradient back into the encoder: both x1 and x2 do"
     return None
 
@@ -107,7 +97,7 @@ def replaced(a: Any, t: Trial) -> str | None:
     for p in encoder.parameters():
         p.grad = torch.ones_like(p)
     a.grad_cache_step(encoder, x1, x2, micro=2, temperature=TAU)
-    if all(same(f, e) for f, e in zip(encoder.gradient(), exact, strict=True)):
+    if all(close(f, e) for f, e in zip(encoder.gradient(), exact, strict=True)):
         return (
             "`.grad` held ones before the step and holds the step's gradient alone afterwards: it is "
             "added, as "
@@ -126,7 +116,7 @@ def loss_with_graph(a: Any, t: Trial) -> str | None:
             "the loss that is returned still has its graph: `.detach()` it, the gradient has been taken "
             "already"
         )
-    if not same(loss, exact):
+    if not close(loss, exact):
         return f"the returned loss is {float(loss):.6g}, that of the whole batch is {float(exact):.6g}"
     return None
 
@@ -150,7 +140,7 @@ def switched_off(a: Any, t: Trial) -> str | None:
     encoder, _, _ = step(a, t, dropout=0.5)
     seen = list(encoder.calls)
     encoder.eval()
-    if seen and all(same(encoder(x), z) for x, z in seen):
+    if seen and all(close(encoder(x), z) for x, z in seen):
         return (
             "the encoder's dropout did nothing: it was switched off (`eval()`). Leave the encoder in its mode"
         )

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from courseware.check import Exercise, Trial
 from phase2_intermediate.lab4_custom_losses.checks_by_exercise import pictures
-from phase2_intermediate.lab4_custom_losses.checks_by_exercise.e5_mistakes_training import mistakes
+from phase2_intermediate.lab4_custom_losses.checks_by_exercise.e5_mistakes_training import probe
 from phase2_intermediate.lab4_custom_losses.checks_by_exercise.e5_watch import (
     SEEDS,
     Notes,
@@ -48,7 +48,7 @@ e5 = Exercise(
         "counts.sum()).",
     ),
 )
-mistakes.add_to(e5)
+probe.add_to(e5)
 
 
 @e5.property("the recipe reaches 0.84, and 0.04 more than cross-entropy", points=8)

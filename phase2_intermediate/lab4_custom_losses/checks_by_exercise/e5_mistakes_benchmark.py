@@ -10,20 +10,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from courseware.check import Trial
-from phase2_intermediate.lab4_custom_losses.checks_by_exercise.e5_mistakes import (
-    mistakes,
-    probe,
-)
+from courseware.check.describe import numbers
+from phase2_intermediate.lab4_custom_losses.checks_by_exercise.e5_mistakes import probe
 from phase2_intermediate.lab4_custom_losses.checks_by_exercise.e5_watch import (
     Notes,
     one_row_a_class,
     rows_of,
     three_clusters,
 )
-from phase2_intermediate.lab4_custom_losses.checks_by_exercise.tools import numbers, same, tried
-
-__all__ = ["mistakes"]
-
+from phase2_intermediate.lab4_custom_losses.checks_by_exercise.tools import close
 
 # ---- benchmark ----------------------------------------------------------------------------------------
 
@@ -117,7 +112,7 @@ def another_start(a: Any, t: Trial) -> str | None:
     if torch.equal(torch.cat(one.targets), torch.cat(other.targets)):
         return "seeds 0 and 1 meet the rows in the same order: the order comes from the seed"
     if len(one.start) == len(other.start) and all(
-        same(p, q) for p, q in zip(one.start, other.start, strict=True) if p.dim() == 2
+        close(p, q) for p, q in zip(one.start, other.start, strict=True) if p.dim() == 2
     ):
         return "seeds 0 and 1 start from the same weights: the start comes from the seed"
     return None
@@ -145,25 +140,25 @@ def another_network(a: Any, t: Trial) -> str | None:
 @probe("plain-accuracy")
 def plain_accuracy(a: Any, t: Trial) -> str | None:
     row = a.benchmark({"ce": F.cross_entropy}, three_clusters(t), seeds=(0,), epochs=15)[0]
-    if same(torch.tensor(row.balanced), (20 + 7 + 2) / 34, atol=1e-3):
+    if close(torch.tensor(row.balanced), (20 + 7 + 2) / 34, atol=1e-3):
         return (
             f"Row.balanced is {row.balanced:.3f}: that is plain accuracy, in which the 20 zeros outvote "
             f"the rest. The "
             "recalls are 1, 0.7 and 0.5, their mean is 0.733"
         )
-    if same(row.recall, torch.tensor([20 / 25, 1.0, 1.0]), atol=1e-3):
+    if close(row.recall, torch.tensor([20 / 25, 1.0, 1.0]), atol=1e-3):
         return (
             f"Row.recall is {numbers(row.recall)}: that is precision. Divide by the test rows *of* the "
             f"class, not by "
             "those predicted as it"
         )
-    if not same(row.recall, torch.tensor([1.0, 0.7, 0.5]), atol=1e-3):
+    if not close(row.recall, torch.tensor([1.0, 0.7, 0.5]), atol=1e-3):
         return (
             f"on three clusters that anybody can tell apart Row.recall is {numbers(row.recall)}, "
             f"expected [1, 0.7, 0.5]:"
             " of each class of the *test* rows, the share whose largest logit is its own"
         )
-    if not same(torch.tensor(row.balanced), 2.2 / 3, atol=1e-3):
+    if not close(torch.tensor(row.balanced), 2.2 / 3, atol=1e-3):
         return f"Row.balanced is {row.balanced:.3f}, expected 0.733, the mean of Row.recall"
     return None
 
@@ -192,12 +187,12 @@ def not_the_same_twice(a: Any, t: Trial) -> str | None:
 
 @probe("recipe-is-not-a-loss")
 def not_a_loss(a: Any, t: Trial) -> str | None:
-    recipe = tried(t, lambda: a.best_recipe(torch.tensor([70, 20, 10])))
+    recipe = t.tried(lambda: a.best_recipe(torch.tensor([70, 20, 10])))
     if recipe.error is not None or not callable(recipe.value):
         got = f"raised {type(recipe.error).__name__}" if recipe.error else f"returned {recipe.value!r:.60}"
         return f"best_recipe(counts) {got}; it returns a function loss(logits, target)"
     z = t.randn(4, 3, dtype=torch.float32).requires_grad_()
-    attempt = tried(t, lambda: recipe.value(z, torch.tensor([0, 1, 2, 0])))
+    attempt = t.tried(lambda: recipe.value(z, torch.tensor([0, 1, 2, 0])))
     if attempt.error is not None:
         return (
             f"the loss of best_recipe raised {type(attempt.error).__name__} for float32 logits [4, 3]: "
@@ -212,7 +207,7 @@ def not_a_loss(a: Any, t: Trial) -> str | None:
 def ignores_counts(a: Any, t: Trial) -> str | None:
     z, y = t.randn(6, 3, dtype=torch.float32), torch.tensor([0, 1, 2, 0, 1, 2])
     one, two = (a.best_recipe(torch.tensor(n))(z, y) for n in ([70, 20, 10], [10, 20, 70]))
-    if same(one, two):
+    if close(one, two):
         return (
             "best_recipe gives the same loss for counts [70, 20, 10] and [10, 20, 70]: a recipe for "
             "imbalance must know "

@@ -8,10 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from courseware.check import Attempt, Exercise, Trial, forbid
-from courseware.check.compare import difference
-from courseware.check.describe import describe
-from courseware.check.outcomes import Diagnosed, OutOfTime
+from courseware.check import Probes, Trial, forbid
+from courseware.check.compare import same
 from courseware.check.rules import Rules
 
 F64 = torch.float64
@@ -40,58 +38,20 @@ def double(values: Any) -> Tensor:
     return torch.tensor(values, dtype=F64)
 
 
-def same(observed: Any, expected: Any, **how: Any) -> bool:
-    """Equal to 1e-5; shapes count, dtypes do not."""
+def close(observed: Any, expected: Any, **how: Any) -> bool:
+    """`same` to 1e-5 in every dtype."""
     if isinstance(expected, int | float):
         expected = double(float(expected))
-    return difference(observed, expected, **{"dtype": False, **CLOSE, **how}) is None
+    return same(observed, expected, **{**CLOSE, **how})
 
 
-def numbers(values: Any) -> str:
-    """A small tensor as a learner would write it: [1, 2.5]."""
+class CloseProbes(Probes):
+    """Probes whose values are compared to 1e-5."""
 
-    def text(item: Any) -> str:
-        return "[" + ", ".join(map(text, item)) + "]" if isinstance(item, list) else f"{item:.4g}"
-
-    return text(values.detach().tolist()) if isinstance(values, Tensor) else describe(values)
-
-
-class Mistakes:
-    """The known mistakes of one exercise, in the order in which they are looked for."""
-
-    def __init__(self) -> None:
-        self._probes: list[tuple[str, Callable[[Any, Trial], str | None]]] = []
-
-    def probe(self, diagnosis: str) -> Callable[[Any], Any]:
-        def register(run: Any) -> Any:
-            self._probes.append((diagnosis, run))
-            return run
-
-        return register
-
-    def value(self, diagnosis: str, call: Callable[[Any], Any], wrong: Any, words: str) -> None:
-        """A mistake that shows as one of the wrong values of a call; `{found}` in the words is the value."""
+    def value(self, diagnosis: str, call: Callable[[Any], Any], wrong: Any, words: str, **how: Any) -> None:
         values = wrong if isinstance(wrong, list) else [wrong]
-
-        def run(a: Any, t: Trial) -> str | None:
-            found = call(a)
-            if any(same(found, value) for value in values):
-                return words.replace("{found}", numbers(found))
-            return None
-
-        self._probes.append((diagnosis, run))
-
-    def add_to(self, exercise: Exercise) -> None:
-        for diagnosis, run in self._probes:
-            exercise.probe(diagnosis)(run)
-
-
-def tried(t: Trial, call: Callable[[], Any]) -> Attempt:
-    """`t.attempt`, but a refusal and a stub speak for themselves."""
-    attempt = t.attempt(call)
-    if isinstance(attempt.error, Diagnosed | OutOfTime | NotImplementedError):
-        raise attempt.error
-    return attempt
+        tensors = [double(float(x)) if isinstance(x, int | float) else x for x in values]
+        super().value(diagnosis, call, tensors, words, **{**CLOSE, **how})
 
 
 def gradients(call: Callable[..., Tensor], *inputs: Tensor) -> tuple[Tensor, list[Tensor | None]]:
@@ -108,7 +68,7 @@ def expect(
     t: Trial, call: Callable[[], Any], expected: Any, words: str, *, diagnosis: str, **how: Any
 ) -> None:
     """The call must give what is expected; a miss, or an exception, carries the name and the words."""
-    attempt = tried(t, call)
+    attempt = t.tried(call)
     if attempt.error is not None:
         first = (str(attempt.error).splitlines() or [""])[0]
         t.fail(f"{words}. It raised {type(attempt.error).__name__}: {first}", diagnosis=diagnosis)
@@ -129,7 +89,7 @@ def expect_gradient(
     inputs = list(inputs)
     with t.oracle():
         loss, wanted = gradients(oracle, *(x.to(F64) for x in inputs))
-    attempt = tried(t, lambda: gradients(call, *inputs))
+    attempt = t.tried(lambda: gradients(call, *inputs))
     if attempt.error is not None:
         first = (str(attempt.error).splitlines() or [""])[0]
         t.fail(f"{words}. It raised {type(attempt.error).__name__}: {first}", diagnosis=diagnosis)

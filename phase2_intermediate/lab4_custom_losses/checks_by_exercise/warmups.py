@@ -9,15 +9,14 @@ import torch
 from torch import Tensor
 
 from courseware.check import Exercise, Trial, forbid
+from courseware.check.describe import numbers
 from phase2_intermediate.lab4_custom_losses.checks_by_exercise import pictures
 from phase2_intermediate.lab4_custom_losses.checks_by_exercise.tools import (
     F64,
+    close,
     double,
     expect,
     gradients,
-    numbers,
-    same,
-    tried,
 )
 
 # ---- W1 -----------------------------------------------------------------------------------------------
@@ -41,7 +40,7 @@ w1 = Exercise(
 @w1.probe("exponential-overflows")
 def overflows(a: Any, t: Trial) -> str | None:
     found = a.softplus(torch.tensor([0.0, 1000.0]))
-    if same(found[0], math.log(2)) and not bool(found[1].isfinite()):
+    if close(found[0], math.log(2)) and not bool(found[1].isfinite()):
         return (
             f"softplus(1000) is {float(found[1])}, expected 1000: e^1000 is infinite. Take the large "
             f"part out first, "
@@ -53,7 +52,7 @@ def overflows(a: Any, t: Trial) -> str | None:
 @w1.probe("small-values-rounded-away")
 def rounded_away(a: Any, t: Trial) -> str | None:
     found = a.softplus(double([-40.0]))
-    if same(found, 0.0, atol=1e-30) or same(found, double([0.0]), atol=1e-30):
+    if close(found, 0.0, atol=1e-30) or close(found, double([0.0]), atol=1e-30):
         return (
             "softplus(−40) is 0, expected 4.2e-18: 1 + e^(−40) is rounded to 1 before the logarithm. "
             "`log1p(u)` "
@@ -66,26 +65,26 @@ def rounded_away(a: Any, t: Trial) -> str | None:
 def one_side(a: Any, t: Trial) -> str | None:
     found = a.softplus(double([-3.0, 3.0]))
     right = double([math.log1p(math.exp(-3)), math.log1p(math.exp(3))])
-    if same(found[1], right[1]) and not same(found[0], right[0]):
+    if close(found[1], right[1]) and not close(found[0], right[0]):
         return (
             f"softplus(−3) is {numbers(found[0])}, expected {numbers(right[0])}: the formula holds for x "
             f"> 0 only"
         )
-    if same(found[0], right[0]) and not same(found[1], right[1]):
+    if close(found[0], right[0]) and not close(found[1], right[1]):
         return (
             f"softplus(3) is {numbers(found[1])}, expected {numbers(right[1])}: max(x, 0) is missing, or "
             f"clamped"
         )
-    if same(found, -right):
+    if close(found, -right):
         return "the sign is the other way round: softplus is positive"
-    if same(found, right.flip(0)):
+    if close(found, right.flip(0)):
         return "that is softplus(−x): the exponent is +x"
     return None
 
 
 @w1.probe("kink")
 def kink(a: Any, t: Trial) -> str | None:
-    if same(a.softplus(double([0.0])), double([0.0])):
+    if close(a.softplus(double([0.0])), double([0.0])):
         return "softplus(0) is 0: that is relu. log(1 + e⁰) = log 2 = 0.6931"
     return None
 
@@ -148,15 +147,15 @@ LOSSES, KEEP = double([1.0, 2.0, 60.0]), torch.tensor([True, True, False])
 @w2.probe("divides-by-all")
 def divides_by_all(a: Any, t: Trial) -> str | None:
     found = a.mean_kept(LOSSES, KEEP)
-    if same(found, 1.0):
+    if close(found, 1.0):
         return (
             "mean_kept([1, 2, 60], [T, T, F]) is 1: the sum of two was divided by 3. Divide by what is kept"
         )
-    if same(found, 3.0):
+    if close(found, 3.0):
         return "mean_kept([1, 2, 60], [T, T, F]) is 3, the sum: divide by the number that is kept, 2"
-    if same(found, 60.0):
+    if close(found, 60.0):
         return "the mask is the other way round: True means that a loss counts"
-    if same(found, 21.0):
+    if close(found, 21.0):
         return "mean_kept([1, 2, 60], [T, T, F]) is 21, the mean of all three: the mask was not used"
     if found.dim():
         return f"the result has shape {tuple(found.shape)}, expected a single number"
@@ -177,11 +176,11 @@ def infinity(a: Any, t: Trial) -> str | None:
 
 @w2.probe("nothing-kept")
 def nothing_kept(a: Any, t: Trial) -> str | None:
-    attempt = tried(t, lambda: gradients(lambda x: a.mean_kept(x, torch.tensor([False] * 3)), LOSSES))
+    attempt = t.tried(lambda: gradients(lambda x: a.mean_kept(x, torch.tensor([False] * 3)), LOSSES))
     if attempt.error is not None:
         return f"nothing is kept: it raised {type(attempt.error).__name__}, expected 0"
     loss, (grad,) = attempt.value
-    if not same(loss, 0.0):
+    if not close(loss, 0.0):
         return f"nothing is kept: the result is {float(loss)}, expected 0. Divide by at least 1"
     if grad is None or bool((grad != 0).any()):
         return (
@@ -226,13 +225,13 @@ TABLE = double([[25.0, 1.0, 4.0], [13.0, 1.0, 2.0]])
 @w3.probe("another-table")
 def square_root(a: Any, t: Trial) -> str | None:
     found = a.squared_distances(P, Q)
-    if same(found, TABLE.sqrt()):
+    if close(found, TABLE.sqrt()):
         return f"the entries are {numbers(found[0])} …: distances; asked for are their squares"
-    if same(found, TABLE.T):
+    if close(found, TABLE.T):
         return "the table is transposed: rows belong to `a`, columns to `b`, so [N, M]"
-    if same(found, P @ Q.T):
+    if close(found, P @ Q.T):
         return "these are dot products: distances need ‖a‖² − 2 a·b + ‖b‖²"
-    if same(found, TABLE / 2) or same(found, (P[:, None] - Q[None]).abs().sum(2)):
+    if close(found, TABLE / 2) or close(found, (P[:, None] - Q[None]).abs().sum(2)):
         return (
             f"the first row is {numbers(found[0])}, expected [25, 1, 4]: the *sum* of *squared* differences"
         )
@@ -244,7 +243,7 @@ def cross_term(a: Any, t: Trial) -> str | None:
     found = a.squared_distances(P, Q)
     lengths = P.square().sum(1)[:, None] + Q.square().sum(1)[None]
     for wrong, what in ((lengths - P @ Q.T, "−1"), (lengths + 2 * P @ Q.T, "+2"), (lengths, "0")):
-        if same(found, wrong) or same(found, wrong.clamp(min=0)):
+        if close(found, wrong) or close(found, wrong.clamp(min=0)):
             return f"the product a·b comes in with the factor {what}, expected −2: (a − b)² = a² − 2ab + b²"
     return None
 
@@ -301,16 +300,16 @@ GUESS, TRUE = torch.tensor([0, 0, 1, 1, 0]), torch.tensor([0, 0, 0, 1, 1])
 @w4.probe("precision-instead")
 def precision(a: Any, t: Trial) -> str | None:
     found = a.recall_per_class(GUESS, TRUE, 2)
-    if same(found, torch.tensor([2 / 3, 1 / 2])):
+    if close(found, torch.tensor([2 / 3, 1 / 2])):
         # the same numbers for both here: ask where they differ
         found = a.recall_per_class(torch.tensor([0, 0, 0, 1]), torch.tensor([0, 1, 1, 1]), 2)
-        if same(found, torch.tensor([1 / 3, 1.0])):
+        if close(found, torch.tensor([1 / 3, 1.0])):
             return (
                 "that is precision: divided by how many were *predicted* as the class. Recall divides by "
                 "how many "
                 "*are* of the class"
             )
-    if same(found, torch.tensor([2 / 5, 1 / 5])):
+    if close(found, torch.tensor([2 / 5, 1 / 5])):
         return "the hits were divided by all rows; divide by the rows whose target is the class"
     if found.dim() == 0:
         return f"the result is the single number {float(found):.4g}, expected one recall for each class"
@@ -319,7 +318,7 @@ def precision(a: Any, t: Trial) -> str | None:
 
 @w4.probe("absent-class")
 def absent(a: Any, t: Trial) -> str | None:
-    attempt = tried(t, lambda: a.recall_per_class(torch.tensor([0, 0]), torch.tensor([0, 0]), 3))
+    attempt = t.tried(lambda: a.recall_per_class(torch.tensor([0, 0]), torch.tensor([0, 0]), 3))
     if attempt.error is not None:
         return f"a class without an example raised {type(attempt.error).__name__}; its recall is nan"
     found = attempt.value

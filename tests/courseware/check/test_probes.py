@@ -64,6 +64,21 @@ def test_a_call_is_tried(check, answer, diagnosis):
     assert check(answer, exercise=exercise).diagnosis == diagnosis
 
 
+def test_a_call_is_tried_for_some_seconds_at_most(check):
+    probe = Probes()
+
+    @probe("endless")
+    def endless(a, t):
+        return "it does not end" if t.tried(lambda: a.double(THREE), seconds=0.1).timed_out else None
+
+    def goes_on(x):
+        while True:
+            x = x + 1
+
+    assert check(goes_on, exercise=doubling(probe)).diagnosis == "endless"
+    assert check(lambda x: x * 2, exercise=doubling(probe)).passed
+
+
 def test_a_number_that_falls_short_can_have_a_name(check):
     exercise = Exercise("W1", takes={"double": Tensor}, hints=("a", "b", "c"))
 

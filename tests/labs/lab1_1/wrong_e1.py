@@ -10,22 +10,10 @@ from tests.labs.answers import Answers
 wrong = Answers()
 
 
-def view(function):
-    def build():
-        return {"broadcast_view": function}
-
-    build.__name__ = function.__name__
-    wrong("E1")(build)
-    return function
+view = wrong.stands_for("E1", "broadcast_view")
 
 
-def back(function):
-    def build():
-        return {"unbroadcast": function}
-
-    build.__name__ = function.__name__
-    wrong("E1")(build)
-    return function
+back = wrong.stands_for("E1", "unbroadcast")
 
 
 def check(x, shape):

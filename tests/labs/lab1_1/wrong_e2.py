@@ -19,8 +19,7 @@ def tape(change):
         change(Var)
         return {"Var": Var}
 
-    build.__name__ = change.__name__
-    wrong("E2")(build)
+    wrong.add("E2", change.__name__, build)
     return change
 
 

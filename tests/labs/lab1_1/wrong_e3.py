@@ -12,11 +12,7 @@ wrong = Answers()
 
 
 def answer(make):
-    def build():
-        return {"FusedCrossEntropy": make()}
-
-    build.__name__ = make.__name__
-    wrong("E3")(build)
+    wrong.add("E3", make.__name__, lambda: {"FusedCrossEntropy": make()})
     return make
 
 

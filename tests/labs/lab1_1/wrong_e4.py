@@ -17,22 +17,10 @@ from tests.labs.answers import Answers
 wrong = Answers()
 
 
-def product(function):
-    def build():
-        return {"hvp": function}
-
-    build.__name__ = function.__name__
-    wrong("E4")(build)
-    return function
+product = wrong.stands_for("E4", "hvp")
 
 
-def sharp(function):
-    def build():
-        return {"sharpness": function}
-
-    build.__name__ = function.__name__
-    wrong("E4")(build)
-    return function
+sharp = wrong.stands_for("E4", "sharpness")
 
 
 def gradient_of(f, x, graph=True):

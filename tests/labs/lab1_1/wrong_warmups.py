@@ -11,11 +11,7 @@ wrong = Answers()
 
 
 def one(exercise, name, function, named=True):
-    def build():
-        return {name: function}
-
-    build.__name__ = function.__name__
-    wrong(exercise, named=named)(build)
+    wrong.add(exercise, function.__name__, lambda: {name: function}, named=named)
 
 
 # ---- W1: number_line(start, stop, count) -----------------------------------------------------------------

@@ -15,11 +15,7 @@ right = Answers()
 def variation(name, **methods):
     """The reference with some methods written otherwise."""
 
-    def build():
-        return {"MiniModule": type("MiniModule", (Reference,), dict(methods))}
-
-    build.__name__ = name
-    right("E1")(build)
+    right.add("E1", name, lambda: {"MiniModule": type("MiniModule", (Reference,), dict(methods))})
 
 
 def state_by_recursion(self, prefix="", out=None):

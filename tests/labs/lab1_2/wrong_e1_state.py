@@ -13,11 +13,9 @@ wrong = Answers()
 def variation(name, named=True, **methods):
     """The reference with some methods written wrongly."""
 
-    def build():
-        return {"MiniModule": type("MiniModule", (Reference,), dict(methods))}
-
-    build.__name__ = name
-    wrong("E1", named=named)(build)
+    wrong.add(
+        "E1", name, lambda: {"MiniModule": type("MiniModule", (Reference,), dict(methods))}, named=named
+    )
 
 
 def join(prefix, name):

@@ -13,11 +13,7 @@ wrong = Answers()
 
 
 def one(name, key, function, named=True):
-    def build():
-        return {key: function}
-
-    build.__name__ = name
-    wrong("E2", named=named)(build)
+    wrong.add("E2", name, lambda: {key: function}, named=named)
 
 
 # ---- orthogonal -----------------------------------------------------------------------------------------

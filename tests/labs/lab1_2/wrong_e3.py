@@ -15,11 +15,7 @@ wrong = Answers()
 
 
 def one(name, named=True, **objects):
-    def build():
-        return objects
-
-    build.__name__ = name
-    wrong("E3", named=named)(build)
+    wrong.add("E3", name, lambda: objects, named=named)
 
 
 # ---- normalize ------------------------------------------------------------------------------------------

@@ -16,11 +16,7 @@ wrong = Answers()
 
 
 def one(name, named=True, **objects):
-    def build():
-        return objects
-
-    build.__name__ = name
-    wrong("E5", named=named)(build)
+    wrong.add("E5", name, lambda: objects, named=named)
 
 
 # ---- build_deep -----------------------------------------------------------------------------------------

@@ -11,11 +11,7 @@ wrong = Answers()
 
 
 def flat(name, function):
-    def build():
-        return {"dotted": function}
-
-    build.__name__ = name
-    wrong("W3")(build)
+    wrong.add("W3", name, lambda: {"dotted": function})
 
 
 def joined(sign, sort=False, turn=False):
@@ -141,8 +137,7 @@ def diary(name, note, store=object.__setattr__, start=list):
 
         return {"Diary": Diary}
 
-    build.__name__ = name
-    wrong("W4")(build)
+    wrong.add("W4", name, build)
 
 
 def once(names, name, value):

@@ -23,8 +23,7 @@ def answer(function):
         def build():
             return {function: name}
 
-        build.__name__ = f"{function}_{name.__name__}"
-        wrong("E3")(build)
+        wrong.add("E3", f"{function}_{name.__name__}", build)
         return name
 
     return register

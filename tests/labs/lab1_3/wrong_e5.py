@@ -22,8 +22,7 @@ def answer(cls):
         cls.__name__ = "Trainer"
         return {"Trainer": cls}
 
-    build.__name__ = cls.__name__
-    wrong("E5")(build)
+    wrong.add("E5", cls.__name__, build)
     return cls
 
 
@@ -64,11 +63,7 @@ def looping(
 
 
 def changed(name, **parts):
-    def build():
-        return {"Trainer": looping(**parts)}
-
-    build.__name__ = name
-    wrong("E5")(build)
+    wrong.add("E5", name, lambda: {"Trainer": looping(**parts)})
 
 
 changed("always_epoch_zero", epoch=lambda self: 0)
@@ -296,11 +291,7 @@ def loading(name, change):
             super().load_state_dict(state)
             change(self, dice)
 
-    def build():
-        return {"Trainer": Trainer}
-
-    build.__name__ = name
-    wrong("E5")(build)
+    wrong.add("E5", name, lambda: {"Trainer": Trainer})
 
 
 loading("forgets_the_history", lambda self, dice: self.history.update({k: [] for k in self.history}))

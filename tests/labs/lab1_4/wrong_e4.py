@@ -429,11 +429,6 @@ def generator_stored_on_the_dataset():
 
 
 @wrong("E4")
-def views_of_the_shard():
-    return stream(copy=lambda self, row: torch.from_numpy(row))
-
-
-@wrong("E4")
 def reads_everything_hands_out_its_share():
     def rows(self):
         number, consumers = self.who()

@@ -11,24 +11,10 @@ from tests.labs.answers import Answers
 wrong = Answers()
 
 
-def rounding(function):
-    """Register the function below as a wrong `round_to_format`."""
-
-    def build():
-        return {"round_to_format": function}
-
-    build.__name__ = function.__name__
-    wrong("E1")(build)
-    return function
+rounding = wrong.stands_for("E1", "round_to_format")
 
 
-def info(function):
-    def build():
-        return {"format_info": function}
-
-    build.__name__ = function.__name__
-    wrong("E1")(build)
-    return function
+info = wrong.stands_for("E1", "format_info")
 
 
 def parts(x, exp_bits, man_bits):

@@ -4,25 +4,14 @@ from __future__ import annotations
 
 import torch
 
+from phase1_foundations.lab5_gpu_mixed_precision.misconceptions_by_exercise.e2_scaling import all_parameters
 from phase1_foundations.lab5_gpu_mixed_precision.solution import DynamicLossScaler
 from tests.labs.answers import Answers
 
 wrong = Answers()
 
 
-def scaler(cls):
-    """Register the class below as a wrong scaler."""
-
-    def build():
-        return {"DynamicLossScaler": cls}
-
-    build.__name__ = cls.__name__
-    wrong("E2")(build)
-    return cls
-
-
-def owned(optimizer):
-    return [p for group in optimizer.param_groups for p in group["params"]]
+scaler = wrong.stands_for("E2", "DynamicLossScaler")
 
 
 @scaler
@@ -47,7 +36,7 @@ class ReturnsANumber(DynamicLossScaler):
 class MultipliesGradients(DynamicLossScaler):
     def unscale_(self, optimizer):
         super().unscale_(optimizer)
-        for p in owned(optimizer):
+        for p in all_parameters(optimizer):
             if p.grad is not None:
                 p.grad.mul_(self._scale**2)
 
@@ -68,8 +57,8 @@ class NoneCrashes(DynamicLossScaler):
     def unscale_(self, optimizer):
         if id(optimizer) in self._overflowed:
             raise RuntimeError("twice")
-        self._overflowed[id(optimizer)] = any(not p.grad.isfinite().all() for p in owned(optimizer))
-        for p in owned(optimizer):
+        self._overflowed[id(optimizer)] = any(not p.grad.isfinite().all() for p in all_parameters(optimizer))
+        for p in all_parameters(optimizer):
             p.grad.div_(self._scale)
 
 
@@ -78,7 +67,7 @@ class OnlyInfinityCounts(DynamicLossScaler):
     def unscale_(self, optimizer):
         super().unscale_(optimizer)
         self._overflowed[id(optimizer)] = any(
-            bool(p.grad.isinf().any()) for p in owned(optimizer) if p.grad is not None
+            bool(p.grad.isinf().any()) for p in all_parameters(optimizer) if p.grad is not None
         )
 
 
@@ -87,14 +76,14 @@ class OnlyNaNCounts(DynamicLossScaler):
     def unscale_(self, optimizer):
         super().unscale_(optimizer)
         self._overflowed[id(optimizer)] = any(
-            bool(p.grad.isnan().any()) for p in owned(optimizer) if p.grad is not None
+            bool(p.grad.isnan().any()) for p in all_parameters(optimizer) if p.grad is not None
         )
 
 
 @scaler
 class PlusInfinityOnly(DynamicLossScaler):
     def unscale_(self, optimizer):
-        gradients = [p.grad.clone() for p in owned(optimizer) if p.grad is not None]
+        gradients = [p.grad.clone() for p in all_parameters(optimizer) if p.grad is not None]
         super().unscale_(optimizer)
         self._overflowed[id(optimizer)] = any(bool(((g == torch.inf) | g.isnan()).any()) for g in gradients)
 
@@ -103,7 +92,7 @@ class PlusInfinityOnly(DynamicLossScaler):
 class LastParameterDecides(DynamicLossScaler):
     def unscale_(self, optimizer):
         super().unscale_(optimizer)
-        for p in owned(optimizer):
+        for p in all_parameters(optimizer):
             if p.grad is not None:
                 self._overflowed[id(optimizer)] = not bool(p.grad.isfinite().all())
 
@@ -111,7 +100,7 @@ class LastParameterDecides(DynamicLossScaler):
 @scaler
 class NormIsFinite(DynamicLossScaler):
     def unscale_(self, optimizer):
-        gradients = [p.grad.clone() for p in owned(optimizer) if p.grad is not None]
+        gradients = [p.grad.clone() for p in all_parameters(optimizer) if p.grad is not None]
         super().unscale_(optimizer)
         bad = any(not bool(g.norm().isfinite()) for g in gradients)
         self._overflowed[id(optimizer)] = bad
@@ -120,7 +109,7 @@ class NormIsFinite(DynamicLossScaler):
 @scaler
 class StepNeverUnscales(DynamicLossScaler):
     def step(self, optimizer):
-        if any(not p.grad.isfinite().all() for p in owned(optimizer) if p.grad is not None):
+        if any(not p.grad.isfinite().all() for p in all_parameters(optimizer) if p.grad is not None):
             self._overflowed[id(optimizer)] = True
             return False
         optimizer.step()
@@ -330,9 +319,9 @@ class IsTorchs:
         self.inner.unscale_(optimizer)
 
     def step(self, optimizer):
-        before = [p.detach().clone() for p in owned(optimizer)]
+        before = [p.detach().clone() for p in all_parameters(optimizer)]
         self.inner.step(optimizer)
-        return any(not torch.equal(b, p) for b, p in zip(before, owned(optimizer), strict=True))
+        return any(not torch.equal(b, p) for b, p in zip(before, all_parameters(optimizer), strict=True))
 
     def update(self):
         self.inner.update()

@@ -5,39 +5,24 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from phase1_foundations.lab5_gpu_mixed_precision.misconceptions_by_exercise.e2_scaling import all_parameters
 from phase1_foundations.lab5_gpu_mixed_precision.solution import MasterWeights, to_format
 from tests.labs.answers import Answers
 
 wrong = Answers()
 
 
-def step(function):
-    def build():
-        return {"amp_step": function}
-
-    build.__name__ = function.__name__
-    wrong("E2")(build)
-    return function
+step = wrong.stands_for("E2", "amp_step")
 
 
-def masters(cls):
-    def build():
-        return {"MasterWeights": cls}
-
-    build.__name__ = cls.__name__
-    wrong("E2")(build)
-    return cls
-
-
-def owned(optimizer):
-    return [p for group in optimizer.param_groups for p in group["params"]]
+masters = wrong.stands_for("E2", "MasterWeights")
 
 
 @step
 def without_scaling(loss, optimizer, scaler, max_norm):
     optimizer.zero_grad()
     loss.backward()
-    nn.utils.clip_grad_norm_(owned(optimizer), max_norm)
+    nn.utils.clip_grad_norm_(all_parameters(optimizer), max_norm)
     stepped = scaler.step(optimizer)
     scaler.update()
     return stepped
@@ -48,7 +33,7 @@ def steps_itself(loss, optimizer, scaler, max_norm):
     optimizer.zero_grad()
     scaler.scale(loss).backward()
     scaler.unscale_(optimizer)
-    nn.utils.clip_grad_norm_(owned(optimizer), max_norm)
+    nn.utils.clip_grad_norm_(all_parameters(optimizer), max_norm)
     optimizer.step()
     scaler.update()
     return True
@@ -58,7 +43,7 @@ def steps_itself(loss, optimizer, scaler, max_norm):
 def never_clears(loss, optimizer, scaler, max_norm):
     scaler.scale(loss).backward()
     scaler.unscale_(optimizer)
-    nn.utils.clip_grad_norm_(owned(optimizer), max_norm)
+    nn.utils.clip_grad_norm_(all_parameters(optimizer), max_norm)
     stepped = scaler.step(optimizer)
     scaler.update()
     return stepped
@@ -69,7 +54,7 @@ def clears_between(loss, optimizer, scaler, max_norm):
     scaler.scale(loss).backward()
     optimizer.zero_grad()
     scaler.unscale_(optimizer)
-    nn.utils.clip_grad_norm_(owned(optimizer), max_norm)
+    nn.utils.clip_grad_norm_(all_parameters(optimizer), max_norm)
     stepped = scaler.step(optimizer)
     scaler.update()
     return stepped
@@ -80,7 +65,7 @@ def clips_values(loss, optimizer, scaler, max_norm):
     optimizer.zero_grad()
     scaler.scale(loss).backward()
     scaler.unscale_(optimizer)
-    nn.utils.clip_grad_value_(owned(optimizer), max_norm)
+    nn.utils.clip_grad_value_(all_parameters(optimizer), max_norm)
     stepped = scaler.step(optimizer)
     scaler.update()
     return stepped
@@ -92,7 +77,7 @@ def clips_after_the_step(loss, optimizer, scaler, max_norm):
     scaler.scale(loss).backward()
     scaler.unscale_(optimizer)
     stepped = scaler.step(optimizer)
-    nn.utils.clip_grad_norm_(owned(optimizer), max_norm)
+    nn.utils.clip_grad_norm_(all_parameters(optimizer), max_norm)
     scaler.update()
     return stepped
 
@@ -102,7 +87,7 @@ def updates_only_when_stepped(loss, optimizer, scaler, max_norm):
     optimizer.zero_grad()
     scaler.scale(loss).backward()
     scaler.unscale_(optimizer)
-    nn.utils.clip_grad_norm_(owned(optimizer), max_norm)
+    nn.utils.clip_grad_norm_(all_parameters(optimizer), max_norm)
     stepped = scaler.step(optimizer)
     if stepped:
         scaler.update()
@@ -126,7 +111,7 @@ def returns_the_scale(loss, optimizer, scaler, max_norm):
     optimizer.zero_grad()
     scaler.scale(loss).backward()
     scaler.unscale_(optimizer)
-    nn.utils.clip_grad_norm_(owned(optimizer), max_norm)
+    nn.utils.clip_grad_norm_(all_parameters(optimizer), max_norm)
     scaler.step(optimizer)
     scaler.update()
     return scaler.get_scale()
@@ -137,7 +122,7 @@ def always_true(loss, optimizer, scaler, max_norm):
     optimizer.zero_grad()
     scaler.scale(loss).backward()
     scaler.unscale_(optimizer)
-    nn.utils.clip_grad_norm_(owned(optimizer), max_norm)
+    nn.utils.clip_grad_norm_(all_parameters(optimizer), max_norm)
     scaler.step(optimizer)
     scaler.update()
     return True
@@ -148,7 +133,7 @@ def always_one(loss, optimizer, scaler, max_norm):
     optimizer.zero_grad()
     scaler.scale(loss).backward()
     scaler.unscale_(optimizer)
-    nn.utils.clip_grad_norm_(owned(optimizer), 1.0)
+    nn.utils.clip_grad_norm_(all_parameters(optimizer), 1.0)
     stepped = scaler.step(optimizer)
     scaler.update()
     return stepped
@@ -159,8 +144,8 @@ def normalises(loss, optimizer, scaler, max_norm):
     optimizer.zero_grad()
     scaler.scale(loss).backward()
     scaler.unscale_(optimizer)
-    total = torch.stack([p.grad.norm() for p in owned(optimizer)]).norm()
-    for p in owned(optimizer):
+    total = torch.stack([p.grad.norm() for p in all_parameters(optimizer)]).norm()
+    for p in all_parameters(optimizer):
         p.grad.mul_(max_norm / total)
     stepped = scaler.step(optimizer)
     scaler.update()

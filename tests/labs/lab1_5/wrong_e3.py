@@ -13,42 +13,30 @@ from tests.labs.answers import Answers
 wrong = Answers()
 
 
-def answer(name, **how):
-    def register(function):
-        def build():
-            return {name: function}
-
-        build.__name__ = function.__name__
-        wrong("E3", **how)(build)
-        return function
-
-    return register
-
-
-@answer("checkpoint")
+@wrong.stands_for("E3", "checkpoint")
 def torchs_own(fn, *args):
     return library.checkpoint(fn, *args, use_reentrant=False)
 
 
-@answer("checkpoint")
+@wrong.stands_for("E3", "checkpoint")
 def torchs_older_one(fn, *args):
     return library.checkpoint(fn, *args, use_reentrant=True)
 
 
-@answer("checkpoint")
+@wrong.stands_for("E3", "checkpoint")
 def no_grad_call(fn, *args):
     with torch.no_grad():
         return fn(*args)
 
 
-@answer("checkpoint")
+@wrong.stands_for("E3", "checkpoint")
 def makes_it_require(fn, *args):
     with torch.no_grad():
         y = fn(*args)
     return y.requires_grad_() if isinstance(y, torch.Tensor) else y
 
 
-@answer("checkpoint")
+@wrong.stands_for("E3", "checkpoint")
 def forgets_to_return(fn, *args):
     sound(fn, *args)
 
@@ -69,7 +57,7 @@ class KeepsTheGraph(Function):
         return None, None, *(x.grad for x in ctx.inputs)
 
 
-@answer("checkpoint")
+@wrong.stands_for("E3", "checkpoint")
 def keeps_the_graph(fn, *args):
     return KeepsTheGraph.apply(fn, torch.zeros((), requires_grad=True), *args)
 
@@ -89,7 +77,7 @@ class NoEnableGrad(Function):
         return None, None, *(a.grad for a in args)
 
 
-@answer("checkpoint")
+@wrong.stands_for("E3", "checkpoint")
 def not_recording_again(fn, *args):
     return NoEnableGrad.apply(fn, torch.zeros((), requires_grad=True), *args)
 
@@ -110,7 +98,7 @@ class NoDetach(Function):
         return None, None, *(None for _ in ctx.args)
 
 
-@answer("checkpoint")
+@wrong.stands_for("E3", "checkpoint")
 def second_run_on_the_callers_tensors(fn, *args):
     return NoDetach.apply(fn, torch.zeros((), requires_grad=True), *args)
 
@@ -132,7 +120,7 @@ class OneGradientAlone(Function):
         return None, None, *(a.grad for a in args)
 
 
-@answer("checkpoint")
+@wrong.stands_for("E3", "checkpoint")
 def one_result_only(fn, *args):
     return OneGradientAlone.apply(fn, torch.zeros((), requires_grad=True), *args)
 
@@ -155,7 +143,7 @@ class AllRequireGradients(Function):
         return None, None, *(a.grad for a in args)
 
 
-@answer("checkpoint")
+@wrong.stands_for("E3", "checkpoint")
 def integers_cannot(fn, *args):
     return AllRequireGradients.apply(fn, torch.zeros((), requires_grad=True), *args)
 
@@ -181,12 +169,12 @@ class SavesTheOutput(Function):
         return None, None, *(a.grad for a in args)
 
 
-@answer("checkpoint")
+@wrong.stands_for("E3", "checkpoint")
 def keeps_the_output_too(fn, *args):
     return SavesTheOutput.apply(fn, torch.zeros((), requires_grad=True), *args)
 
 
-@answer("checkpoint")
+@wrong.stands_for("E3", "checkpoint")
 def runs_twice_forward(fn, *args):
     with torch.no_grad():
         fn(*args)
@@ -216,7 +204,7 @@ class RunsForEachGradient(Function):
         return None, None, *found
 
 
-@answer("checkpoint")
+@wrong.stands_for("E3", "checkpoint")
 def once_too_often(fn, *args):
     return RunsForEachGradient.apply(fn, torch.zeros((), requires_grad=True), *args)
 
@@ -242,7 +230,7 @@ class SeedsAnew(Function):
         return None, None, *(a.grad for a in args)
 
 
-@answer("checkpoint")
+@wrong.stands_for("E3", "checkpoint")
 def a_seed_of_its_own(fn, *args):
     return SeedsAnew.apply(fn, torch.zeros((), requires_grad=True), *args)
 
@@ -271,7 +259,7 @@ class AssignsGradients(Function):
         return None, None, *(by_identity.get(id(a)) for a in args)
 
 
-@answer("checkpoint")
+@wrong.stands_for("E3", "checkpoint")
 def parameters_of_modules_alone(fn, *args):
     return AssignsGradients.apply(fn, torch.zeros((), requires_grad=True), *args)
 
@@ -297,6 +285,6 @@ class Overwrites(Function):
         return None, None, *(a.grad for a in args)
 
 
-@answer("checkpoint")
+@wrong.stands_for("E3", "checkpoint")
 def clears_before_it_adds(fn, *args):
     return Overwrites.apply(fn, torch.zeros((), requires_grad=True), *args)

@@ -15,50 +15,38 @@ from tests.labs.answers import Answers
 wrong = Answers()
 
 
-def answer(name, **how):
-    def register(function):
-        def build():
-            return {name: function}
-
-        build.__name__ = function.__name__
-        wrong("E3", **how)(build)
-        return function
-
-    return register
-
-
-@answer("checkpoint_chain")
+@wrong.stands_for("E3", "checkpoint_chain")
 def torchs_sequential(blocks, x, segments):
     return library.checkpoint_sequential(blocks, segments, x, use_reentrant=False)
 
 
-@answer("checkpoint_chain")
+@wrong.stands_for("E3", "checkpoint_chain")
 def plain_loop(blocks, x, segments):
     for block in blocks:
         x = block(x)
     return x
 
 
-@answer("checkpoint_chain")
+@wrong.stands_for("E3", "checkpoint_chain")
 def one_big_segment(blocks, x, segments):
     return sound(nn.Sequential(*blocks), x)
 
 
-@answer("checkpoint_chain")
+@wrong.stands_for("E3", "checkpoint_chain")
 def every_block_alone(blocks, x, segments):
     for block in blocks:
         x = sound(block, x)
     return x
 
 
-@answer("checkpoint_chain")
+@wrong.stands_for("E3", "checkpoint_chain")
 def segments_as_length(blocks, x, segments):
     for start in range(0, len(blocks), segments):
         x = sound(nn.Sequential(*blocks[start : start + segments]), x)
     return x
 
 
-@answer("checkpoint_chain")
+@wrong.stands_for("E3", "checkpoint_chain")
 def drops_the_remainder(blocks, x, segments):
     size = len(blocks) // segments
     for s in range(segments):
@@ -66,7 +54,7 @@ def drops_the_remainder(blocks, x, segments):
     return x
 
 
-@answer("checkpoint_chain")
+@wrong.stands_for("E3", "checkpoint_chain")
 def rounded_up_length(blocks, x, segments):
     size = math.ceil(len(blocks) / segments)
     for start in range(0, len(blocks), size):
@@ -74,7 +62,7 @@ def rounded_up_length(blocks, x, segments):
     return x
 
 
-@answer("checkpoint_chain")
+@wrong.stands_for("E3", "checkpoint_chain")
 def remainder_into_the_last(blocks, x, segments):
     size = len(blocks) // segments
     for s in range(segments):
@@ -83,7 +71,7 @@ def remainder_into_the_last(blocks, x, segments):
     return x
 
 
-@answer("checkpoint_chain")
+@wrong.stands_for("E3", "checkpoint_chain")
 def late_binding(blocks, x, segments):
     edges = [len(blocks) * i // segments for i in range(segments + 1)]
     for start, end in itertools.pairwise(edges):
@@ -91,7 +79,7 @@ def late_binding(blocks, x, segments):
     return x
 
 
-@answer("checkpoint_chain")
+@wrong.stands_for("E3", "checkpoint_chain")
 def backwards(blocks, x, segments):
     edges = [len(blocks) * i // segments for i in range(segments + 1)]
     for start, end in reversed(list(itertools.pairwise(edges))):
@@ -99,43 +87,43 @@ def backwards(blocks, x, segments):
     return x
 
 
-@answer("best_segments")
+@wrong.stands_for("E3", "best_segments")
 def never_cuts(n_blocks, act_bytes):
     return []
 
 
-@answer("best_segments")
+@wrong.stands_for("E3", "best_segments")
 def always_cuts(n_blocks, act_bytes):
     return list(range(1, n_blocks))
 
 
-@answer("best_segments")
+@wrong.stands_for("E3", "best_segments")
 def how_many(n_blocks, act_bytes):
     return round(math.sqrt(n_blocks))
 
 
-@answer("best_segments")
+@wrong.stands_for("E3", "best_segments")
 def a_tuple(n_blocks, act_bytes):
     return tuple(sound_cuts(n_blocks, act_bytes))
 
 
-@answer("best_segments")
+@wrong.stands_for("E3", "best_segments")
 def ends_with_n(n_blocks, act_bytes):
     return [*sound_cuts(n_blocks, act_bytes), n_blocks]
 
 
-@answer("best_segments")
+@wrong.stands_for("E3", "best_segments")
 def last_block_of_each_segment(n_blocks, act_bytes):
     return [c - 1 for c in sound_cuts(n_blocks, act_bytes)]
 
 
-@answer("best_segments")
+@wrong.stands_for("E3", "best_segments")
 def segments_as_lists(n_blocks, act_bytes):
     edges = [0, *sound_cuts(n_blocks, act_bytes), n_blocks]
     return [list(range(i, j)) for i, j in itertools.pairwise(edges)]
 
 
-@answer("best_segments")
+@wrong.stands_for("E3", "best_segments")
 def balances_the_sums(n_blocks, act_bytes):
     best = (math.inf, [])
     for k in range(1, n_blocks + 1):
@@ -150,7 +138,7 @@ def balances_the_sums(n_blocks, act_bytes):
     return best[1]
 
 
-@answer("best_segments")
+@wrong.stands_for("E3", "best_segments")
 def inputs_counted_again(n_blocks, act_bytes):
     best = (math.inf, [])
     for k in range(n_blocks):
@@ -162,7 +150,7 @@ def inputs_counted_again(n_blocks, act_bytes):
     return best[1]
 
 
-@answer("best_segments", slow=True)
+@wrong.stands_for("E3", "best_segments", slow=True)
 def every_set(n_blocks, act_bytes):
     best = (math.inf, [])
     for k in range(n_blocks):
@@ -174,13 +162,13 @@ def every_set(n_blocks, act_bytes):
     return best[1]
 
 
-@answer("best_segments")
+@wrong.stands_for("E3", "best_segments")
 def cuts_where_it_is_small(n_blocks, act_bytes):
     mean = sum(act_bytes) / n_blocks
     return [i for i in range(1, n_blocks) if act_bytes[i] < mean]
 
 
-@answer("best_segments")
+@wrong.stands_for("E3", "best_segments")
 def best_number_of_equal_runs(n_blocks, act_bytes):
     best = (math.inf, [])
     for k in range(1, n_blocks + 1):

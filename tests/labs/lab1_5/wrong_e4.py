@@ -11,25 +11,13 @@ from tests.labs.answers import Answers
 wrong = Answers()
 
 
-def answer(name, **how):
-    def register(function):
-        def build():
-            return {name: function}
-
-        build.__name__ = function.__name__
-        wrong("E4", **how)(build)
-        return function
-
-    return register
-
-
 def changed(model, x, change):
     """The sound costs, each sent through `change(leaf, cost)`."""
     leaves = dict(model.named_modules())
     return {name: change(leaves[name], cost) for name, cost in sound(model, x).items()}
 
 
-@answer("count_cost")
+@wrong.stands_for("E4", "count_cost")
 def linear_with_bias(model, x):
     def change(leaf, c):
         extra = c.bytes_written // 4 if isinstance(leaf, nn.Linear) and leaf.bias is not None else 0
@@ -38,7 +26,7 @@ def linear_with_bias(model, x):
     return changed(model, x, change)
 
 
-@answer("count_cost")
+@wrong.stands_for("E4", "count_cost")
 def parameters_times_two(model, x):
     def change(leaf, c):
         return Cost(2 * sum(p.numel() for p in leaf.parameters()), c.bytes_read, c.bytes_written)
@@ -46,7 +34,7 @@ def parameters_times_two(model, x):
     return changed(model, x, change)
 
 
-@answer("count_cost")
+@wrong.stands_for("E4", "count_cost")
 def activations_free(model, x):
     def change(leaf, c):
         known = isinstance(leaf, nn.Linear | nn.Conv2d | Attend)
@@ -55,7 +43,7 @@ def activations_free(model, x):
     return changed(model, x, change)
 
 
-@answer("count_cost")
+@wrong.stands_for("E4", "count_cost")
 def norms_cost_five(model, x):
     def change(leaf, c):
         return Cost(c.flops * (5 if isinstance(leaf, nn.LayerNorm) else 1), c.bytes_read, c.bytes_written)
@@ -63,7 +51,7 @@ def norms_cost_five(model, x):
     return changed(model, x, change)
 
 
-@answer("count_cost")
+@wrong.stands_for("E4", "count_cost")
 def attention_is_elementwise(model, x):
     def change(leaf, c):
         flops = c.bytes_written // 4 if isinstance(leaf, Attend) else c.flops
@@ -72,7 +60,7 @@ def attention_is_elementwise(model, x):
     return changed(model, x, change)
 
 
-@answer("count_cost")
+@wrong.stands_for("E4", "count_cost")
 def half_of_attention(model, x):
     def change(leaf, c):
         return Cost(c.flops // 2 if isinstance(leaf, Attend) else c.flops, c.bytes_read, c.bytes_written)
@@ -80,12 +68,12 @@ def half_of_attention(model, x):
     return changed(model, x, change)
 
 
-@answer("count_cost")
+@wrong.stands_for("E4", "count_cost")
 def elements_not_bytes(model, x):
     return changed(model, x, lambda leaf, c: Cost(c.flops, c.bytes_read // 4, c.bytes_written // 4))
 
 
-@answer("count_cost")
+@wrong.stands_for("E4", "count_cost")
 def weights_not_read(model, x):
     def change(leaf, c):
         own = sum(p.numel() * p.element_size() for p in leaf.parameters())
@@ -94,7 +82,7 @@ def weights_not_read(model, x):
     return changed(model, x, change)
 
 
-@answer("count_cost")
+@wrong.stands_for("E4", "count_cost")
 def with_buffers(model, x):
     def change(leaf, c):
         own = sum(b.numel() * b.element_size() for b in leaf.buffers())
@@ -103,23 +91,23 @@ def with_buffers(model, x):
     return changed(model, x, change)
 
 
-@answer("count_cost")
+@wrong.stands_for("E4", "count_cost")
 def output_read_too(model, x):
     return changed(model, x, lambda leaf, c: Cost(c.flops, c.bytes_read + c.bytes_written, c.bytes_written))
 
 
-@answer("count_cost")
+@wrong.stands_for("E4", "count_cost")
 def class_names(model, x):
     leaves = dict(model.named_modules())
     return {type(leaves[name]).__name__: cost for name, cost in sound(model, x).items()}
 
 
-@answer("count_cost")
+@wrong.stands_for("E4", "count_cost")
 def root_is_called_root(model, x):
     return {name or "root": cost for name, cost in sound(model, x).items()}
 
 
-@answer("count_cost")
+@wrong.stands_for("E4", "count_cost")
 def containers_too(model, x):
     costs = sound(model, x)
     total = Cost(
@@ -130,12 +118,12 @@ def containers_too(model, x):
     return {**costs, "": total}
 
 
-@answer("count_cost")
+@wrong.stands_for("E4", "count_cost")
 def plain_tuples(model, x):
     return {name: (c.flops, c.bytes_read, c.bytes_written) for name, c in sound(model, x).items()}
 
 
-@answer("count_cost")
+@wrong.stands_for("E4", "count_cost")
 def everything_listed(model, x):
     costs = sound(model, x)
     return {
@@ -145,14 +133,14 @@ def everything_listed(model, x):
     }
 
 
-@answer("count_cost")
+@wrong.stands_for("E4", "count_cost")
 def ends_in_eval(model, x):
     costs = sound(model, x)
     model.eval()
     return costs
 
 
-@answer("count_cost")
+@wrong.stands_for("E4", "count_cost")
 def counts_in_training_mode(model, x):
     modes = [(m, m.training) for m in model.modules()]
     costs = sound(model, x)
@@ -163,13 +151,13 @@ def counts_in_training_mode(model, x):
     return costs
 
 
-@answer("count_cost")
+@wrong.stands_for("E4", "count_cost")
 def runs_twice(model, x):
     sound(model, x)
     return sound(model, x)
 
 
-@answer("count_cost")
+@wrong.stands_for("E4", "count_cost")
 def forgets_its_hooks(model, x):
     costs = sound(model, x)
     for module in model.modules():
@@ -178,7 +166,7 @@ def forgets_its_hooks(model, x):
     return costs
 
 
-@answer("count_cost")
+@wrong.stands_for("E4", "count_cost")
 def input_size_of_convolutions(model, x):
     shapes = {}
     handles = [

@@ -10,6 +10,7 @@ from torch.utils.checkpoint import checkpoint
 from phase1_foundations.lab5_gpu_mixed_precision.solution import MasterWeights, Net, to_format
 from shared.data import digits
 from tests.labs.answers import Answers
+from tests.labs.lab1_5.wrong_e2_weights import Unrounded
 
 wrong = Answers()
 
@@ -44,6 +45,7 @@ DEFAULTS = Settings(
     publish=True,
     final_round=False,
     zeros=lambda g: (g == 0).double().mean().item(),
+    counted=lambda model: model.parameters(),
     loss=lambda total: total,
     row=lambda row: row,
     rows=lambda log, epoch_rows: log,
@@ -103,7 +105,7 @@ def trainer(**exchanged):
                     if s.backward_last_piece and i < len(pieces) - 1:
                         continue
                     (scaler.scale(loss) if scaler is not None and s.scaling else loss).backward()
-                    gradients = torch.cat([p.grad.flatten() for p in model.parameters()])
+                    gradients = torch.cat([p.grad.flatten() for p in s.counted(model)])
                     scale = scaler.get_scale() if scaler is not None else 1.0
                     if s.step_each_piece:
                         stepped = move()
@@ -121,11 +123,7 @@ def trainer(**exchanged):
 
 
 def variant(name, *, slow=False, **exchanged):
-    def build():
-        return {"train_amp": trainer(**exchanged)}
-
-    build.__name__ = name
-    wrong("E5", slow=slow)(build)
+    wrong.add("E5", name, lambda: {"train_amp": trainer(**exchanged)}, slow=slow)
 
 
 class OnTheModel(MasterWeights):
@@ -144,13 +142,6 @@ class OnTheModel(MasterWeights):
             for p in self.model.parameters():
                 p.copy_(to_format(p, self.fmt))
                 p.grad = None
-
-
-class Unrounded(MasterWeights):
-    def publish(self):
-        with torch.no_grad():
-            for master, p in zip(self.masters, self._parameters, strict=True):
-                p.copy_(master)
 
 
 class StartsRounded(MasterWeights):
@@ -224,6 +215,8 @@ variant("always_checkpoints", ckpt=lambda ckpt: True)
 variant("never_checkpoints", ckpt=lambda ckpt: False)
 variant("zeros_counted_the_other_way", zeros=lambda g: (g != 0).double().mean().item())
 variant("zeros_in_percent", slow=True, zeros=lambda g: 100 * (g == 0).double().mean().item())
+variant("zeros_of_the_first_block", counted=lambda model: model.blocks[0].parameters())
+variant("zeros_without_the_biases", counted=lambda model: [p for p in model.parameters() if p.dim() > 1])
 variant("tiny_counts_as_zero", zeros=lambda g: (g.abs() < 1e-7).double().mean().item())
 variant("zeros_as_a_tensor", slow=True, zeros=lambda g: (g == 0).double().mean())
 variant("loss_as_a_tensor", slow=True, loss=lambda total: torch.tensor(total))

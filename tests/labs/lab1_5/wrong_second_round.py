@@ -16,6 +16,7 @@ from phase1_foundations.lab5_gpu_mixed_precision.solution import (
     to_format,
 )
 from tests.labs.answers import Answers
+from tests.labs.lab1_5.right_e2 import owned
 
 wrong = Answers()
 
@@ -27,10 +28,6 @@ def whole_numbers():
         return {**found, "max": int(found["max"])}
 
     return {"format_info": info}
-
-
-def owned(optimizer):
-    return [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
 
 
 @wrong("E2")

@@ -3,10 +3,7 @@
 import torch.nn.functional as F
 from torch import nn
 
-from phase1_foundations.lab6_cnn_classifier.misconceptions_by_exercise.e4_depth import (
-    Sound,
-    with_block,
-)
+from phase1_foundations.lab6_cnn_classifier.misconceptions_by_exercise.e4_depth import Sound, with_block
 from tests.labs.answers import Answers
 
 wrong = Answers()

@@ -15,21 +15,11 @@ wrong = Answers()
 INF = float("inf")
 
 
-def answer(function):
-    def build():
-        return {"sdpa": function}
-
-    build.__name__ = function.__name__
-    wrong("E1")(build)
-    return function
+answer = wrong.stands_for("E1", "sdpa")
 
 
 def changed(name, **pieces):
-    def build():
-        return variant(**pieces)
-
-    build.__name__ = name
-    wrong("E1")(build)
+    wrong.add("E1", name, lambda: variant(**pieces))
 
 
 changed("scale_multiplies", default=lambda q, k, v: math.sqrt(q.shape[-1]))
@@ -221,6 +211,13 @@ def softmax_in_single_product_in_half(q, k, v, mask=None, *, is_causal=False, sc
     w = s.masked_fill(blind, 0).softmax(-1, dtype=torch.promote_types(q.dtype, torch.float32))
     w = w.masked_fill(blind, 0).to(q.dtype)
     return w @ v, w
+
+
+@answer
+def weights_rounded_before_the_sum(q, k, v, mask=None, *, is_causal=False, scale=None):
+    wide = torch.promote_types(q.dtype, torch.float32)
+    weights = sound(q, k, v, mask, is_causal=is_causal, scale=scale)[1]
+    return (weights.to(wide) @ v.to(wide)).to(q.dtype), weights
 
 
 @answer

@@ -15,19 +15,11 @@ wrong = Answers()
 
 
 def case(name, **objects):
-    def build():
-        return objects
-
-    build.__name__ = name
-    wrong("E5")(build)
+    wrong.add("E5", name, lambda: objects)
 
 
 def variant(name, **methods):
-    def build():
-        return model(type("Wrong", (Pieces,), methods))
-
-    build.__name__ = name
-    wrong("E5")(build)
+    wrong.add("E5", name, lambda: model(type("Wrong", (Pieces,), methods)))
 
 
 case("patches_column_by_column", patches=lambda x: solution.patches(x.transpose(1, 2)))
@@ -131,11 +123,9 @@ class Weights(Pieces):
 
 
 def kept(name, change):
-    def build():
-        return model(type("Wrong", (Weights,), {"keep": lambda self, weights: change(weights)}))
-
-    build.__name__ = name
-    wrong("E5")(build)
+    wrong.add(
+        "E5", name, lambda: model(type("Wrong", (Weights,), {"keep": lambda self, weights: change(weights)}))
+    )
 
 
 kept("uniform_weights", lambda ws: [torch.full_like(w, 1 / 16) for w in ws])

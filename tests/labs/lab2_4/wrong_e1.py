@@ -23,27 +23,14 @@ def focal(make):
 
         return {"focal_loss": focal_loss}
 
-    build.__name__ = make.__name__
-    wrong("E1")(build)
+    wrong.add("E1", make.__name__, build)
     return make
 
 
-def smoothing(make):
-    def build():
-        return {"smooth_ce": make}
-
-    build.__name__ = make.__name__
-    wrong("E1")(build)
-    return make
+smoothing = wrong.stands_for("E1", "smooth_ce")
 
 
-def hubers(make):
-    def build():
-        return {"huber": make}
-
-    build.__name__ = make.__name__
-    wrong("E1")(build)
-    return make
+hubers = wrong.stands_for("E1", "huber")
 
 
 @focal

@@ -11,22 +11,10 @@ from tests.labs.answers import Answers
 wrong = Answers()
 
 
-def pairs(make):
-    def build():
-        return {"contrastive_loss": make}
-
-    build.__name__ = make.__name__
-    wrong("E2")(build)
-    return make
+pairs = wrong.stands_for("E2", "contrastive_loss")
 
 
-def cosines(make):
-    def build():
-        return {"cosine_embedding_loss": make}
-
-    build.__name__ = make.__name__
-    wrong("E2")(build)
-    return make
+cosines = wrong.stands_for("E2", "cosine_embedding_loss")
 
 
 def triplets(make):
@@ -36,8 +24,7 @@ def triplets(make):
 
         return {"batch_hard_triplet": batch_hard_triplet}
 
-    build.__name__ = make.__name__
-    wrong("E2")(build)
+    wrong.add("E2", make.__name__, build)
     return make
 
 

@@ -31,27 +31,14 @@ def dice(make):
 
         return {"soft_dice_loss": soft_dice_loss}
 
-    build.__name__ = make.__name__
-    wrong("E3")(build)
+    wrong.add("E3", make.__name__, build)
     return make
 
 
-def weighing(make):
-    def build():
-        return {"class_weights": make}
-
-    build.__name__ = make.__name__
-    wrong("E3")(build)
-    return make
+weighing = wrong.stands_for("E3", "class_weights")
 
 
-def adjusting(make):
-    def build():
-        return {"logit_adjusted_ce": make}
-
-    build.__name__ = make.__name__
-    wrong("E3")(build)
-    return make
+adjusting = wrong.stands_for("E3", "logit_adjusted_ce")
 
 
 @dice

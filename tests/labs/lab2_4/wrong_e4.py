@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
+from phase2_intermediate.lab4_custom_losses import solution
 from phase2_intermediate.lab4_custom_losses.misconceptions_by_exercise.e4_infonce import (
     Chunked,
     both,
@@ -19,30 +20,16 @@ wrong = Answers()
 
 
 def loss(make):
-    def build():
-        return with_loss(make)
-
-    build.__name__ = make.__name__
-    wrong("E4")(build)
+    wrong.add("E4", make.__name__, lambda: with_loss(make))
     return make
 
 
 def function(make):
-    def build():
-        return {"ChunkedInfoNCE": make()}
-
-    build.__name__ = make.__name__
-    wrong("E4")(build)
+    wrong.add("E4", make.__name__, lambda: {"ChunkedInfoNCE": make()})
     return make
 
 
-def step(make):
-    def build():
-        return {"grad_cache_step": make}
-
-    build.__name__ = make.__name__
-    wrong("E4")(build)
-    return make
+step = wrong.stands_for("E4", "grad_cache_step")
 
 
 @loss
@@ -390,3 +377,15 @@ def one_seed_for_every_part(encoder, x1, x2, *, micro, temperature):
         torch.manual_seed(0)
         encoder(part).backward(piece)
     return value.detach()
+
+
+@wrong("E4")
+def similarities_in_half_precision():
+    def info_nce(z1, z2, temperature=0.1, *, symmetric=True, chunk=None):
+        if z1.dtype != torch.bfloat16:
+            return solution.info_nce(z1, z2, temperature, symmetric=symmetric, chunk=chunk)
+        a, b = (F.normalize(z.float(), dim=1).to(z.dtype) for z in (z1, z2))
+        s = (a @ b.T).float() / temperature
+        return both(s) if symmetric else one_way(s)
+
+    return {"info_nce": info_nce}

@@ -30,8 +30,7 @@ def tails(make):
 
         return {"long_tail": long_tail}
 
-    build.__name__ = make.__name__
-    wrong("E5")(build)
+    wrong.add("E5", make.__name__, build)
     return make
 
 
@@ -120,8 +119,7 @@ def split(make):
 
         return {"hold_out": hold_out}
 
-    build.__name__ = make.__name__
-    wrong("E5")(build)
+    wrong.add("E5", make.__name__, build)
     return make
 
 
