@@ -8,6 +8,7 @@ from torch import Tensor
 
 from courseware.check import Exercise, Trial, forbid
 from phase1_foundations.lab4_data_loading.checks_by_exercise import (
+    e2_chain_mistakes,
     e2_matrix_mistakes,
     e2_mixup_mistakes,
     e2_warp_mistakes,
@@ -46,6 +47,7 @@ e2 = Exercise(
 e2_matrix_mistakes.probe.add_to(e2)
 e2_warp_mistakes.probe.add_to(e2)
 e2_mixup_mistakes.probe.add_to(e2)
+e2_chain_mistakes.probe.add_to(e2)
 
 
 def random_numbers(t: Trial, count: int) -> Tensor:

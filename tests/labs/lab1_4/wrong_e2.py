@@ -511,3 +511,29 @@ def lambdas_with_a_seed_of_their_own():
         return across * x + (1 - across) * x[order], labels
 
     return {"mixup": mixup}
+
+
+@wrong("E2")
+def an_iterator_of_transforms():
+    class Compose:
+        def __init__(self, transforms):
+            self.transforms = iter(transforms)
+
+        def __call__(self, x, generator):
+            for transform in self.transforms:
+                x = transform(x, generator)
+            return x
+
+    return {"Compose": Compose}
+
+
+@wrong("E2")
+def blends_with_probability():
+    class RandomApply:
+        def __init__(self, transform, p):
+            self.transform, self.p = transform, p
+
+        def __call__(self, x, generator):
+            return self.p * self.transform(x, generator) + (1 - self.p) * x
+
+    return {"RandomApply": RandomApply}
