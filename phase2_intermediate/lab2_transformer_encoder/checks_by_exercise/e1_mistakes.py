@@ -37,23 +37,30 @@ def wrong_waves(a: Any, t: Trial) -> None:
     cases = [
         ("halves-not-interleaved", torch.cat((angle.sin(), angle.cos()), -1), "all sines stand first and all "
          "cosines after them: here they alternate, sine at 2i and cosine at 2i + 1"),
-        ("halves-not-interleaved", torch.cat((angle.cos(), angle.sin()), -1), "all cosines stand first and all "
+        ("halves-not-interleaved", torch.cat((angle.cos(), angle.sin()), -1), "all cosines stand first and "
+                                                                              "all "
          "sines after them: here they alternate, sine at 2i and cosine at 2i + 1"),
-        ("sine-and-cosine-swapped", torch.stack((angle.cos(), angle.sin()), -1).flatten(-2), "sine and cosine "
+        ("sine-and-cosine-swapped", torch.stack((angle.cos(), angle.sin()), -1).flatten(-2),
+         "sine and cosine "
          "are exchanged: row 0 is (0, 1, 0, 1, …)"),
         ("one-speed-each", alternating, "sine and cosine of a pair have different speeds: entry 2i + 1 "
          "belongs to the same angle as entry 2i"),
         ("exponent-without-the-two", waves(p * base ** (-i / d)), "the exponent is −2i/d; yours is −i/d"),
-        ("exponent-without-the-two", waves(p * base ** (-4 * i / d)), "the exponent is −2i/d; yours is −4i/d: "
+        ("exponent-without-the-two", waves(p * base ** (-4 * i / d)), "the exponent is −2i/d; yours is "
+                                                                      "−4i/d: "
          "`arange(0, d, 2)` is 2i already"),
-        ("exponent-with-d-minus-2", waves(p * base ** (-i / 3)), "the exponents run from 0 to 1; they are 2i/d"),
-        ("base-to-the-plus", waves(p * base ** (2 * i / d)), "the exponent has the wrong sign: later pairs turn "
+        ("exponent-with-d-minus-2", waves(p * base ** (-i / 3)), "the exponents run from 0 to 1; they are "
+                                                                 "2i/d"),
+        ("base-to-the-plus", waves(p * base ** (2 * i / d)), "the exponent has the wrong sign: later pairs "
+                                                             "turn "
          "more slowly"),
         ("base-ignored", right_sinusoidal(T, d), "`base` has no effect: 10,000 is only its default"),
-        ("positions-from-one", waves(angle + base ** (-2 * i / d)), "the first row is position 1; it is position "
+        ("positions-from-one", waves(angle + base ** (-2 * i / d)), "the first row is position 1; it is "
+                                                                    "position "
          "0, (0, 1, 0, 1, …)"),
         ("angles-not-waves", angle.repeat_interleave(2, -1), "these are the angles: take sine and cosine"),
-        ("sines-only", angle.sin().repeat_interleave(2, -1), "both numbers of a pair are sines: the second is a "
+        ("sines-only", angle.sin().repeat_interleave(2, -1), "both numbers of a pair are sines: the second "
+                                                             "is a "
          "cosine"),
     ]  # fmt: skip
     name_it(t, found, right, cases, rtol=1e-4, atol=1e-5)
@@ -80,10 +87,16 @@ def odd(a: Any, t: Trial) -> None:
 def short(a: Any, t: Trial) -> None:
     for T in (0, 1):
         found = value_of(t, lambda T=T: a.sinusoidal(T, 4), "short-texts", f"sinusoidal({T}, 4)")
-        t.equal(found, right_sinusoidal(T, 4).float(), f"sinusoidal({T}, 4)", diagnosis="short-texts", atol=1e-6)
+        t.equal(
+            found, right_sinusoidal(T, 4).float(), f"sinusoidal({T}, 4)", diagnosis="short-texts", atol=1e-6
+        )
         x = t.randn(2, T, 4)
         out = value_of(t, lambda x=x, T=T: a.rope(x, torch.arange(T)), "short-texts", f"rope with T = {T}")
-        t.that(out.shape == x.shape, f"rope of {tuple(x.shape)} has shape {tuple(out.shape)}", diagnosis="short-texts")
+        t.that(
+            out.shape == x.shape,
+            f"rope of {tuple(x.shape)} has shape {tuple(out.shape)}",
+            diagnosis="short-texts",
+        )
 
 
 def built(a: Any, t: Trial, max_len: int, d: int) -> Any:
@@ -106,7 +119,8 @@ def table(a: Any, t: Trial) -> None:
     )
     t.that(
         shapes == [(50, 8)],
-        f"the parameters have the shapes {shapes}, expected one table of shape (50, 8): max_len rows of width d",
+        f"the parameters have the shapes {shapes}, expected one table of shape (50, 8): max_len rows of "
+        "width d",
         diagnosis="shape-of-the-table",
     )
     values = next(module.parameters()).detach()
@@ -116,18 +130,22 @@ def table(a: Any, t: Trial) -> None:
         f"the table's numbers have a deviation of {spread:.3g}, expected 0.02, from a normal distribution",
         diagnosis="deviation-of-the-table",
     )
-    t.that(not same(values[0], values[1]), "all rows of the table are equal", diagnosis="deviation-of-the-table")
+    t.that(
+        not same(values[0], values[1]), "all rows of the table are equal", diagnosis="deviation-of-the-table"
+    )
     x, kept = t.randn(2, 3, 8, dtype=torch.float32), values[:3].clone()
     found = value_of(t, lambda: module(x), "learned-fails", "LearnedPositions(50, 8) with x [2, 3, 8]")
     cases = [
         ("positions-returned-alone", kept, "that is the table alone: it is *added* to x"),
         ("positions-returned-alone", kept.expand(2, 3, 8), "that is the table alone: it is *added* to x"),
         ("positions-from-one", x + values[1:4], "position 0 gets row 1: it gets row 0"),
-        ("table-by-the-batch", x + values[:2, None], "the rows belong to the texts of the batch in your answer: "
+        ("table-by-the-batch", x + values[:2, None], "the rows belong to the texts of the batch in your "
+                                                     "answer: "
          "they belong to the positions, axis 1"),
         ("table-multiplied", x * values[:3], "x was multiplied by the table: add it"),
         ("one-row-for-all", x + values[0], "all positions get row 0"),
-        ("table-from-the-end", x + values[-3:], "the *last* rows of the table were added: position t gets row "
+        ("table-from-the-end", x + values[-3:], "the *last* rows of the table were added: position t gets "
+                                                "row "
          "offset + t"),
         ("table-not-added", x, "x came back as it was: the table is not added"),
     ]  # fmt: skip
@@ -141,7 +159,8 @@ def offset(a: Any, t: Trial) -> None:
     values = next(module.parameters()).detach()
     found = value_of(t, lambda: module(x, offset=3), "learned-fails", "LearnedPositions(6, 4), offset=3")
     cases = [
-        ("offset-ignored", x + values[:2], "`offset=3` has no effect: position t gets row offset + t, so that a "
+        ("offset-ignored", x + values[:2], "`offset=3` has no effect: position t gets row offset + t, so "
+                                           "that a "
          "text may go on where another call ended"),
         ("offset-off-by-one", x + values[4:6], "with `offset=3` the first position got row 4: it gets row 3"),
         ("offset-off-by-one", x + values[2:4], "with `offset=3` the first position got row 2: it gets row 3"),
@@ -195,5 +214,8 @@ def learns(a: Any, t: Trial) -> str | None:
     expected = torch.tensor([3.0, 3.0, 0, 0, 0, 0])[:, None].expand(6, 4)
     if gradient is None or not same(gradient, expected):
         shown = "None" if gradient is None else numbers(gradient[:, 0])
-        return f"the gradient of the table, for a sum over three texts, is {shown} a row, expected [3, 3, 0, 0, 0, 0]"
+        return (
+            f"the gradient of the table, for a sum over three texts, is {shown} a row, expected [3, 3, 0, "
+            "0, 0, 0]"
+        )
     return None

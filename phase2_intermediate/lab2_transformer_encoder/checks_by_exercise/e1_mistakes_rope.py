@@ -46,40 +46,57 @@ def wrong_rotations(a: Any, t: Trial) -> None:
     apart = torch.cat((even * c - odd * s, even * s + odd * c), -1)
     rotated = torch.stack((-odd, even), -1).flatten(-2)
     cases = [
-        ("half-split-layout", halves(x, angle), "the pairs (0, d/2), (1, d/2 + 1), … were turned. Here the pairs "
+        ("half-split-layout", halves(x, angle), "the pairs (0, d/2), (1, d/2 + 1), … were turned. Here the "
+                                                "pairs "
          "are neighbours: (0, 1), (2, 3), …"),
-        ("not-interleaved-again", apart, "the pairs were turned rightly, but came back as all first numbers, then "
+        ("not-interleaved-again", apart, "the pairs were turned rightly, but came back as all first "
+                                         "numbers, then "
          "all second ones: neighbours stay neighbours (stack on a new last axis, then flatten)"),
         ("exponent-without-the-two", by(p * base ** (-i / d)), "the exponent is −2i/d; yours is −i/d"),
         ("exponent-without-the-two", by(p * base ** (-4 * i / d)), "the exponent is −2i/d; yours is −4i/d"),
         ("exponent-with-d-minus-2", by(p * base ** (-i / 3)), "the exponents run from 0 to 1; they are 2i/d"),
-        ("base-to-the-plus", by(p * base ** (2 * i / d)), "the exponent has the wrong sign: later pairs turn more "
+        ("base-to-the-plus", by(p * base ** (2 * i / d)), "the exponent has the wrong sign: later pairs "
+                                                          "turn more "
          "slowly"),
-        ("base-ignored", turned(x, right_angles(ROW, d).expand(2, 3, 4)), "`base` has no effect: 10,000 is only "
+        ("base-ignored", turned(x, right_angles(ROW, d).expand(2, 3, 4)), "`base` has no effect: 10,000 is "
+                                                                          "only "
          "its default"),
-        ("one-speed-for-all-pairs", by(p * torch.ones(4)), "all pairs are turned by p: pair i by p · base^(−2i/d)"),
-        ("turned-twice", by(2 * angle), "every pair was turned by twice its angle: is the rotation applied twice?"),
+        ("one-speed-for-all-pairs", by(p * torch.ones(4)), "all pairs are turned by p: pair i by p · "
+                                                           "base^(−2i/d)"),
+        ("turned-twice", by(2 * angle), "every pair was turned by twice its angle: is the rotation applied "
+                                        "twice?"),
         ("clockwise", by(-angle), "the pairs were turned clockwise: x_2i cos − x_2i+1 sin comes first"),
-        ("positions-not-used", by(right_angles(torch.arange(3), d, base)), "the positions 2, 3, 5 were taken for 0, "
+        ("positions-not-used", by(right_angles(torch.arange(3), d, base)), "the positions 2, 3, 5 were "
+                                                                           "taken for 0, "
          "1, 2: use what the caller gives"),
-        ("positions-not-used", by(right_angles(torch.arange(1, 4), d, base)), "the positions 2, 3, 5 were taken for "
+        ("positions-not-used", by(right_angles(torch.arange(1, 4), d, base)), "the positions 2, 3, 5 were "
+                                                                              "taken for "
          "1, 2, 3: use what the caller gives"),
-        ("positions-not-used", by(right_angles(torch.arange(2, 5), d, base)), "the positions 2, 3, 5 were taken for "
+        ("positions-not-used", by(right_angles(torch.arange(2, 5), d, base)), "the positions 2, 3, 5 were "
+                                                                              "taken for "
          "2, 3, 4: they may have gaps"),
-        ("positions-from-one", by(right_angles(ROW + 1, d, base)), "position p is turned by the angle of p + 1"),
-        ("sine-and-cosine-swapped", torch.stack((even * s - odd * c, even * c + odd * s), -1).flatten(-2), "sine "
+        ("positions-from-one", by(right_angles(ROW + 1, d, base)), "position p is turned by the angle of p "
+                                                                   "+ 1"),
+        ("sine-and-cosine-swapped", torch.stack((even * s - odd * c, even * c + odd * s), -1).flatten(-2),
+         "sine "
          "and cosine are exchanged: position 0 must change nothing"),
         ("a-reflection", torch.stack((even * c + odd * s, even * s - odd * c), -1).flatten(-2), "that is a "
          "reflection: the minus belongs to the first number of a pair"),
-        ("minus-missing", torch.stack((even * c + odd * s, even * s + odd * c), -1).flatten(-2), "the minus is "
+        ("minus-missing", torch.stack((even * c + odd * s, even * s + odd * c), -1).flatten(-2),
+         "the minus is "
          "missing: x_2i cos − x_2i+1 sin"),
-        ("added-instead-of-turned", x + right_sinusoidal(6, d, base)[ROW], "the waves were added, and the vectors are "
-         f"{abs(longer):.0%} {'longer' if longer > 0 else 'shorter'} now: rope *turns* pairs, their lengths stay"),
-        ("multiplied-by-waves", x * right_sinusoidal(6, d, base)[ROW], "x was multiplied by the waves: each pair is "
+        ("added-instead-of-turned", x + right_sinusoidal(6, d, base)[ROW], "the waves were added, and the "
+                                                                           "vectors are "
+         f"{abs(longer):.0%} {'longer' if longer > 0 else 'shorter'} now: rope *turns* pairs, their lengths "
+         "stay"),
+        ("multiplied-by-waves", x * right_sinusoidal(6, d, base)[ROW], "x was multiplied by the waves: each "
+                                                                       "pair is "
          "turned, which mixes its two numbers"),
-        ("half-of-the-pairs", torch.cat((right[..., :4], x[..., 4:]), -1), "the second half of the numbers was not "
+        ("half-of-the-pairs", torch.cat((right[..., :4], x[..., 4:]), -1), "the second half of the numbers "
+                                                                           "was not "
          "turned"),
-        ("repeated-angles-misaligned", x * torch.cat((c, c), -1) + rotated * torch.cat((s, s), -1), "the angles are "
+        ("repeated-angles-misaligned", x * torch.cat((c, c), -1) + rotated * torch.cat((s, s), -1),
+         "the angles are "
          "laid out for halves and the pairs are neighbours: repeat each angle for its two neighbours "
          "(`repeat_interleave`, not `cat`)"),
         ("nothing-was-turned", x, "x came back as it was"),
@@ -130,8 +147,10 @@ def half_products(a: Any, t: Trial) -> str | None:
         excess = (found.double() - right).abs() / (right.abs() * step + 1e-4)
         if found.dtype == dtype and float(excess.max()) > 1.3:
             return (
-                f"in {str(dtype).removeprefix('torch.')} the result is off by {float(excess.max()):.1f} times what "
-                "rounding it once explains: the products were rounded too. Turn in float32, convert at the end"
+                f"in {str(dtype).removeprefix('torch.')} the result is off by {float(excess.max()):.1f} "
+                "times what "
+                "rounding it once explains: the products were rounded too. Turn in float32, convert at the "
+                "end"
             )
     return None
 
@@ -144,7 +163,9 @@ def double_precision(a: Any, t: Trial) -> str | None:
         return f"a float64 x came back as {found.dtype}: the result has the dtype of `x`"
     if same(found, right, rtol=1e-2, atol=1e-3) and not same(found, right, rtol=1e-8, atol=1e-9):
         error = float((found - right).abs().max())
-        return f"for a float64 x the angles were made in float32: the error is {error:.1e}. Make them in float64"
+        return (
+            f"for a float64 x the angles were made in float32: the error is {error:.1e}. Make them in float64"
+        )
     return None
 
 
@@ -191,5 +212,7 @@ def backward(a: Any, t: Trial) -> str | None:
         return "the result of rope is cut off from autograd"
     (out * along).sum().backward()
     if x.grad is None or not same(x.grad, right_rope(along, -positions), rtol=1e-6, atol=1e-8):
-        return "the gradient that arrives at x is not the one of a rotation: something was detached or rounded"
+        return (
+            "the gradient that arrives at x is not the one of a rotation: something was detached or rounded"
+        )
     return None

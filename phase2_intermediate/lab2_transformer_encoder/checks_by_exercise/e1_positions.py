@@ -33,9 +33,11 @@ e1 = Exercise(
     hints=(
         "All three start from positions × speeds, a table of angles. Sinusoids are what the hands of a clock "
         "point at; rope turns pairs of numbers by those hands.",
-        "Sine at 2i, cosine at 2i + 1. And (x_2i, x_2i+1) → (x_2i cos a − x_2i+1 sin a, x_2i sin a + x_2i+1 cos "
+        "Sine at 2i, cosine at 2i + 1. And (x_2i, x_2i+1) → (x_2i cos a − x_2i+1 sin a, x_2i sin a + x_2i+1 "
+        "cos "
         "a), with a = p · base^(−2i/d).",
-        "`torch.stack((angle.sin(), angle.cos()), dim=-1).flatten(-2)`; `x1, x2 = x[..., 0::2], x[..., 1::2]`; "
+        "`torch.stack((angle.sin(), angle.cos()), dim=-1).flatten(-2)`; `x1, x2 = x[..., 0::2], x[..., "
+        "1::2]`; "
         "`torch.stack((x1 * c - x2 * s, x1 * s + x2 * c), dim=-1).flatten(-2)`; in LearnedPositions "
         "`x + self.table[offset : offset + T].to(x.dtype)`.",
     ),
@@ -78,7 +80,12 @@ def rotation(a: Any, t: Trial) -> None:
             t.equal(a.rope(x, positions, 300.0), right, rtol=1e-7, atol=1e-8)
     for layout, x in layouts(t, 3, 4):
         with family("rope-of-other-layouts", f"an x that is {layout}"):
-            t.equal(a.rope(x, torch.tensor([1, 5, 2])), right_rope(x, torch.tensor([1, 5, 2])), rtol=1e-7, atol=1e-8)
+            t.equal(
+                a.rope(x, torch.tensor([1, 5, 2])),
+                right_rope(x, torch.tensor([1, 5, 2])),
+                rtol=1e-7,
+                atol=1e-8,
+            )
     x = t.randn(40, 8, dtype=torch.float32)
     positions = t.randint(0, 1000, 40)
     t.equal(a.rope(x, positions), right_rope(x, positions).float(), "in float32", rtol=1e-4, atol=1e-3)

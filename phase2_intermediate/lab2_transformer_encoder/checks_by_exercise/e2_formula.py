@@ -25,7 +25,9 @@ def bent(x: Tensor, act: str) -> Tensor:
 
 
 def network(layer: Any, x: Tensor, act: str) -> Tensor:
-    hidden = layer.gate(x).sigmoid() * layer.gate(x) * layer.up(x) if act == "swiglu" else bent(layer.up(x), act)
+    hidden = (
+        layer.gate(x).sigmoid() * layer.gate(x) * layer.up(x) if act == "swiglu" else bent(layer.up(x), act)
+    )
     return layer.down(hidden)
 
 
@@ -62,13 +64,17 @@ def shake(t: Trial, module: nn.Module, size: float = 0.5) -> None:
             parameter.copy_(size * t.randn(*parameter.shape) + (1.0 if parameter.dim() == 1 else 0.0))
 
 
-def made(a: Any, t: Trial, d: int = 8, heads: int = 2, d_ff: int = 12, *, shaken: bool = True, **how: Any) -> Any:
+def made(
+    a: Any, t: Trial, d: int = 8, heads: int = 2, d_ff: int = 12, *, shaken: bool = True, **how: Any
+) -> Any:
     """The learner's layer in float64 and evaluation mode, with random numbers everywhere."""
     shown = "".join(f", {key}={value!r}" for key, value in how.items())
     words = f"EncoderLayer({d}, {heads}, {d_ff}{shown})"
     t.given(words)
     layer = value_of(t, lambda: a.EncoderLayer(d, heads, d_ff, **how), "layer-cannot-be-built", words)
-    t.that(isinstance(layer, nn.Module), "EncoderLayer must be an nn.Module", diagnosis="layer-cannot-be-built")
+    t.that(
+        isinstance(layer, nn.Module), "EncoderLayer must be an nn.Module", diagnosis="layer-cannot-be-built"
+    )
     layer = layer.double().eval()
     if shaken:
         shake(t, layer)
@@ -86,7 +92,9 @@ def result(t: Trial, layer: Any, x: Tensor, mask: Tensor | None = None) -> Tenso
     return out
 
 
-def torch_layer(t: Trial, d: int = 8, heads: int = 2, d_ff: int = 12, **how: Any) -> nn.TransformerEncoderLayer:
+def torch_layer(
+    t: Trial, d: int = 8, heads: int = 2, d_ff: int = 12, **how: Any
+) -> nn.TransformerEncoderLayer:
     how = {"dropout": 0.0, "activation": "gelu", "norm_first": True, **how}
     layer = nn.TransformerEncoderLayer(d, heads, d_ff, batch_first=True, **how).double()
     with torch.no_grad():

@@ -23,13 +23,17 @@ e2 = Exercise(
     takes={"EncoderLayer": None},
     forbids=ENCODERS,
     hints=(
-        "Write both formulas as two lines each, with A for attention and N for the network. Everything else is "
+        "Write both formulas as two lines each, with A for attention and N for the network. Everything else "
+        "is "
         "building the parts.",
-        "pre: x = x + drop(A(norm1(x))), then x = x + drop(N(norm2(x))). post: x = norm1(x + drop(A(x))), then x = "
+        "pre: x = x + drop(A(norm1(x))), then x = x + drop(N(norm2(x))). post: x = norm1(x + drop(A(x))), "
+        "then x = "
         "norm2(x + drop(N(x))).",
-        "`mask = key_padding_mask[:, None, None, :]`; `self.attention(h, mask=mask)`; `self.down(self.dropout(hidden))` "
+        "`mask = key_padding_mask[:, None, None, :]`; `self.attention(h, mask=mask)`; "
+        "`self.down(self.dropout(hidden))` "
         "with `hidden = F.silu(self.gate(h)) * self.up(h)` or `F.gelu(self.up(h))`; in from_torch "
-        "`for linear, w in zip((a.query, a.key, a.value), theirs.in_proj_weight.chunk(3)): linear.weight.copy_(w)`.",
+        "`for linear, w in zip((a.query, a.key, a.value), theirs.in_proj_weight.chunk(3)): "
+        "linear.weight.copy_(w)`.",
     ),
 )
 probe.add_to(e2)
@@ -46,7 +50,9 @@ def like_torch(a: Any, t: Trial) -> None:
     for norm_first in (True, False):
         for activation in ("gelu", "relu"):
             theirs = torch_layer(t, norm_first=norm_first, activation=activation)
-            t.given(f"from_torch(nn.TransformerEncoderLayer(norm_first={norm_first}, activation={activation!r}))")
+            t.given(
+                f"from_torch(nn.TransformerEncoderLayer(norm_first={norm_first}, activation={activation!r}))"
+            )
             with family("differs-from-torch", f"norm_first={norm_first}, activation={activation!r}"):
                 mine = a.EncoderLayer.from_torch(theirs)
                 x, real = t.randn(3, 4, 8), right_padding([4, 2, 1], 4)
@@ -79,7 +85,9 @@ def kinds(a: Any, t: Trial) -> None:
         layer, x, real = made(a, t, **how), t.randn(3, 4, 8), right_padding([4, 1, 3], 4)
         with family("a-kind-differs", f"EncoderLayer({how})"):
             t.equal(result(t, layer, x), formula(layer, x, **how))
-            t.equal(result(t, layer, x, real)[real], formula(layer, x, real, **how)[real], where="at real tokens")
+            t.equal(
+                result(t, layer, x, real)[real], formula(layer, x, real, **how)[real], where="at real tokens"
+            )
             t.equal(result(t, layer.train(), x), formula(layer, x, **how), where="in training, dropout 0,")
 
 

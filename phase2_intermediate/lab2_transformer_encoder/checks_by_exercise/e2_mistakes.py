@@ -27,8 +27,12 @@ probe = Probes()
 def parts(a: Any, t: Trial) -> None:
     for how in ({}, {"act": "swiglu"}, {"norm_type": "rms"}, {"norm": "post", "act": "relu"}):
         layer = made(a, t, shaken=False, **how)
-        names = {"attention", "norm1", "norm2", "up", "down"} | ({"gate"} if how.get("act") == "swiglu" else set())
-        missing = sorted(name for name in names if not isinstance(getattr(layer, name, None), torch.nn.Module))
+        names = {"attention", "norm1", "norm2", "up", "down"} | (
+            {"gate"} if how.get("act") == "swiglu" else set()
+        )
+        missing = sorted(
+            name for name in names if not isinstance(getattr(layer, name, None), torch.nn.Module)
+        )
         t.that(
             not missing,
             f"the layer has no module {', '.join(missing)}: the statement says how the parts are called",
@@ -40,7 +44,8 @@ def parts(a: Any, t: Trial) -> None:
             diagnosis="one-norm-shared",
         )
         wanted = {
-            **{f"attention.{n}.{p}": (8, 8) if p == "weight" else (8,) for n in ("query", "key", "value", "out")
+            **{f"attention.{n}.{p}": (8, 8) if p == "weight" else (8,) for n in ("query", "key", "value",
+             "out")
                for p in ("weight", "bias")},
             "up.weight": (12, 8), "up.bias": (12,), "down.weight": (8, 12), "down.bias": (8,),
             "norm1.weight": (8,), "norm2.weight": (8,),
@@ -53,10 +58,16 @@ def parts(a: Any, t: Trial) -> None:
         lost = [f"{name} {shape}" for name, shape in wanted.items() if found.get(name) != shape]
         extra = [name for name in found if name not in wanted]
         if how.get("norm_type") == "rms" and "norm1.bias" in extra:
-            t.fail("with norm_type='rms' the norms have biases: use nn.RMSNorm", diagnosis="norm-type-ignored")
+            t.fail(
+                "with norm_type='rms' the norms have biases: use nn.RMSNorm", diagnosis="norm-type-ignored"
+            )
         if how.get("act") != "swiglu" and any(name.startswith("gate") for name in extra):
             t.fail("only act='swiglu' has a `gate`", diagnosis="parameters-that-nobody-uses")
-        t.that(not lost, f"missing, or of another shape: {', '.join(lost)}", diagnosis="parameters-of-other-shapes")
+        t.that(
+            not lost,
+            f"missing, or of another shape: {', '.join(lost)}",
+            diagnosis="parameters-of-other-shapes",
+        )
         t.that(
             not extra,
             f"parameters that nobody asked for: {', '.join(extra[:4])}",
@@ -115,18 +126,24 @@ def variants(layer: Any, x: Tensor) -> dict[str, Tensor]:
 
 
 WORDS = {
-    "norm-of-the-branch": ("norm-inside-the-branch", "that is x + norm(f(x)): the norm stands on what the branch "
+    "norm-of-the-branch": ("norm-inside-the-branch", "that is x + norm(f(x)): the norm stands on what the "
+                                                     "branch "
                            "gives. Pre-norm is x + f(norm(x)), post-norm is norm(x + f(x))"),
-    "skip-from-the-norm": ("skip-from-the-normed", "norm(x) + f(norm(x)): the skip takes the normed copy. The "
+    "skip-from-the-norm": ("skip-from-the-normed", "norm(x) + f(norm(x)): the skip takes the normed copy. "
+                                                   "The "
                            "stream itself, x, runs past the branch: x + f(norm(x))"),
     "no-skip": ("skip-missing", "nothing runs past the branches: each *adds* to x"),
     "first-skip": ("skip-missing", "nothing runs past the attention: it adds to x"),
     "second-skip": ("skip-missing", "nothing runs past the network: it adds to x"),
-    "skip-from-the-input": ("second-skip-from-the-input", "the network's result was added to the layer's *input*, so "
-                            "that what attention added is lost: the second branch starts from the first one's sum"),
-    "parallel": ("branches-side-by-side", "both branches read the same x: the network reads what attention has added "
+    "skip-from-the-input": ("second-skip-from-the-input", "the network's result was added to the layer's "
+                                                          "*input*, so "
+                            "that what attention added is lost: the second branch starts from the first "
+                            "one's sum"),
+    "parallel": ("branches-side-by-side", "both branches read the same x: the network reads what attention "
+                                          "has added "
                  "to"),
-    "parallel-one-norm": ("branches-side-by-side", "both branches read the same x, through the same norm: the network "
+    "parallel-one-norm": ("branches-side-by-side", "both branches read the same x, through the same norm: "
+                                                   "the network "
                           "reads what attention has added to"),
     "norm1-twice": ("one-norm-shared", "`norm1` is used in both branches: the network has `norm2`"),
     "norms-exchanged": ("norms-exchanged", "`norm1` belongs to attention, `norm2` to the network; yours are "
@@ -139,7 +156,8 @@ WORDS = {
     "first-norm-missing-post": ("norm-missing", "with norm='post', the first sum is not normed"),
     "attention-only": ("branch-missing", "only the attention was computed: the network is missing"),
     "network-only": ("branch-missing", "only the network was computed: attention is missing"),
-    "pre-then-normed": ("pre-with-a-last-norm", "with norm='pre' the result was normed once more: that last norm "
+    "pre-then-normed": ("pre-with-a-last-norm", "with norm='pre' the result was normed once more: that last "
+                                                "norm "
                         "belongs to the stack (E4), not to each layer"),
 }  # fmt: skip
 
@@ -150,7 +168,11 @@ def placement(a: Any, t: Trial) -> None:
     for norm, other in (("pre", "post"), ("post", "pre")):
         layer = made(a, t, norm=norm)
         found, values = result(t, layer, x), variants(layer, x)
-        t.that(found.shape == x.shape, f"x {tuple(x.shape)} gave {tuple(found.shape)}", diagnosis="shape-of-the-result")
+        t.that(
+            found.shape == x.shape,
+            f"x {tuple(x.shape)} gave {tuple(found.shape)}",
+            diagnosis="shape-of-the-result",
+        )
         cases = [
             ("pre-and-post-exchanged", values[other], f"norm={norm!r} computes the {other}-norm formula"),
         ]
@@ -171,16 +193,21 @@ def erf_or_tanh(a: Any, t: Trial) -> None:
     error = float((found - right).abs().max())
     cases = [
         ("approximate-gelu", first + layer.down(F.gelu(up, approximate="tanh")), "a systematic difference of "
-         f"{error:.0e}: that is the tanh approximation of GELU. Here it is the exact one, with erf (`F.gelu(x)`)"),
-        ("approximate-gelu", first + layer.down(up * torch.sigmoid(1.702 * up)), "that is the sigmoid approximation "
+         f"{error:.0e}: that is the tanh approximation of GELU. Here it is the exact one, with erf "
+         "(`F.gelu(x)`)"),
+        ("approximate-gelu", first + layer.down(up * torch.sigmoid(1.702 * up)), "that is the sigmoid "
+                                                                                 "approximation "
          "of GELU: `F.gelu(x)` is exact"),
         ("another-activation", first + layer.down(F.relu(up)), "act='gelu' computes a ReLU"),
         ("another-activation", first + layer.down(F.silu(up)), "act='gelu' computes SiLU, x · sigmoid(x)"),
         ("another-activation", first + layer.down(up.tanh()), "act='gelu' computes tanh"),
-        ("no-activation", first + layer.down(up), "nothing bends between `up` and `down`: two linear maps are one"),
-        ("activation-after-down", first + F.gelu(layer.down(up)), "the activation stands after `down`: it stands "
+        ("no-activation", first + layer.down(up), "nothing bends between `up` and `down`: two linear maps "
+                                                  "are one"),
+        ("activation-after-down", first + F.gelu(layer.down(up)), "the activation stands after `down`: it "
+                                                                  "stands "
          "between `up` and `down`"),
-        ("activation-after-down", first + F.gelu(layer.down(F.gelu(up))), "there is a second activation after `down`"),
+        ("activation-after-down", first + F.gelu(layer.down(F.gelu(up))), "there is a second activation "
+                                                                          "after `down`"),
     ]  # fmt: skip
     name_it(t, found, right, cases)
 
@@ -196,7 +223,8 @@ def masks(a: Any, t: Trial) -> None:
         inverted = formula(layer, x, ~real, norm=norm)
         t.that(
             not same(found[0, :2], inverted[0, :2]) and not same(found[0, :2], inverted.nan_to_num()[0, :2]),
-            "the mask is read the wrong way round: True means a *real* token here (`nn.TransformerEncoderLayer` has "
+            "the mask is read the wrong way round: True means a *real* token here "
+            "(`nn.TransformerEncoderLayer` has "
             "it the other way)",
             diagnosis="mask-inverted",
         )
@@ -208,7 +236,8 @@ def masks(a: Any, t: Trial) -> None:
         zeroed = formula(layer, x * real[:, :, None], norm=norm)
         t.that(
             not same(found[0, :2], zeroed[0, :2]),
-            "the padding was set to 0 and attended to: a key of zeros still takes its share of the softmax. Hand "
+            "the padding was set to 0 and attended to: a key of zeros still takes its share of the softmax. "
+            "Hand "
             "the mask to `attention`",
             diagnosis="padding-zeroed-not-hidden",
         )
@@ -221,7 +250,8 @@ def padding(a: Any, t: Trial) -> str | None:
     one, two = result(t, layer, x, real), result(t, layer, other, real)
     if not same(one[real], two[real], rtol=1e-6, atol=1e-8):
         return (
-            "other numbers in the padding change what comes out at real tokens: padded keys must be seen by nobody. "
+            "other numbers in the padding change what comes out at real tokens: padded keys must be seen by "
+            "nobody. "
             "The mask is [B, T]; attention wants it as [B, 1, 1, T]"
         )
     return None
@@ -232,7 +262,10 @@ def blind_text(a: Any, t: Trial) -> str | None:
     for norm in ("pre", "post"):
         out = result(t, made(a, t, norm=norm), t.randn(2, 3, 8), right_padding([0, 3], 3))
         if not bool(out.isfinite().all()):
-            return "a text of nothing but padding gives NaN: a softmax over nothing but −∞. Those rows must be finite"
+            return (
+                "a text of nothing but padding gives NaN: a softmax over nothing but −∞. Those rows must be "
+                "finite"
+            )
     return None
 
 

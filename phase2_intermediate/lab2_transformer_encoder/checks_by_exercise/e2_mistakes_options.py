@@ -32,15 +32,21 @@ def activations(a: Any, t: Trial) -> None:
     h = normed(layer.norm2, first, "ln")
     up, gate = layer.up(h), layer.gate(h)
     cases = [
-        ("gate-and-up-exchanged", first + layer.down(F.silu(up) * gate), "SiLU acts on `up` in your answer: it acts on "
+        ("gate-and-up-exchanged", first + layer.down(F.silu(up) * gate), "SiLU acts on `up` in your answer: "
+                                                                         "it acts on "
          "`gate`, silu(gate(x)) · up(x)"),
-        ("swiglu-with-another-gate", first + layer.down(gate.sigmoid() * up), "the gate is a plain sigmoid (GLU): "
+        ("swiglu-with-another-gate", first + layer.down(gate.sigmoid() * up), "the gate is a plain sigmoid "
+                                                                              "(GLU): "
          "SwiGLU has silu(gate(x)) = gate(x) · sigmoid(gate(x))"),
-        ("swiglu-with-another-gate", first + layer.down(F.gelu(gate) * up), "the gate bends with GELU (GEGLU): SwiGLU "
+        ("swiglu-with-another-gate", first + layer.down(F.gelu(gate) * up), "the gate bends with GELU "
+                                                                            "(GEGLU): SwiGLU "
          "has SiLU"),
-        ("swiglu-with-another-gate", first + layer.down(gate * up), "nothing bends: SwiGLU is silu(gate(x)) · up(x)"),
-        ("swiglu-with-another-gate", first + layer.down(F.silu(gate) + up), "gate and up are added: multiply them"),
-        ("swiglu-with-another-gate", first + layer.down(F.silu(gate * up)), "SiLU acts on the product: it acts on "
+        ("swiglu-with-another-gate", first + layer.down(gate * up), "nothing bends: SwiGLU is silu(gate(x)) "
+                                                                    "· up(x)"),
+        ("swiglu-with-another-gate", first + layer.down(F.silu(gate) + up), "gate and up are added: "
+                                                                            "multiply them"),
+        ("swiglu-with-another-gate", first + layer.down(F.silu(gate * up)), "SiLU acts on the product: it "
+                                                                            "acts on "
          "`gate` alone"),
         ("act-ignored", first + layer.down(F.gelu(up)), "act='swiglu' computes a plain GELU network"),
         ("act-ignored", first + layer.down(F.silu(up)), "act='swiglu' does not use its gate"),
@@ -59,7 +65,13 @@ def norm_types(a: Any, t: Trial) -> None:
         exact = formula(tiny, small, norm=norm, norm_type="rms")
         default = formula(tiny, small, norm=norm, norm_type="rms", eps=torch.finfo(torch.float64).eps)
         centred = x - x.mean(-1, keepdim=True)
-        cases = [("norm-type-ignored", formula(layer, centred, norm=norm, norm_type="rms"), "the mean is subtracted")]
+        cases = [
+            (
+                "norm-type-ignored",
+                formula(layer, centred, norm=norm, norm_type="rms"),
+                "the mean is subtracted",
+            )
+        ]
         name_it(t, found, right, cases)
         eps = "`nn.RMSNorm(d)` without eps takes the dtype's own: pass eps=1e-5"
         name_it(t, result(t, tiny, small), exact, [("eps-of-rms", default, eps)])
@@ -79,7 +91,9 @@ def norm_types(a: Any, t: Trial) -> None:
 def unknown(a: Any, t: Trial) -> None:
     for how in ({"norm": "middle"}, {"act": "tanh"}, {"norm_type": "batch"}):
         shown = ", ".join(f"{k}={v!r}" for k, v in how.items())
-        t.raises(ValueError, lambda how=how: a.EncoderLayer(8, 2, 12, **how), shown, diagnosis="unknown-words")
+        t.raises(
+            ValueError, lambda how=how: a.EncoderLayer(8, 2, 12, **how), shown, diagnosis="unknown-words"
+        )
 
 
 @probe("defaults")
@@ -129,13 +143,15 @@ def dropout(a: Any, t: Trial) -> None:
         lost, stream = float((added == 0).double().mean()), float((found == 0).double().mean())
         t.that(
             stream < 0.2,
-            f"a share of {stream:.2f} of the layer's *output* is 0: dropout was applied after the addition, and drops "
+            f"a share of {stream:.2f} of the layer's *output* is 0: dropout was applied after the addition, "
+            "and drops "
             "the stream. It acts on what a branch gives, before it is added",
             diagnosis="dropout-after-the-addition",
         )
         t.that(
             0.4 < lost < 0.6,
-            f"with dropout=0.5 a share of {lost:.2f} of what the {branch} branch adds is 0, expected about a half: "
+            f"with dropout=0.5 a share of {lost:.2f} of what the {branch} branch adds is 0, expected about "
+            "a half: "
             "drop what the branch gives, before it is added",
             diagnosis="dropout-missing-on-a-branch" if lost < 0.4 else "dropout-twice",
         )
@@ -147,7 +163,8 @@ def dropout(a: Any, t: Trial) -> None:
     share = float((seen[0] == 0).double().mean()) if seen else 0.0
     t.that(
         not seen or 0.4 < share < 0.6,
-        f"with dropout=0.5 a share of {share:.2f} of what goes into `down` is 0, expected about a half: as in torch, "
+        f"with dropout=0.5 a share of {share:.2f} of what goes into `down` is 0, expected about a half: as "
+        "in torch, "
         "the hidden numbers are dropped too",
         diagnosis="dropout-missing-on-the-hidden",
     )
@@ -183,7 +200,8 @@ def copies(a: Any, t: Trial) -> None:
         diagnosis="from-torch-dtype",
     )
     pairs = {
-        "query": (block.query, q, bias[0]), "key": (block.key, k, bias[1]), "value": (block.value, v, bias[2]),
+        "query": (block.query, q, bias[0]), "key": (block.key, k, bias[1]),
+        "value": (block.value, v, bias[2]),
         **{name: (own, other.weight, other.bias) for name, own, other in (
             ("out", block.out, theirs.self_attn.out_proj), ("up", mine.up, theirs.linear1),
             ("down", mine.down, theirs.linear2), ("norm1", mine.norm1, theirs.norm1),
@@ -194,7 +212,8 @@ def copies(a: Any, t: Trial) -> None:
             wrong = next((n for n, (_, w, _) in pairs.items() if same(own.weight, w)), None)
             words = f"holds that of {wrong}" if wrong else "was not copied"
             t.fail(
-                f"after from_torch the weight of `{name}` {words}; in_proj_weight is query, key, value from top to "
+                f"after from_torch the weight of `{name}` {words}; in_proj_weight is query, key, value from "
+                "top to "
                 "bottom",
                 diagnosis="from-torch-in-another-order" if wrong else "from-torch-forgets-weights",
             )

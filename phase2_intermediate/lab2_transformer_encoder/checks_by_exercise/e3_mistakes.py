@@ -14,7 +14,12 @@ from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.tools impor
 
 probe = Probes()
 MASK = torch.tensor([[True, True, False, False], [True, True, True, True]])
-H = double([[[1.0, -8.0], [3.0, -2.0], [50.0, 60.0], [70.0, 81.0]], [[2.0, -1.0], [4.0, -3.0], [9.0, -5.0], [1.0, -6.0]]])
+H = double(
+    [
+        [[1.0, -8.0], [3.0, -2.0], [50.0, 60.0], [70.0, 81.0]],
+        [[2.0, -1.0], [4.0, -3.0], [9.0, -5.0], [1.0, -6.0]],
+    ]
+)
 
 
 def by_rows(h: Tensor, mask: Tensor, kind: str) -> Tensor:
@@ -35,24 +40,31 @@ def wrong_means(a: Any, t: Trial) -> None:
     total = (H * MASK[:, :, None]).sum(1)
     right = by_rows(H, MASK, "mean")
     cases = [
-        ("mean-over-padding", H.mean(1), "that is the mean over all places: pad the text further, and its vector "
+        ("mean-over-padding", H.mean(1), "that is the mean over all places: pad the text further, and its "
+                                         "vector "
          "changes"),
-        ("divided-by-t", total / 4, "the sum is over real tokens, but it is divided by T: divide by the number of real "
+        ("divided-by-t", total / 4, "the sum is over real tokens, but it is divided by T: divide by the "
+                                    "number of real "
          "tokens"),
         ("sum-not-mean", total, "that is the sum over the real tokens: divide by how many there are"),
-        ("divided-by-all-tokens", total / 6, "the sum was divided by the real tokens of the whole batch: each text has "
+        ("divided-by-all-tokens", total / 6, "the sum was divided by the real tokens of the whole batch: "
+                                             "each text has "
          "its own number"),
-        ("divided-by-all-tokens", total / 3, "the sum was divided by a mean length: each text has its own number"),
+        ("divided-by-all-tokens", total / 3, "the sum was divided by a mean length: each text has its own "
+                                             "number"),
         ("divided-by-all-tokens", total.sum(0).expand(2, 2) / 6, "that is one mean for the whole batch"),
-        ("mean-over-the-batch", (H * MASK[:, :, None]).sum(0) / MASK.sum(0)[:, None], "the mean runs over the texts, "
+        ("mean-over-the-batch", (H * MASK[:, :, None]).sum(0) / MASK.sum(0)[:, None], "the mean runs over "
+                                                                                      "the texts, "
          "axis 0: it runs over the positions, axis 1"),
-        ("count-plus-one", total / double([[3.0], [5.0]]), "the sum was divided by the number of tokens plus one"),
+        ("count-plus-one", total / double([[3.0], [5.0]]), "the sum was divided by the number of tokens "
+                                                           "plus one"),
         ("first-token", H[:, 0], "that is the first token's vector"),
         ("last-token", H[torch.arange(2), MASK.sum(1) - 1], "that is the last token's vector"),
         ("mean-and-max-exchanged", by_rows(H, MASK, "max"), "`masked_mean` computes the maximum"),
         ("mask-inverted", (H * ~MASK[:, :, None]).sum(1) / (~MASK).sum(1, keepdim=True).clamp(min=1),
          "that is the mean over the padding: True means *real*"),
-        ("mask-inverted", (H * ~MASK[:, :, None]).sum(1) / (~MASK).sum(1, keepdim=True), "that is the mean over the "
+        ("mask-inverted", (H * ~MASK[:, :, None]).sum(1) / (~MASK).sum(1, keepdim=True), "that is the mean "
+                                                                                         "over the "
          "padding: True means *real*"),
     ]  # fmt: skip
     name_it(t, found, right, cases)
@@ -68,17 +80,23 @@ def wrong_maxima(a: Any, t: Trial) -> None:
     found = value_of(t, lambda: a.masked_max(H, MASK), "max-fails", "masked_max with h [2, 4, 2]")
     cases = [
         ("max-over-padding", H.amax(1), "that is the maximum over all places, padding included"),
-        ("max-filled-with-zero", (H * MASK[:, :, None]).amax(1), "the second feature is negative at all real tokens, "
+        ("max-filled-with-zero", (H * MASK[:, :, None]).amax(1), "the second feature is negative at all "
+                                                                 "real tokens, "
          "and its maximum came out as 0: the padding was filled with 0. Fill it with −∞"),
-        ("max-over-the-batch", H.masked_fill(~MASK[:, :, None], -torch.inf).amax(0), "the maximum runs over the texts, "
+        ("max-over-the-batch", H.masked_fill(~MASK[:, :, None], -torch.inf).amax(0), "the maximum runs over "
+                                                                                     "the texts, "
          "axis 0: it runs over the positions, axis 1"),
         ("minimum", H.masked_fill(~MASK[:, :, None], torch.inf).amin(1), "that is the minimum"),
-        ("largest-absolute-value", (H.abs() * MASK[:, :, None]).amax(1), "that is the largest *absolute* value"),
+        ("largest-absolute-value", (H.abs() * MASK[:, :, None]).amax(1), "that is the largest *absolute* "
+                                                                         "value"),
         ("mean-and-max-exchanged", by_rows(H, MASK, "mean"), "`masked_max` computes the mean"),
-        ("mask-inverted", H.masked_fill(MASK[:, :, None], -torch.inf).amax(1), "that is the maximum over the padding: "
+        ("mask-inverted", H.masked_fill(MASK[:, :, None], -torch.inf).amax(1), "that is the maximum over "
+                                                                               "the padding: "
          "True means *real*"),
-        ("mask-inverted", by_rows(H, ~MASK, "max"), "that is the maximum over the padding: True means *real*"),
-        ("where-not-which", H.masked_fill(~MASK[:, :, None], -torch.inf).argmax(1), "that is *where* the maximum "
+        ("mask-inverted", by_rows(H, ~MASK, "max"), "that is the maximum over the padding: True means "
+                                                    "*real*"),
+        ("where-not-which", H.masked_fill(~MASK[:, :, None], -torch.inf).argmax(1), "that is *where* the "
+                                                                                    "maximum "
          "stands, not the maximum"),
     ]  # fmt: skip
     name_it(t, found, by_rows(H, MASK, "max"), cases)
@@ -107,7 +125,9 @@ def leaks(a: Any, t: Trial) -> None:
         h = H.masked_fill(~MASK[:, :, None], torch.nan).requires_grad_()
         out = pool(h, MASK)
         t.that(
-            out.requires_grad, f"the result of masked_{kind} is cut off from autograd", diagnosis="pooling-detached"
+            out.requires_grad,
+            f"the result of masked_{kind} is cut off from autograd",
+            diagnosis="pooling-detached",
         )
         out.sum().backward()
         t.that(
@@ -132,7 +152,8 @@ def empty(a: Any, t: Trial) -> None:
         pool(h, mask).sum().backward()
         t.that(
             h.grad is not None and not bool(h.grad.isnan().any()),
-            f"the gradient of masked_{kind} is NaN where a text has no real token: mend the denominator or the fill "
+            f"the gradient of masked_{kind} is NaN where a text has no real token: mend the denominator or "
+            "the fill "
             "before it is used",
             diagnosis="empty-texts-gradient",
         )
@@ -151,11 +172,14 @@ def empty(a: Any, t: Trial) -> None:
 def holes(a: Any, t: Trial) -> None:
     mask = torch.tensor([[False, True, False, True], [True, False, True, False]])
     for kind in ("mean", "max"):
-        found = value_of(t, lambda k=kind: getattr(a, f"masked_{k}")(H, mask), f"{kind}-fails", f"masked_{kind}")
+        found = value_of(
+            t, lambda k=kind: getattr(a, f"masked_{k}")(H, mask), f"{kind}-fails", f"masked_{kind}"
+        )
         t.equal(
             found,
             by_rows(H, mask, kind),
-            f"masked_{kind} with a mask that is not True on the left only: the mask says which places count, its sum "
+            f"masked_{kind} with a mask that is not True on the left only: the mask says which places "
+            "count, its sum "
             "only says how many",
             diagnosis="mask-with-holes",
         )
@@ -166,7 +190,10 @@ def extremes(a: Any, t: Trial) -> str | None:
     h = torch.full((1, 2, 1), -1e30, dtype=torch.float64)
     found = a.masked_max(h, torch.tensor([[True, False]]))
     if not same(found, double([[-1e30]]), rtol=1e-3):
-        return f"a real value of −10³⁰ came back as {numbers(found)}: the padding was filled with a larger number"
+        return (
+            f"a real value of −10³⁰ came back as {numbers(found)}: the padding was filled with a larger "
+            "number"
+        )
     half = a.masked_max(torch.full((1, 2, 1), -6e4, dtype=torch.float16), torch.tensor([[True, False]]))
     if not same(half, double([[-6e4]]), rtol=1e-2):
         return f"in float16 a real value of −60,000 came back as {numbers(half)}: fill with −∞"
@@ -196,7 +223,8 @@ def half(a: Any, t: Trial) -> None:
     found = a.masked_mean(x, torch.ones(1, 400, dtype=torch.bool))
     t.that(
         same(found, right, rtol=2.0**-7),
-        f"in bfloat16 the mean of 400 numbers is off by {float((found.double() - right).abs().max()):.2g}: sum in "
+        f"in bfloat16 the mean of 400 numbers is off by {float((found.double() - right).abs().max()):.2g}: "
+        "sum in "
         "float32",
         diagnosis="summed-in-half",
     )

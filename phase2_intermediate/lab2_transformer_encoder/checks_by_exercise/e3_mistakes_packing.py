@@ -15,7 +15,7 @@ from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.tools impor
 
 
 class Watched:
-    """An encoder of two mixing steps, in which positions, neighbours and order all count; it remembers its calls."""
+    """An encoder of two mixing steps, in which positions and neighbours count; it remembers its calls."""
 
     def __init__(self, t: Trial, width: int = 3, out: int = 4) -> None:
         self.enter, self.mix, self.leave = t.randn(width, out), t.randn(out, out), t.randn(out, out)
@@ -59,7 +59,11 @@ def packing(a: Any, t: Trial) -> None:
         ("padded-not-packed", padded, "that is a padded batch: packing puts one text behind the other, [ΣT]"),
         ("padded-not-packed", padded.flatten(), "there is padding between the texts: packing leaves none"),
         ("leading-axis", right[None], "`flat` has an axis too many: [ΣT, …]"),
-        ("longest-first", torch.tensor([30, 20, 21, 10, 11, 12]), "the texts come in another order than in `seqs`"),
+        (
+            "longest-first",
+            torch.tensor([30, 20, 21, 10, 11, 12]),
+            "the texts come in another order than in `seqs`",
+        ),
     ]
     name_it(t, flat, right, cases)
     t.equal(flat, right, "`flat` is not the texts one behind the other", diagnosis="flat-differs")
@@ -68,10 +72,12 @@ def packing(a: Any, t: Trial) -> None:
         positions,
         torch.tensor([0, 1, 2, 0, 1, 0]),
         [
-            ("positions-not-restarted", torch.arange(6), "the positions run on through all texts: they start from 0 in "
+            ("positions-not-restarted", torch.arange(6), "the positions run on through all texts: they "
+                                                         "start from 0 in "
              "each"),
             ("positions-from-one", torch.tensor([1, 2, 3, 1, 2, 1]), "the positions count from 1: from 0"),
-            ("ids-and-positions-exchanged", torch.tensor([0, 0, 0, 1, 1, 2]), "positions and doc_ids came in the wrong "
+            ("ids-and-positions-exchanged", torch.tensor([0, 0, 0, 1, 1, 2]), "positions and doc_ids came "
+                                                                              "in the wrong "
              "order: (flat, positions, doc_ids)"),
         ],
     )  # fmt: skip
@@ -80,10 +86,22 @@ def packing(a: Any, t: Trial) -> None:
         ids,
         torch.tensor([0, 0, 0, 1, 1, 2]),
         [
-            ("ids-from-one", torch.tensor([1, 1, 1, 2, 2, 3]), "the first text has the number 0, its index in `seqs`"),
+            (
+                "ids-from-one",
+                torch.tensor([1, 1, 1, 2, 2, 3]),
+                "the first text has the number 0, its index in `seqs`",
+            ),
             ("lengths-not-ids", torch.tensor([3, 2, 1]), "these are lengths: one number a *position*"),
-            ("lengths-not-ids", torch.tensor([3, 3, 3, 2, 2, 1]), "these are lengths: the *index* of the text"),
-            ("lengths-not-ids", torch.tensor([0, 1, 2]), "one number a *position* is asked for, not one a text"),
+            (
+                "lengths-not-ids",
+                torch.tensor([3, 3, 3, 2, 2, 1]),
+                "these are lengths: the *index* of the text",
+            ),
+            (
+                "lengths-not-ids",
+                torch.tensor([0, 1, 2]),
+                "one number a *position* is asked for, not one a text",
+            ),
         ],
     )
     for name, value in (("positions", positions), ("doc_ids", ids)):
@@ -120,17 +138,22 @@ def nothing(a: Any, t: Trial) -> None:
 def call(a: Any, t: Trial) -> None:
     model, seqs = Watched(t), texts(t, 3, 1, 2)
     parts = value_of(
-        t, lambda: a.encode_packed(model, seqs), "encode-fails", "encode_packed with texts of 3, 1 and 2 tokens"
+        t,
+        lambda: a.encode_packed(model, seqs),
+        "encode-fails",
+        "encode_packed with texts of 3, 1 and 2 tokens",
     )
     t.that(
         len(model.calls) == 1,
-        f"the model was called {len(model.calls)} times for three texts: all of them go through it in *one* pass",
+        f"the model was called {len(model.calls)} times for three texts: all of them go through it in *one* "
+        "pass",
         diagnosis="not-one-pass",
     )
     x, positions, mask = model.calls[0]
     t.that(
         tuple(x.shape) == (1, 6, 3),
-        f"the model got an x of shape {tuple(x.shape)} for texts of 3, 1 and 2 tokens: expected (1, 6, 3), one row "
+        f"the model got an x of shape {tuple(x.shape)} for texts of 3, 1 and 2 tokens: expected (1, 6, 3), "
+        "one row "
         "without padding",
         diagnosis="padded-not-packed",
     )
@@ -145,12 +168,16 @@ def call(a: Any, t: Trial) -> None:
         diagnosis="positions-not-restarted",
     )
     t.equal(
-        positions[0], torch.tensor([0, 1, 2, 0, 0, 1]), "the positions that the model got", diagnosis="other-positions"
+        positions[0],
+        torch.tensor([0, 1, 2, 0, 0, 1]),
+        "the positions that the model got",
+        diagnosis="other-positions",
     )
     ids = torch.tensor([0, 0, 0, 1, 2, 2])
     t.that(
         isinstance(mask, Tensor) and mask.dtype == torch.bool,
-        f"the model got a mask that is {mask.dtype if isinstance(mask, Tensor) else type(mask).__name__}: a boolean "
+        f"the model got a mask that is {mask.dtype if isinstance(mask, Tensor) else type(mask).__name__}: a "
+        "boolean "
         "one is asked for, True = may attend",
         diagnosis="mask-not-boolean",
     )
@@ -159,15 +186,21 @@ def call(a: Any, t: Trial) -> None:
                     f"a mask of shape {tuple(mask.shape)} must broadcast to [1, H, ΣT, ΣT]; it")  # fmt: skip
     cases = [
         ("mask-inverted", ~own, "the mask is inverted: True means “may attend”, and a text sees itself"),
-        ("attention-crosses-texts", torch.ones(6, 6).bool(), "the mask allows everything: text 2 changes when text 1 "
+        ("attention-crosses-texts", torch.ones(6, 6).bool(), "the mask allows everything: text 2 changes "
+                                                             "when text 1 "
          "does. A position sees its own text only"),
-        ("a-causal-mask", own.tril(), "the mask is causal besides: in an encoder a position sees all of its text"),
-        ("a-causal-mask", torch.ones(6, 6).bool().tril(), "the mask is causal, and does not keep the texts apart"),
-        ("only-the-diagonal", torch.eye(6).bool(), "every position sees itself alone: it sees its whole text"),
+        ("a-causal-mask", own.tril(), "the mask is causal besides: in an encoder a position sees all of its "
+                                      "text"),
+        ("a-causal-mask", torch.ones(6, 6).bool().tril(), "the mask is causal, and does not keep the texts "
+                                                          "apart"),
+        ("only-the-diagonal", torch.eye(6).bool(), "every position sees itself alone: it sees its whole "
+                                                   "text"),
     ]  # fmt: skip
     name_it(t, seen[0, 0], own, cases)
     t.equal(seen[0, 0], own, "who may see whom", diagnosis="other-mask")
-    shapes = [tuple(part.shape) for part in parts] if isinstance(parts, list | tuple) else type(parts).__name__
+    shapes = (
+        [tuple(part.shape) for part in parts] if isinstance(parts, list | tuple) else type(parts).__name__
+    )
     t.that(
         isinstance(parts, list | tuple) and shapes == [(3, 4), (1, 4), (2, 4)],
         f"encode_packed gave {shapes}, expected one tensor a text: [(3, 4), (1, 4), (2, 4)]",
@@ -206,5 +239,8 @@ def flows(a: Any, t: Trial) -> str | None:
     out[1].sum().backward()
     first = seqs[0].grad
     if first is not None and bool(first.any()):
-        return f"the gradient of text 1's result arrives at text 0: {numbers(first[0])}. The texts are not kept apart"
+        return (
+            f"the gradient of text 1's result arrives at text 0: {numbers(first[0])}. The texts are not "
+            "kept apart"
+        )
     return None

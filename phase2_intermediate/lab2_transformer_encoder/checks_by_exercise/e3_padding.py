@@ -11,7 +11,11 @@ from courseware.check import Exercise, Trial, forbid
 from courseware.check.edges import layouts
 from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise import pictures
 from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.e3_mistakes import by_rows
-from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.e3_mistakes_packing import Watched, probe, texts
+from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.e3_mistakes_packing import (
+    Watched,
+    probe,
+    texts,
+)
 from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.tools import family
 
 e3 = Exercise(
@@ -22,11 +26,14 @@ e3 = Exercise(
         why="it is the answer itself",
     ),
     hints=(
-        "Replace what is padded before you compute: 0 is neutral for a sum, −∞ for a maximum. And a text's positions "
+        "Replace what is padded before you compute: 0 is neutral for a sum, −∞ for a maximum. And a text's "
+        "positions "
         "and neighbours are its own, wherever it stands in the row.",
-        "mean = Σ real / max(1, number of real); max = amax with −∞ in the padding, 0 where nothing is real. positions "
+        "mean = Σ real / max(1, number of real); max = amax with −∞ in the padding, 0 where nothing is "
+        "real. positions "
         "= 0 … T_i − 1 for each text, doc_ids = i repeated T_i times; may attend where doc_ids are equal.",
-        "`h.masked_fill(~mask[:, :, None], 0.0)`; `.amax(dim=1)`; `torch.cat([torch.arange(len(s)) for s in seqs])`; "
+        "`h.masked_fill(~mask[:, :, None], 0.0)`; `.amax(dim=1)`; `torch.cat([torch.arange(len(s)) for s in "
+        "seqs])`; "
         "`torch.arange(len(seqs)).repeat_interleave(lengths)`; `model(flat[None], positions[None], "
         "document_mask(doc_ids[None]))`; `encoded[0].split(lengths)`.",
     ),
@@ -54,7 +61,12 @@ def poolings(a: Any, t: Trial) -> None:
         t.equal(pool(h, mask), by_rows(h, mask, kind).float(), f"masked_{kind} in float32")
         more = torch.cat((h, t.randn(2, 4, 3, dtype=torch.float32)), 1)
         wider = torch.cat((mask, torch.zeros(2, 4, dtype=torch.bool)), 1)
-        t.equal(pool(more, wider), pool(h, mask), f"masked_{kind} with more padding", diagnosis="mean-over-padding")
+        t.equal(
+            pool(more, wider),
+            pool(h, mask),
+            f"masked_{kind} with more padding",
+            diagnosis="mean-over-padding",
+        )
 
 
 @e3.property("their gradients", points=3)
@@ -78,10 +90,10 @@ def packed(a: Any, t: Trial) -> None:
             with family("packing-differs", f"texts of the lengths {lengths}, each token of shape {shape}"):
                 flat, positions, ids = a.pack(seqs)
                 t.equal(flat, torch.cat(seqs), where="flat")
-                t.equal(positions, torch.tensor([i for n in lengths for i in range(n)], dtype=torch.long),
-                        where="positions")  # fmt: skip
-                t.equal(ids, torch.tensor([d for d, n in enumerate(lengths) for _ in range(n)], dtype=torch.long),
-                        where="doc_ids")  # fmt: skip
+                counted = [i for n in lengths for i in range(n)]
+                owners = [number for number, n in enumerate(lengths) for _ in range(n)]
+                t.equal(positions, torch.tensor(counted, dtype=torch.long), where="positions")
+                t.equal(ids, torch.tensor(owners, dtype=torch.long), where="doc_ids")
 
 
 @e3.property("one pass gives what each text gets alone", points=5)
@@ -95,7 +107,11 @@ def as_alone(a: Any, t: Trial) -> None:
             t.that(rows == sum(lengths), f"{rows} positions went through the model, expected {sum(lengths)}")
             t.equal(list(found), [model.alone(seq) for seq in seqs])
             changed = [t.randn(len(seqs[0]), 3), *seqs[1:]]
-            t.equal(list(a.encode_packed(model, changed))[1:], list(found)[1:], "the others, if the first text changes")
+            t.equal(
+                list(a.encode_packed(model, changed))[1:],
+                list(found)[1:],
+                "the others, if the first text changes",
+            )
 
 
 e3.reward(pictures.padded_and_packed)

@@ -27,13 +27,17 @@ e4 = Exercise(
     takes={"make_stack": None, "init_scaled_": None, "depth_report": dict},
     forbids=ENCODERS,
     hints=(
-        "Variances of independent things add up along the stream. A layer adds twice, so 2N things come together: how "
+        "Variances of independent things add up along the stream. A layer adds twice, so 2N things come "
+        "together: how "
         "small must each be for the sum to stay about 1?",
-        "1/√(2N) for `attention.out` and `down`. DeepNorm: norm(α · x + f(x)) with α = (2N)^(1/4), and β = (8N)^(−1/4) "
+        "1/√(2N) for `attention.out` and `down`. DeepNorm: norm(α · x + f(x)) with α = (2N)^(1/4), and β = "
+        "(8N)^(−1/4) "
         "for value, out, up and down.",
-        "A subclass of EncoderLayer with `x = self.norm1(alpha * x + self.attention(x))` and `self.norm2(alpha * x + "
+        "A subclass of EncoderLayer with `x = self.norm1(alpha * x + self.attention(x))` and "
+        "`self.norm2(alpha * x + "
         "self.down(F.gelu(self.up(x))))`; `linear.weight.mul_((2 * depth) ** -0.5)` under `torch.no_grad()`; "
-        "`torch.autograd.grad(probe_loss(stack.norm(h)), parameters)` gives gradients without touching `.grad`.",
+        "`torch.autograd.grad(probe_loss(stack.norm(h)), parameters)` gives gradients without touching "
+        "`.grad`.",
     ),
 )
 probe.add_to(e4)
@@ -47,7 +51,11 @@ def stacks(a: Any, t: Trial) -> None:
             with family("stack-differs", f"make_stack({depth}, {d}, {heads}, {scheme!r})"):
                 expected = run_by_formula(stack, x, scheme, alpha_of(scheme, depth))
                 t.equal(stack(x), expected, rtol=1e-7, atol=1e-8)
-                t.equal(stack(x[:, :1]), run_by_formula(stack, x[:, :1], scheme, alpha_of(scheme, depth)), rtol=1e-7)
+                t.equal(
+                    stack(x[:, :1]),
+                    run_by_formula(stack, x[:, :1], scheme, alpha_of(scheme, depth)),
+                    rtol=1e-7,
+                )
 
 
 @e4.property("the scaling touches what it should, by the right factor", points=5)
@@ -58,7 +66,9 @@ def scaled(a: Any, t: Trial) -> None:
             before = {name: p.detach().clone() for name, p in stack.named_parameters()}
             with family("scaling-differs", f"init_scaled_ on a {scheme!r} stack, depth {depth}"):
                 a.init_scaled_(stack, depth)
-                ends = ("out.weight", "down.weight") + (("value.weight", "up.weight") if scheme == "deepnorm" else ())
+                ends = ("out.weight", "down.weight") + (
+                    ("value.weight", "up.weight") if scheme == "deepnorm" else ()
+                )
                 factor = (8 * depth) ** -0.25 if scheme == "deepnorm" else (2 * depth) ** -0.5
                 for name, p in stack.named_parameters():
                     t.equal(p, before[name] * (factor if name.endswith(ends) else 1.0), where=name)
@@ -76,29 +86,33 @@ def reports(a: Any, t: Trial) -> None:
                     t.equal(list(found[key]), right[key], where=key, rtol=1e-5)
 
 
-@e4.property("48 layers: what the scaling is good for", points=3)
+@e4.property("24 layers: what the scaling is good for", points=3)
 def deep(a: Any, t: Trial) -> None:
     x = t.randn(4, 16, 32)
     deviation = {}
     for is_scaled in (False, True):
-        stack = built(a, t, 48)
+        stack = built(a, t, 24)
         if is_scaled:
-            a.init_scaled_(stack, 48)
+            a.init_scaled_(stack, 24)
         deviation[is_scaled] = measured(stack, x)["activation_std"][-1]
     t.that(
         deviation[False] > 3 and deviation[True] ** 2 < 2,
-        f"after 48 pre-norm layers the stream has the deviation {deviation[False]:.2f} as it is and {deviation[True]:.2f} "
+        f"after 24 pre-norm layers the stream has the deviation {deviation[False]:.2f} as it is and "
+        f"{deviation[True]:.2f} "
         "scaled, expected above 3 and a variance below 2",
     )
-    post = measured(built(a, t, 48, scheme="post"), x)["gradient_norm"]
-    pre = measured(built(a, t, 48), x)["gradient_norm"]
+    post = measured(built(a, t, 24, scheme="post"), x)["gradient_norm"]
+    pre = measured(built(a, t, 24), x)["gradient_norm"]
     t.that(
         post[-1] / post[0] > pre[-1] / pre[0],
-        f"gradient of the last layer over that of the first: {post[-1] / post[0]:.2f} post, {pre[-1] / pre[0]:.2f} pre, "
+        f"gradient of the last layer over that of the first: {post[-1] / post[0]:.2f} post, "
+        f"{pre[-1] / pre[0]:.2f} pre, "
         "expected more for post",
     )
     with torch.no_grad():
-        t.that(bool(built(a, t, 48, scheme="deepnorm")(x).isfinite().all()), "48 deepnorm layers give NaN or ∞")
+        t.that(
+            bool(built(a, t, 48, scheme="deepnorm")(x).isfinite().all()), "48 deepnorm layers give NaN or ∞"
+        )
 
 
 e4.reward(pictures.gradients_by_layer)

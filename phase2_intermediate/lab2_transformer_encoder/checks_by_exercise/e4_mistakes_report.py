@@ -114,16 +114,22 @@ def activations(t: Trial, stack: PlainStack, x: Tensor, found: list[float], righ
             h = layer(h)
             outs.append(h)
     cases = {
-        "variance-not-deviation": ([float(o.var()) for o in outs], "these are variances: the deviation is the root"),
-        "inputs-not-outputs": ([float(o.std()) for o in (x, *outs[:-1])], "these are the deviations of the layers' "
+        "variance-not-deviation": ([float(o.var()) for o in outs], "these are variances: the deviation is "
+                                                                   "the root"),
+        "inputs-not-outputs": ([float(o.std()) for o in (x, *outs[:-1])], "these are the deviations of the "
+                                                                          "layers' "
                                "*inputs*: the outputs are asked for"),
         "deviation-of-the-weights": ([float(torch.cat([p.flatten() for p in layer.parameters()]).std())
-                                      for layer in stack.layers], "these are deviations of weights: the outputs' are "
+                                      for layer in stack.layers], "these are deviations of weights: the "
+                                                                  "outputs' are "
                                      "asked for"),
-        "deviation-along-one-axis": ([float(o.std(-1).mean()) for o in outs], "that is a mean over the deviations of "
+        "deviation-along-one-axis": ([float(o.std(-1).mean()) for o in outs], "that is a mean over the "
+                                                                              "deviations of "
                                      "single positions: `h.std()` runs over all numbers"),
-        "norm-not-deviation": ([float(o.norm()) for o in outs], "these are norms: the standard deviation is asked for"),
-        "of-the-normed-stream": ([float(stack.norm(o).std()) for o in outs], "the outputs were normed before: the layer's "
+        "norm-not-deviation": ([float(o.norm()) for o in outs], "these are norms: the standard deviation is "
+                                                                "asked for"),
+        "of-the-normed-stream": ([float(stack.norm(o).std()) for o in outs], "the outputs were normed "
+                                                                             "before: the layer's "
                                  "own output is asked for"),
     }  # fmt: skip
     for diagnosis, (value, text) in cases.items():
@@ -136,7 +142,9 @@ def activations(t: Trial, stack: PlainStack, x: Tensor, found: list[float], righ
     )
 
 
-def gradients(t: Trial, stack: PlainStack, x: Tensor, found: list[float], right: dict[str, list[float]]) -> None:
+def gradients(
+    t: Trial, stack: PlainStack, x: Tensor, found: list[float], right: dict[str, list[float]]
+) -> None:
     def under(loss: Any, of: Any = lambda p: p.grad.square().sum()) -> list[float]:
         copy = deepcopy(stack)
         copy.zero_grad()
@@ -150,23 +158,30 @@ def gradients(t: Trial, stack: PlainStack, x: Tensor, found: list[float], right:
 
     root = right["gradient_norm"]
     by_weights = [
-        float(layer) ** 0.5 for layer in under(loss_of, lambda p: p.grad.square().sum() if p.dim() == 2 else 0.0)
+        float(layer) ** 0.5
+        for layer in under(loss_of, lambda p: p.grad.square().sum() if p.dim() == 2 else 0.0)
     ]
     cases = {
         "squared-norms": ([g * g for g in root], "these are squared norms: take the root"),
-        "sum-of-norms": (under(loss_of, lambda p: p.grad.norm()), "the norms of the layer's parameters were added: "
+        "sum-of-norms": (under(loss_of, lambda p: p.grad.norm()), "the norms of the layer's parameters were "
+                                                                  "added: "
                          "squares add up, then comes the root"),
         "largest-gradient": ([], ""),
-        "mean-square-loss": ([v**0.5 for v in under(lambda out: out.square().mean())], "the loss was the mean square of "
+        "mean-square-loss": ([v**0.5 for v in under(lambda out: out.square().mean())], "the loss was the "
+                                                                                       "mean square of "
                              "the output, which a last norm makes constant: use `probe_loss`"),
-        "another-loss": ([v**0.5 for v in under(lambda out: out.sum())], "the loss was the sum of the outputs: use "
+        "another-loss": ([v**0.5 for v in under(lambda out: out.sum())], "the loss was the sum of the "
+                                                                         "outputs: use "
                          "`probe_loss`"),
-        "another-loss-mean": ([v**0.5 for v in under(lambda out: out.mean())], "the loss was the mean of the outputs: use "
+        "another-loss-mean": ([v**0.5 for v in under(lambda out: out.mean())], "the loss was the mean of "
+                                                                               "the outputs: use "
                               "`probe_loss`"),
-        "summed-probe": ([v**0.5 for v in under(lambda out: (out * direction).sum())], "the loss was the *sum* over the "
+        "summed-probe": ([v**0.5 for v in under(lambda out: (out * direction).sum())], "the loss was the "
+                                                                                       "*sum* over the "
                          "probe: `probe_loss` takes the mean"),
         "biases-left-out": (by_weights, "only matrices were counted: all the layer's parameters are"),
-        "absolute-sum": (under(loss_of, lambda p: p.grad.abs().sum()), "absolute values were added: squares, and a root"),
+        "absolute-sum": (under(loss_of, lambda p: p.grad.abs().sum()), "absolute values were added: "
+                                                                       "squares, and a root"),
     }  # fmt: skip
     skipped = deepcopy(stack)
     skipped.norm = nn.Identity()
@@ -179,7 +194,8 @@ def gradients(t: Trial, stack: PlainStack, x: Tensor, found: list[float], right:
             t.fail(f"'gradient_norm': {text}", diagnosis=diagnosis)
     t.that(
         same(found, root, rtol=1e-5),
-        f"'gradient_norm' is {numbers(found)}, expected {numbers(root)}: √ of the sum of the squared gradients of all of "
+        f"'gradient_norm' is {numbers(found)}, expected {numbers(root)}: √ of the sum of the squared "
+        "gradients of all of "
         "the layer's parameters, for probe_loss(stack(x))",
         diagnosis="gradients-differ",
     )
@@ -189,7 +205,10 @@ def ratios(t: Trial, found: list[float], right: dict[str, list[float]]) -> None:
     ratio, norms = right["update_ratio"], right["gradient_norm"]
     cases = {
         "learning-rate-forgotten": ([r / 0.01 for r in ratio], "the learning rate 0.01 is missing"),
-        "not-relative": ([0.01 * g for g in norms], "the change is to be divided by the norm of the layer's parameters"),
+        "not-relative": (
+            [0.01 * g for g in norms],
+            "the change is to be divided by the norm of the layer's parameters",
+        ),
         "ratio-upside-down": ([1 / r for r in ratio], "it is change / weights, not weights / change"),
         "ratio-upside-down-too": ([0.01 * 0.01 / r for r in ratio], "it is 0.01 · gradient / weights"),
     }
@@ -198,7 +217,8 @@ def ratios(t: Trial, found: list[float], right: dict[str, list[float]]) -> None:
             t.fail(f"'update_ratio': {text}", diagnosis=diagnosis)
     t.that(
         same(found, ratio, rtol=1e-5),
-        f"'update_ratio' is {numbers(found)}, expected {numbers(ratio)}: 0.01 · gradient norm / norm of all the layer's "
+        f"'update_ratio' is {numbers(found)}, expected {numbers(ratio)}: 0.01 · gradient norm / norm of all "
+        "the layer's "
         "parameters",
         diagnosis="ratios-differ",
     )
@@ -218,7 +238,8 @@ def leaves_it(a: Any, t: Trial) -> str | None:
             return f"the report changed the weights of the stack ({name}): it only measures"
         if p.grad is not None:
             return (
-                f"after the report `{name}.grad` is not None any more: the next `backward()` of a training would add to "
+                f"after the report `{name}.grad` is not None any more: the next `backward()` of a training "
+                "would add to "
                 "it. `torch.autograd.grad` does not fill it"
             )
         p.grad = torch.ones_like(p)
@@ -231,7 +252,10 @@ def leaves_it(a: Any, t: Trial) -> str | None:
         return "gradients that were there before were counted too: only those of this loss are asked for"
     second = a.depth_report(stack, x)
     if not same(first, second, rtol=1e-9):
-        return "two reports of the same stack differ: something lives on between the calls (a hook that was not removed?)"
+        return (
+            "two reports of the same stack differ: something lives on between the calls (a hook that was "
+            "not removed?)"
+        )
     if any(module._forward_hooks or module._backward_hooks for module in stack.modules()):
         return "the report leaves hooks behind: remove them (`handle.remove()`)"
     return None

@@ -44,7 +44,9 @@ def some_names(t: Trial, concepts: int = 30, languages: int = 4) -> list[Name]:
 
 def parts_of(a: Any, t: Trial, names: list[Name], **how: Any) -> tuple[list[Name], list[Name]]:
     shown = "".join(f", {key}={value}" for key, value in how.items())
-    pair = value_of(t, lambda: a.split_by_concept(names, **how), "split-fails", f"split_by_concept(names{shown})")
+    pair = value_of(
+        t, lambda: a.split_by_concept(names, **how), "split-fails", f"split_by_concept(names{shown})"
+    )
     t.that(
         isinstance(pair, tuple | list) and len(pair) == 2 and all(isinstance(part, list) for part in pair),
         "split_by_concept returns the pair (train, test), two lists of names",
@@ -63,14 +65,20 @@ def split(a: Any, t: Trial) -> None:
     names = some_names(t)
     kept = list(names)
     train, test = parts_of(a, t, names)
-    t.that(names == kept, "split_by_concept changed the list that it was given", diagnosis="changes-its-input")
+    t.that(
+        names == kept, "split_by_concept changed the list that it was given", diagnosis="changes-its-input"
+    )
     count = len({name.concept for name in names})
     both = {name.concept for name in train} & {name.concept for name in test}
     if both:
         concept = min(both)
-        pair = next(n.text for n in train if n.concept == concept), next(n.text for n in test if n.concept == concept)
+        pair = (
+            next(n.text for n in train if n.concept == concept),
+            next(n.text for n in test if n.concept == concept),
+        )
         t.fail(
-            f"{len(both)} of {count} concepts occur in train and test (such as {pair[0]} and {pair[1]}): who has seen the "
+            f"{len(both)} of {count} concepts occur in train and test (such as {pair[0]} and {pair[1]}): "
+            "who has seen the "
             "one finds the other too easy. Draw *concepts*, and let their names follow",
             diagnosis="concepts-on-both-sides",
         )
@@ -88,7 +96,8 @@ def split(a: Any, t: Trial) -> None:
     )
     t.that(
         abs(drawn - 6) <= 1,
-        f"with share 0.2, {drawn} of {count} concepts are in the test, expected 6: the share is one of *concepts*",
+        f"with share 0.2, {drawn} of {count} concepts are in the test, expected 6: the share is one of "
+        "*concepts*",
         diagnosis="share-of-the-test",
     )
 
@@ -98,7 +107,11 @@ def share(a: Any, t: Trial) -> str | None:
     names = some_names(t)
     _, test = parts_of(a, t, names, share=0.5)
     drawn = len({name.concept for name in test})
-    return f"with share=0.5, {drawn} of 30 concepts are in the test, expected 15" if abs(drawn - 15) > 1 else None
+    return (
+        f"with share=0.5, {drawn} of 30 concepts are in the test, expected 15"
+        if abs(drawn - 15) > 1
+        else None
+    )
 
 
 @probe("the-seed")
@@ -115,7 +128,8 @@ def seed(a: Any, t: Trial) -> None:
     random.seed(2)
     t.that(
         drawn(names, 3) == first,
-        "two calls with seed=3 gave two splits: draw from a generator of your own with that seed, or seed it first",
+        "two calls with seed=3 gave two splits: draw from a generator of your own with that seed, or seed "
+        "it first",
         diagnosis="seed-does-not-decide",
     )
     t.that(
@@ -137,7 +151,8 @@ def seed(a: Any, t: Trial) -> None:
         Salted.salt = 0
         t.that(
             found == first,
-            "with other hashes of the strings, as in another Python process, the split is another one: a `set` has no "
+            "with other hashes of the strings, as in another Python process, the split is another one: a "
+            "`set` has no "
             "order of its own, and `hash` no value. Sort the concepts before you draw",
             diagnosis="split-depends-on-the-hash-seed",
         )
@@ -145,14 +160,22 @@ def seed(a: Any, t: Trial) -> None:
 
 @probe("the-vocabulary")
 def vocabulary(a: Any, t: Trial) -> None:
-    found = value_of(t, lambda: a.build_vocabulary(["bad", "a b", "žab"]), "vocabulary-fails", "build_vocabulary")
+    found = value_of(
+        t, lambda: a.build_vocabulary(["bad", "a b", "žab"]), "vocabulary-fails", "build_vocabulary"
+    )
     right = {" ": 2, "a": 3, "b": 4, "d": 5, "ž": 6}
-    t.that(isinstance(found, dict), f"build_vocabulary returned a {type(found).__name__}", diagnosis="not-a-dict")
+    t.that(
+        isinstance(found, dict), f"build_vocabulary returned a {type(found).__name__}", diagnosis="not-a-dict"
+    )
     if found == right:
         generator = value_of(
-            t, lambda: a.build_vocabulary(x for x in ("ab", "c")), "vocabulary-fails", "build_vocabulary of a generator"
+            t,
+            lambda: a.build_vocabulary(x for x in ("ab", "c")),
+            "vocabulary-fails",
+            "build_vocabulary of a generator",
         )
-        t.that(generator == {"a": 2, "b": 3, "c": 4}, "with a generator of texts the vocabulary is another one: `texts` "
+        t.that(generator == {"a": 2, "b": 3, "c": 4}, "with a generator of texts the vocabulary is another "
+                                                      "one: `texts` "
                "is any iterable, and can be read once only", diagnosis="texts-read-twice")  # fmt: skip
         return
     letters = {key for key in found if isinstance(key, str) and len(key) == 1}
@@ -168,13 +191,15 @@ def vocabulary(a: Any, t: Trial) -> None:
     )
     t.that(
         set(found) == set(right),
-        f"the keys are {sorted(map(str, found))}, expected {sorted(right)}: each character that occurs, spaces too, as "
+        f"the keys are {sorted(map(str, found))}, expected {sorted(right)}: each character that occurs, "
+        "spaces too, as "
         "it is",
         diagnosis="other-characters",
     )
     t.that(
         min(found.values()) == 2,
-        f"the numbers begin with {min(found.values())}: 0 is padding and 1 the unknown, so characters begin with 2",
+        f"the numbers begin with {min(found.values())}: 0 is padding and 1 the unknown, so characters begin "
+        "with 2",
         diagnosis="numbers-not-from-two",
     )
     t.that(
@@ -183,7 +208,8 @@ def vocabulary(a: Any, t: Trial) -> None:
         diagnosis="numbers-not-from-two",
     )
     t.fail(
-        f"the numbers are {found}: 2, 3, … in the order of Unicode (`sorted`), so that they are the same in every run",
+        f"the numbers are {found}: 2, 3, … in the order of Unicode (`sorted`), so that they are the same in "
+        "every run",
         diagnosis="characters-not-sorted",
     )
 
@@ -191,17 +217,22 @@ def vocabulary(a: Any, t: Trial) -> None:
 @probe("the-tokens")
 def tokens(a: Any, t: Trial) -> None:
     known = {"a": 2, "b": 3, "c": 4}
-    found = value_of(t, lambda: a.encode(["ab", "cxab"], known), "encode-fails", "encode with a character x that the "
+    found = value_of(t, lambda: a.encode(["ab", "cxab"], known), "encode-fails", "encode with a character x "
+                                                                                 "that the "
                      "vocabulary does not know")  # fmt: skip
     t.that(isinstance(found, Tensor), f"encode returned a {type(found).__name__}", diagnosis="not-a-tensor")
     right = torch.tensor([[2, 3, 0, 0], [4, 1, 2, 3]])
     cases = [
-        ("padded-on-the-left", torch.tensor([[0, 0, 2, 3], [4, 1, 2, 3]]), "the padding stands on the left: on the right"),
-        ("unknown-is-padding", torch.tensor([[2, 3, 0, 0], [4, 0, 2, 3]]), "an unknown character became 0, which is "
+        ("padded-on-the-left", torch.tensor([[0, 0, 2, 3], [4, 1, 2, 3]]), "the padding stands on the left: "
+                                                                           "on the right"),
+        ("unknown-is-padding", torch.tensor([[2, 3, 0, 0], [4, 0, 2, 3]]), "an unknown character became 0, "
+                                                                           "which is "
          "padding: 1"),
-        ("unknown-left-out", torch.tensor([[2, 3, 0], [4, 2, 3]]), "an unknown character was left out: it is 1"),
+        ("unknown-left-out", torch.tensor([[2, 3, 0], [4, 2, 3]]), "an unknown character was left out: it "
+                                                                   "is 1"),
         ("time-first", right.T, "the result is [T, B]: each text is a row"),
-        ("padded-with-another-number", torch.tensor([[2, 3, 1, 1], [4, 1, 2, 3]]), "the padding is 1, the unknown: 0"),
+        ("padded-with-another-number", torch.tensor([[2, 3, 1, 1], [4, 1, 2, 3]]), "the padding is 1, the "
+                                                                                   "unknown: 0"),
         ("cut-to-the-shortest", right[:, :2], "long texts were cut: T is the longest length"),
     ]  # fmt: skip
     name_it(t, found, right, cases)
@@ -218,6 +249,11 @@ def tokens(a: Any, t: Trial) -> None:
         found = value_of(t, lambda texts=texts: a.encode(texts, known), "empty-texts", words)
         t.equal(found, torch.tensor(wanted), words, diagnosis="empty-texts")
     lazy = value_of(
-        t, lambda: a.encode((x for x in ("ab", "c")), known), "texts-read-twice", "encode of a generator of texts"
+        t,
+        lambda: a.encode((x for x in ("ab", "c")), known),
+        "texts-read-twice",
+        "encode of a generator of texts",
     )
-    t.equal(lazy, torch.tensor([[2, 3], [4, 0]]), "encode of a generator of texts", diagnosis="texts-read-twice")
+    t.equal(
+        lazy, torch.tensor([[2, 3], [4, 0]]), "encode of a generator of texts", diagnosis="texts-read-twice"
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -22,9 +23,9 @@ Seen = tuple[bool, bool, Tensor]  # training?, gradients?, tokens
 class Spy(nn.Module):
     """Says that a name's language is its first token modulo twelve, and remembers every batch."""
 
-    def __init__(self, vocabulary: int, wrong: bool = False) -> None:
+    def __init__(self, vocabulary: int, wrong: bool = False, busy: float = 0.0) -> None:
         super().__init__()
-        self.vocabulary, self.wrong = vocabulary, wrong
+        self.vocabulary, self.wrong, self.busy = vocabulary, wrong, busy
         self.offset = nn.Parameter(0.01 * torch.randn(12))
         self.frozen = nn.Parameter(torch.zeros(1000), requires_grad=False)
         self.start = self.offset.detach().clone()
@@ -32,27 +33,40 @@ class Spy(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         self.seen.append((self.training, torch.is_grad_enabled(), tokens.clone()))
+        end = time.process_time() + self.busy * self.training
+        while time.process_time() < end:
+            pass
         answer = (tokens[:, 0] + int(self.wrong)) % 12
         return 30.0 * nn.functional.one_hot(answer, 12) + self.offset
 
 
 class Factory:
-    """Builds spies and keeps them; `wrong` says which of them answers wrongly."""
+    """Builds spies and keeps them; `wrong` says which one errs, `busy` how long a batch takes."""
 
-    def __init__(self, wrong: Callable[[int], bool] = lambda _: False) -> None:
+    def __init__(self, wrong: Callable[[int], bool] = lambda _: False, busy: float = 0.0) -> None:
         self.spies: list[Spy] = []
-        self.wrong = wrong
+        self.wrong, self.busy = wrong, busy
+
+    def __repr__(self) -> str:
+        return "a model that watches"
 
     def __call__(self, vocabulary: int, *args: Any, **kwargs: Any) -> Spy:
-        self.spies.append(Spy(vocabulary, self.wrong(len(self.spies))))
+        self.spies.append(Spy(vocabulary, self.wrong(len(self.spies)), self.busy))
         return self.spies[-1]
+
+
+class Few(list[Name]):
+    """Names that a report shows shortly."""
+
+    def __repr__(self) -> str:
+        return f"[{self[0].text!r}, … {len(self)} names]"
 
 
 LETTERS = "abcdefghijklmnop"
 
 
 def toys(t: Trial, count: int, extra: str = "") -> list[Name]:
-    """Names that differ; six in ten have the label that a spy guesses, if their first letter is in `LETTERS`."""
+    """Names that differ; six in ten have the label that a spy guesses."""
     found: dict[str, Name] = {}
     while len(found) < count:
         first = t.random.choice(LETTERS)
@@ -67,14 +81,16 @@ def arranged(t: Trial, train: int = 90, test: int = 110) -> tuple[list[Name], li
     known = [Name(letter, (LETTERS.index(letter) + 2) % 12, f"toys.{letter}") for letter in LETTERS]
     learned = known + [name for name in toys(t, train) if len(name.text) > 1]
     texts = {name.text for name in learned}
-    return learned, [name for name in toys(t, test, extra="ßž") if name.text not in texts]
+    return Few(learned), Few(name for name in toys(t, test, extra="ßž") if name.text not in texts)
 
 
 def text_of(tokens: Tensor) -> str:
     return "".join(LETTERS[int(i) - 2] if 2 <= i < 2 + len(LETTERS) else "?" for i in tokens if i != 0)
 
 
-def rows_of(t: Trial, a: Any, models: dict[str, Any], train: list[Name], test: list[Name], **how: Any) -> list[Any]:
+def rows_of(
+    t: Trial, a: Any, models: dict[str, Any], train: list[Name], test: list[Name], **how: Any
+) -> list[Any]:
     shown = "".join(f", {key}={value}" for key, value in how.items())
     words = f"compare(models, {len(train)} names, {len(test)} names{shown})"
     t.given(words)
@@ -128,11 +144,14 @@ def comparison(a: Any, t: Trial) -> None:
     rows = rows_of(t, a, {"one": one, "two": two}, train, test, epochs=3)
     t.that(
         abs(rows[0].accuracy - bayes(train, test)) < 0.015,
-        f"the baseline's accuracy is {rows[0].accuracy:.3f}, expected {bayes(train, test):.3f}: the mean of what "
+        f"the baseline's accuracy is {rows[0].accuracy:.3f}, expected {bayes(train, test):.3f}: the mean of "
+        "what "
         "`ngram_baseline(train, test)` says",
         diagnosis="baseline-differs",
     )
-    t.that(rows[0].epochs == 0, f"the baseline's epochs are {rows[0].epochs}: 0", diagnosis="epochs-in-the-row")
+    t.that(
+        rows[0].epochs == 0, f"the baseline's epochs are {rows[0].epochs}: 0", diagnosis="epochs-in-the-row"
+    )
     for name, factory in (("one", one), ("two", two)):
         t.that(
             len(factory.spies) == 1,
@@ -142,13 +161,15 @@ def comparison(a: Any, t: Trial) -> None:
     known, everything = len(LETTERS) + 2, len(LETTERS) + 4
     t.that(
         one.spies[0].vocabulary != everything,
-        "the vocabulary knows characters that only test names have: build it from the *training* texts. In use there will "
+        "the vocabulary knows characters that only test names have: build it from the *training* texts. In "
+        "use there will "
         "be unknown characters, and a test must show what they do",
         diagnosis="vocabulary-from-the-test",
     )
     t.that(
         one.spies[0].vocabulary == known,
-        f"the models were built for {one.spies[0].vocabulary} token ids, expected {known}: {len(LETTERS)} characters, "
+        f"the models were built for {one.spies[0].vocabulary} token ids, expected {known}: {len(LETTERS)} "
+        "characters, "
         "padding and the unknown",
         diagnosis="size-of-the-vocabulary",
     )
@@ -162,7 +183,9 @@ def treatment(t: Trial, name: str, spy: Spy, train: list[Name], test: list[Name]
     learned, held = {n.text for n in train}, {n.text for n in test}
     masked = {"".join(c if c in LETTERS else "?" for c in text): text for text in held}
     lessons = Counter(text_of(row) for training, grad, rows in spy.seen if training and grad for row in rows)
-    asked = Counter(text_of(row) for training, grad, rows in spy.seen if not (training and grad) for row in rows)
+    asked = Counter(
+        text_of(row) for training, grad, rows in spy.seen if not (training and grad) for row in rows
+    )
     loud = [rows for training, grad, rows in spy.seen if training and not grad]
     leaked = [text for text in lessons if text in masked and text not in learned]
     t.that(
@@ -172,7 +195,8 @@ def treatment(t: Trial, name: str, spy: Spy, train: list[Name], test: list[Name]
     )
     t.that(
         not leaked or not any(lessons[text] for text in learned),
-        f"model {name!r} saw test names in training ({leaked[0] if leaked else ''}): it is trained on the training names "
+        f"model {name!r} saw test names in training ({leaked[0] if leaked else ''}): it is trained on the "
+        "training names "
         "alone, and judged in evaluation mode without gradients",
         diagnosis="test-names-in-training",
     )
@@ -181,13 +205,15 @@ def treatment(t: Trial, name: str, spy: Spy, train: list[Name], test: list[Name]
     usual = counts.most_common(1)[0][0]
     t.that(
         set(counts) == {usual},
-        f"in training some names were seen {min(counts)} times and others {max(counts)} times: every name once an epoch, "
+        f"in training some names were seen {min(counts)} times and others {max(counts)} times: every name "
+        "once an epoch, "
         "those of a short last batch too",
         diagnosis="not-every-name-once-an-epoch",
     )
     t.that(
         usual == epochs,
-        f"with epochs={epochs} model {name!r} saw every training name {usual} times: the same `epochs` for each, or the "
+        f"with epochs={epochs} model {name!r} saw every training name {usual} times: the same `epochs` for "
+        "each, or the "
         "comparison is none",
         diagnosis="other-number-of-epochs",
     )
@@ -210,33 +236,40 @@ def correctness(t: Trial, row: Any, spy: Spy, test: list[Name], *, epochs: int) 
     )
     t.that(
         abs(row.accuracy - p) < 1e-6,
-        f"a model that gets {p:.4f} of the test names right has the accuracy {row.accuracy:.4f}: the share of the *test* "
+        f"a model that gets {p:.4f} of the test names right has the accuracy {row.accuracy:.4f}: the share "
+        "of the *test* "
         "names, each counting the same, also those of a short last batch",
         diagnosis="accuracy-differs",
     )
     half = 1.96 * math.sqrt(p * (1 - p) / len(test))
     t.that(
         row.low < row.accuracy < row.high,
-        f"the interval is {row.low:.3f} to {row.high:.3f} around {row.accuracy:.3f}: `low` is below, `high` above",
+        f"the interval is {row.low:.3f} to {row.high:.3f} around {row.accuracy:.3f}: `low` is below, `high` "
+        "above",
         diagnosis="interval-differs",
     )
     width = (row.high - row.low) / 2
     t.that(
         0.75 < width / half < 1.3,
-        f"the interval is ± {width:.4f}, expected about ± {half:.4f}: 1.96 · √(p (1 − p) / n), n the number of test names",
+        f"the interval is ± {width:.4f}, expected about ± {half:.4f}: 1.96 · √(p (1 − p) / n), n the number "
+        "of test names",
         diagnosis="interval-differs",
     )
     trained = spy.offset.numel()
     t.that(
         row.parameters == trained,
-        f"`parameters` is {row.parameters}: the model has {trained} numbers that are trained, and {spy.frozen.numel()} "
+        f"`parameters` is {row.parameters}: the model has {trained} numbers that are trained, and "
+        f"{spy.frozen.numel()} "
         "that are not",
         diagnosis="parameters-differ",
     )
-    t.that(row.epochs == epochs, f"`epochs` is {row.epochs}, trained for {epochs}", diagnosis="epochs-in-the-row")
     t.that(
-        isinstance(row.seconds, int | float) and 0 < row.seconds < 60,
-        f"`seconds` is {row.seconds!r}: the CPU seconds of training, without which nobody can judge the accuracy "
+        row.epochs == epochs, f"`epochs` is {row.epochs}, trained for {epochs}", diagnosis="epochs-in-the-row"
+    )
+    t.that(
+        isinstance(row.seconds, int | float) and 0 <= row.seconds < 60,
+        f"`seconds` is {row.seconds!r}: the CPU seconds of training, without which nobody can judge the "
+        "accuracy "
         "(`time.process_time()` before and after)",
         diagnosis="time-not-reported",
     )
@@ -253,7 +286,8 @@ def seeds(a: Any, t: Trial) -> None:
         diagnosis="not-built-for-each-seed",
     )
     shares = [
-        sum((LETTERS.index(n.text[0]) + 2 + shift) % 12 == n.label for n in test) / len(test) for shift in (0, 1, 1)
+        sum((LETTERS.index(n.text[0]) + 2 + shift) % 12 == n.label for n in test) / len(test)
+        for shift in (0, 1, 1)
     ]
     mean = sum(shares) / 3
     for value, words in ((shares[0], "that of the first or best seed"), (shares[1], "that of the last seed")):
@@ -264,7 +298,8 @@ def seeds(a: Any, t: Trial) -> None:
         )
     t.that(
         abs(row.accuracy - mean) < 1e-6,
-        f"with three seeds that give {', '.join(f'{s:.3f}' for s in shares)} the accuracy is {row.accuracy:.3f}, expected "
+        f"with three seeds that give {', '.join(f'{s:.3f}' for s in shares)} the accuracy is "
+        f"{row.accuracy:.3f}, expected "
         f"the mean {mean:.3f}",
         diagnosis="not-the-mean-over-seeds",
     )
@@ -279,7 +314,8 @@ def seeds(a: Any, t: Trial) -> None:
     rows_of(t, a, {"spy": again}, train, test, epochs=1, seeds=(5,))
     t.that(
         torch.equal(again.spies[0].start, starts[0]),
-        "two calls with seed 5 gave two models: draw the initial weights from the seed (`torch.manual_seed(seed)` right "
+        "two calls with seed 5 gave two models: draw the initial weights from the seed "
+        "(`torch.manual_seed(seed)` right "
         "before the model is built)",
         diagnosis="seed-does-not-decide-the-weights",
     )
@@ -287,7 +323,8 @@ def seeds(a: Any, t: Trial) -> None:
                      for spy in (spies.spies[0], again.spies[0]))  # fmt: skip
     t.that(
         first == second,
-        "two calls with seed 5 gave the names in another order: the order of the batches comes from the seed too",
+        "two calls with seed 5 gave the names in another order: the order of the batches comes from the "
+        "seed too",
         diagnosis="seed-does-not-decide-the-order",
     )
 
@@ -295,11 +332,18 @@ def seeds(a: Any, t: Trial) -> None:
 @probe("default-epochs")
 def defaults(a: Any, t: Trial) -> str | None:
     train, test = arranged(t, train=20, test=30)
-    spies = Factory()
+    spies = Factory(busy=0.03)
     row = rows_of(t, a, {"spy": spies}, train, test)[1]
     lessons = Counter(text_of(r) for tr, g, rows in spies.spies[0].seen if tr and g for r in rows)
     if len(spies.spies) != 1:
         return f"without `seeds` the model was built {len(spies.spies)} times: the default is one seed, (0,)"
     if row.epochs != 4 or lessons[train[0].text] != 4:
         return f"without `epochs` every name was seen {lessons[train[0].text]} times: the default is 4"
+    t.that(
+        row.seconds > 0.04,
+        f"`seconds` is {row.seconds:.3g} for a training that took 0.12 CPU seconds: without them nobody can "
+        "judge the "
+        "accuracy (`time.process_time()` before and after)",
+        diagnosis="time-not-reported",
+    )
     return None

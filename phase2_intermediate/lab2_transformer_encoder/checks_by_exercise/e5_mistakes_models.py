@@ -23,8 +23,10 @@ OURS = forbid(
     why="it is the answer itself: build the model from its parts",
 )  # fmt: skip
 NO_SHORT_CUTS = forbid(
-    "conv1d", "conv2d", "conv3d", "convolution", "unfold", "lstm", "gru", "rnn_tanh", "rnn_relu", "avg_pool1d",
-    why="the Transformer of this comparison has no convolution and no recurrence; with one below it, it would be "
+    "conv1d", "conv2d", "conv3d", "convolution", "unfold", "lstm", "gru", "rnn_tanh", "rnn_relu",
+     "avg_pool1d",
+    why="the Transformer of this comparison has no convolution and no recurrence; with one below it, it "
+        "would be "
     "another model",
 )  # fmt: skip
 
@@ -60,9 +62,15 @@ def logits(a: Any, t: Trial) -> str | None:
     for name in MODELS:
         out = logits_of(t, made(a, t, name), tokens)
         if tuple(out.shape) != (5, 12):
-            return f"{name}: 5 names gave {tuple(out.shape)}, expected (5, 12): one vector a name, then 12 logits"
+            return (
+                f"{name}: 5 names gave {tuple(out.shape)}, expected (5, 12): one vector a name, then 12 "
+                "logits"
+            )
         if bool((out >= 0).all()) and same(out.sum(1), torch.ones(5), rtol=1e-3):
-            return f"{name}: the rows are probabilities. Cross-entropy takes *logits* and does the softmax itself"
+            return (
+                f"{name}: the rows are probabilities. Cross-entropy takes *logits* and does the softmax "
+                "itself"
+            )
         if bool((out <= 0).all()) and same(out.exp().sum(1), torch.ones(5), rtol=1e-3):
             return f"{name}: the rows are logarithms of probabilities: return the last linear layer's logits"
         if bool((logits_of(t, made(a, t, name), words_of(t, *[5] * 60)) >= 0).all()):
@@ -80,18 +88,22 @@ def sizes(a: Any, t: Trial) -> str | None:
         attempt = t.tried(lambda n=name: made(a, t, n, 300)(torch.tensor([[299, 299]])))
         if attempt.error is not None:
             return (
-                f"{name}(300) fails for the token 299 ({type(attempt.error).__name__}): `vocabulary` is how many "
+                f"{name}(300) fails for the token 299 ({type(attempt.error).__name__}): `vocabulary` is how "
+                "many "
                 "numbers there are, 0 and 1 included"
             )
     return None
 
 
 PADDING = {
-    "TextCNN": ("cnn-padding-counts", "the maximum must not see what the detectors answer to padding: leave those places "
+    "TextCNN": ("cnn-padding-counts", "the maximum must not see what the detectors answer to padding: leave "
+                                      "those places "
                 "out, and let padding be zeros below the detectors"),
-    "BiLSTM": ("lstm-padding-counts", "a state after padding was used. Use packed sequences, or gather at length − 1; and "
+    "BiLSTM": ("lstm-padding-counts", "a state after padding was used. Use packed sequences, or gather at "
+                                      "length − 1; and "
                "read backwards from the last *real* letter"),
-    "CharTransformer": ("transformer-padding-counts", "give the layers the mask, and pool over real letters only"),
+    "CharTransformer": ("transformer-padding-counts", "give the layers the mask, and pool over real letters "
+                                                      "only"),
 }  # fmt: skip
 
 
@@ -104,7 +116,10 @@ def padding(a: Any, t: Trial) -> None:
         two = logits_of(t, model, torch.cat((tokens, torch.zeros(5, 7, dtype=torch.long)), 1))
         alone = [logits_of(t, model, row[row != 0][None]) for row in tokens]
         diagnosis, words = PADDING[name]
-        change = max(float((one - two).abs().max()), *(float((x - y).abs().max()) for x, y in zip(one, alone, strict=True)))
+        change = max(
+            float((one - two).abs().max()),
+            *(float((x - y).abs().max()) for x, y in zip(one, alone, strict=True)),
+        )
         t.that(
             same(one, two, **CLOSE) and all(same(x[0], y, **CLOSE) for x, y in zip(alone, one, strict=True)),
             f"{name}: the logits of a name change by up to {change:.2g} with the padding behind it: {words}",
@@ -119,7 +134,10 @@ def company(a: Any, t: Trial) -> str | None:
         model = made(a, t, name)
         mixed = torch.cat((tokens[:1], other[1:]))
         if not same(logits_of(t, model, tokens)[0], logits_of(t, model, mixed)[0], **CLOSE):
-            return f"{name}: the logits of a name depend on the other names in the batch: batch and time are exchanged?"
+            return (
+                f"{name}: the logits of a name depend on the other names in the batch: batch and time are "
+                "exchanged?"
+            )
         if not same(logits_of(t, model, tokens), logits_of(t, model, tokens), rtol=1e-6):
             return f"{name}: in evaluation mode two calls differ: `F.dropout` needs `self.training`"
     return None
@@ -131,7 +149,10 @@ def short(a: Any, t: Trial) -> str | None:
         for length in (1, 2, 3):
             attempt = t.tried(lambda n=name, k=length: made(a, t, n)(words_of(t, k)))
             if attempt.error is not None:
-                return f"{name} fails for a name of {length} letter(s): {attempt.error}. Windows may be longer than names"
+                return (
+                    f"{name} fails for a name of {length} letter(s): {attempt.error}. Windows may be longer "
+                    "than names"
+                )
             if not bool(attempt.value.isfinite().all()):
                 return f"{name} gives NaN or ∞ for a name of {length} letter(s)"
     return None
@@ -167,13 +188,15 @@ def detectors(a: Any, t: Trial) -> None:
     once, twice = (logits_of(t, model, row(text)) for text in ("xyzaxyz", "xyzaxyzaxyz"))
     t.that(
         same(once, twice, **CLOSE),
-        "TextCNN: a string that occurs twice counts more than one that occurs once: take the *maximum* over the places, "
+        "TextCNN: a string that occurs twice counts more than one that occurs once: take the *maximum* over "
+        "the places, "
         "not a mean or a sum",
         diagnosis="not-the-maximum",
     )
     t.that(
         same(one, other, **CLOSE),
-        "TextCNN: the names xyzaxyzbxyz and xyzbxyzaxyz have the same strings of up to four letters, and get other "
+        "TextCNN: the names xyzaxyzbxyz and xyzbxyzaxyz have the same strings of up to four letters, and "
+        "get other "
         "logits: one layer of windows of 2, 3 and 4 letters, then the maximum, cannot tell them apart",
         diagnosis="not-a-set-of-detectors",
     )
@@ -181,7 +204,8 @@ def detectors(a: Any, t: Trial) -> None:
         one, other = (logits_of(t, model, row(text)) for text in pair)
         t.that(
             not same(one, other, rtol=1e-4, atol=1e-5),
-            f"TextCNN: {pair[0]} and {pair[1]} get the same logits, although they differ in strings of {size} letters: "
+            f"TextCNN: {pair[0]} and {pair[1]} get the same logits, although they differ in strings of "
+            f"{size} letters: "
             f"is there a window of {size}?",
             diagnosis="window-missing",
         )
@@ -200,7 +224,10 @@ def directions(a: Any, t: Trial) -> str | None:
     if not readers:
         return None
     if len(calls) == 1 and not getattr(calls[0], "bidirectional", True):
-        return "BiLSTM: its LSTM reads in one direction only: `bidirectional=True`, or a second one that reads backwards"
+        return (
+            "BiLSTM: its LSTM reads in one direction only: `bidirectional=True`, or a second one that reads "
+            "backwards"
+        )
     if not any(isinstance(m, nn.LSTM | nn.LSTMCell) for m in readers):
         return f"BiLSTM: it has no LSTM, but a {type(readers[0]).__name__}"
     return None
@@ -211,7 +238,9 @@ def plain_transformer(a: Any, t: Trial) -> str | None:
     model = made(a, t, "CharTransformer")
     with NO_SHORT_CUTS.hold():
         logits_of(t, model, words_of(t, 5, 3))
-    layers = [m for m in model.modules() if hasattr(m, "attention") and hasattr(m, "up") and hasattr(m, "down")]
+    layers = [
+        m for m in model.modules() if hasattr(m, "attention") and hasattr(m, "up") and hasattr(m, "down")
+    ]
     if len(layers) < 2:
         return f"CharTransformer has {len(layers)} EncoderLayer(s), expected two or more"
     return None
@@ -233,8 +262,13 @@ def learns(a: Any, t: Trial) -> str | None:
 
 @probe("unequal-sizes")
 def equal_sizes(a: Any, t: Trial) -> str | None:
-    counts = {name: sum(p.numel() for p in made(a, t, name, 120).parameters() if p.requires_grad) for name in MODELS}
+    counts = {
+        name: sum(p.numel() for p in made(a, t, name, 120).parameters() if p.requires_grad) for name in MODELS
+    }
     if max(counts.values()) > 2 * min(counts.values()):
         shown = ", ".join(f"{name} {count:,}" for name, count in counts.items())
-        return f"for a vocabulary of 120 the parameters are {shown}: the largest may have twice those of the smallest"
+        return (
+            f"for a vocabulary of 120 the parameters are {shown}: the largest may have twice those of the "
+            "smallest"
+        )
     return None

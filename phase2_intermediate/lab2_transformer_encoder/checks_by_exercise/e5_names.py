@@ -24,6 +24,7 @@ from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.e5_mistakes
     made,
     words_of,
 )
+from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.e5_picture import against_their_price
 from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.tools import family
 from shared.data.names import names
 
@@ -44,13 +45,18 @@ e5 = Exercise(
         "compare": list,
     },
     hints=(
-        "Baseline first: what does `ngram_baseline` get? Then the smallest model that runs through `compare`, then the "
+        "Baseline first: what does `ngram_baseline` get? Then the smallest model that runs through "
+        "`compare`, then the "
         "others. In every model ask: what does it do with a padded place?",
-        "Split: shuffle the sorted concepts, names follow. TextCNN: convolution, ReLU, maximum over real places. BiLSTM: "
+        "Split: shuffle the sorted concepts, names follow. TextCNN: convolution, ReLU, maximum over real "
+        "places. BiLSTM: "
         "pack, read, maximum. Transformer: embedding + sinusoids, layers with the mask, norm, masked mean.",
-        "`order = torch.randperm(n, generator=torch.Generator().manual_seed(seed))`; `F.relu(conv(F.pad(x, (0, window - "
-        "1))))`; `pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)`; `torch.manual_seed(seed); "
-        "model = build(len(vocabulary) + 2); fit(model, tokens, labels, epochs=epochs, seed=seed); model.eval()`.",
+        "`order = torch.randperm(n, generator=torch.Generator().manual_seed(seed))`; `F.relu(conv(F.pad(x, "
+        "(0, window - "
+        "1))))`; `pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)`; "
+        "`torch.manual_seed(seed); "
+        "model = build(len(vocabulary) + 2); fit(model, tokens, labels, epochs=epochs, seed=seed); "
+        "model.eval()`.",
     ),
 )
 probe.add_to(e5)
@@ -63,7 +69,9 @@ def data(a: Any, t: Trial) -> None:
         train, test = parts_of(a, t, found, share=share, seed=seed)
         concepts = {name.concept for name in test}
         t.that(not concepts & {name.concept for name in train}, "a concept is on both sides")
-        t.that(abs(len(concepts) - 40 * share) <= 1, f"share={share}: {len(concepts)} of 40 concepts in the test")
+        t.that(
+            abs(len(concepts) - 40 * share) <= 1, f"share={share}: {len(concepts)} of 40 concepts in the test"
+        )
         t.that(sorted([*train, *test]) == sorted(found), "names were lost or doubled")
     texts = [name.text for name in names().train[:300]]
     vocabulary = a.build_vocabulary(texts)
@@ -95,9 +103,15 @@ def fair(a: Any, t: Trial) -> None:
     for row, (name, factory) in zip(rows[1:], spies.items(), strict=True):
         for spy in factory.spies:
             treatment(t, name, spy, train, test, epochs=2)
-        t.equal(float(row.accuracy), sum(n.label == (ord(n.text[0]) - 95) % 12 for n in test) / len(test), "the accuracy")
+        t.equal(
+            float(row.accuracy),
+            sum(n.label == (ord(n.text[0]) - 95) % 12 for n in test) / len(test),
+            "the accuracy",
+        )
         t.that(row.epochs == 2 and row.low < row.accuracy < row.high, f"the row of {name!r} is {row}")
-    correctness(t, a.compare({"c": (own := Factory())}, train, test, epochs=1)[1], own.spies[0], test, epochs=1)
+    correctness(
+        t, a.compare({"c": (own := Factory())}, train, test, epochs=1)[1], own.spies[0], test, epochs=1
+    )
 
 
 @e5.property("what the three reach on every third name", points=8)
@@ -125,6 +139,10 @@ def permuted_labels(a: Any, t: Trial) -> None:
     for row in a.compare({"TextCNN": a.TextCNN}, shuffled, found.test[::5], epochs=2):
         t.that(
             row.accuracy <= CHANCE,
-            f"{row.model}: {row.accuracy:.2f} of the test names are right, far above chance: the true labels come by "
+            f"{row.model}: {row.accuracy:.2f} of the test names are right, far above chance: the true "
+            "labels come by "
             "another way than `label`",
         )
+
+
+e5.reward(against_their_price)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from shared.data.names import LANGUAGES, names
+from shared.data.names import names
 from shared.nn import Rotary, SinusoidalPositions, TransformerLayer
 from shared.plotting import bars, curve, panels, show
 
@@ -24,14 +23,19 @@ def waves_and_scores(a: Any) -> None:
     for width, colour in ((16, "blue"), (64, "orange")):
         q = torch.ones(1, width)
         turned = a.rope(q.expand(101, width), distance)
-        curve(axes[1], distance.tolist(), (turned @ q[0] / width).tolist(), label=f"d = {width}", colour=colour)
+        curve(
+            axes[1], distance.tolist(), (turned @ q[0] / width).tolist(), label=f"d = {width}", colour=colour
+        )
     axes[1].set(title="your rope", xlabel="distance m − n", ylabel="⟨q, k⟩ / d")
     axes[1].legend()
     show(
         fig,
-        caption="Left: every row is a position, fast waves on the left, slow ones on the right. Right: the score of two "
-        "equal vectors falls with their distance, wherever they stand. The library's versions give the same numbers.",
-        alt="A heat map of waves that become slower from left to right, and two curves that fall from 1 with the distance "
+        caption="Left: every row is a position, fast waves on the left, slow ones on the right. Right: the "
+        "score of two "
+        "equal vectors falls with their distance, wherever they stand. The library's versions give the same "
+        "numbers.",
+        alt="A heat map of waves that become slower from left to right, and two curves that fall from 1 "
+        "with the distance "
         "and then ripple around lower values.",
     )
 
@@ -40,7 +44,8 @@ def stream_by_layer(a: Any) -> None:
     torch.manual_seed(0)
     layer = a.EncoderLayer(32, 4, 64).eval()
     library = TransformerLayer(32, 4, 64).eval()
-    names_of = {"attention": "attention", "norm1": "attention_branch.norm", "norm2": "feedforward_branch.norm",
+    names_of = {"attention": "attention", "norm1": "attention_branch.norm", "norm2":
+     "feedforward_branch.norm",
                 "up": "feedforward.up", "down": "feedforward.down"}  # fmt: skip
     for mine, theirs in names_of.items():
         library.get_submodule(theirs).load_state_dict(layer.get_submodule(mine).state_dict())
@@ -58,8 +63,10 @@ def stream_by_layer(a: Any) -> None:
     ax.legend()
     show(
         fig,
-        caption="24 of your layers, fresh from the constructor. The pre-norm stream only ever gets something added; "
-        "post-norm brings it back to one size in each layer. With equal weights the library's layer gives the same.",
+        caption="24 of your layers, fresh from the constructor. The pre-norm stream only ever gets "
+        "something added; "
+        "post-norm brings it back to one size in each layer. With equal weights the library's layer gives "
+        "the same.",
         alt="Two lines over 24 layers: pre-norm rises slowly, post-norm is flat at 1.",
     )
 
@@ -76,10 +83,17 @@ def padded_and_packed(a: Any) -> None:
     assert int(ids[-1]) == 511
     saved = 1 - len(flat) / shuffled
     fig, ax = panels(height=1.9)
-    bars(ax, places, fmt=lambda n: f"{n:,.0f}", highlight=["packed"], xlabel="positions that the network computes")
+    bars(
+        ax,
+        places,
+        fmt=lambda n: f"{n:,.0f}",
+        highlight=["packed"],
+        xlabel="positions that the network computes",
+    )
     show(
         fig,
-        caption=f"512 names in batches of 64. Packed by your function they need {saved:.0%} fewer positions than padded "
+        caption=f"512 names in batches of 64. Packed by your function they need {saved:.0%} fewer positions "
+        "than padded "
         "as they come.",
         alt="Three bars: " + ", ".join(f"{name} {count:,}" for name, count in places.items()) + ".",
     )
@@ -88,7 +102,8 @@ def padded_and_packed(a: Any) -> None:
 def gradients_by_layer(a: Any) -> None:
     depth, x = 24, torch.randn(4, 16, 32, generator=torch.Generator().manual_seed(0))
     fig, axes = panels(1, 2, height=2.8)
-    kinds = {"pre": ("pre", False, "orange"), "pre, scaled": ("pre", True, "blue"), "post": ("post", False, "red"),
+    kinds = {"pre": ("pre", False, "orange"), "pre, scaled": ("pre", True, "blue"), "post": ("post", False,
+     "red"),
              "deepnorm, scaled": ("deepnorm", True, "green")}  # fmt: skip
     for name, (scheme, is_scaled, colour) in kinds.items():
         torch.manual_seed(0)
@@ -103,16 +118,12 @@ def gradients_by_layer(a: Any) -> None:
     axes[1].legend(fontsize=7)
     show(
         fig,
-        caption="Your report on fresh stacks of 24 layers. As they are, pre-norm streams grow and the late layers learn "
-        "little; scaled, every layer gets about the same gradient. Post-norm's last layers get several times the gradient "
+        caption="Your report on fresh stacks of 24 layers. As they are, pre-norm streams grow and the late "
+        "layers learn "
+        "little; scaled, every layer gets about the same gradient. Post-norm's last layers get several "
+        "times the gradient "
         "of pre-norm's.",
-        alt="Two panels over 24 layers. Left, the unscaled pre-norm stream grows, the others are flat. Right, gradients of "
+        alt="Two panels over 24 layers. Left, the unscaled pre-norm stream grows, the others are flat. "
+        "Right, gradients of "
         "unscaled stacks fall with the layer, those of scaled ones are flat.",
     )
-
-
-def languages_by_family(table: Tensor) -> tuple[list[str], Tensor]:
-    """Rows and columns of a confusion matrix, family by family."""
-    order = ("en", "de", "nl", "sv", "fr", "it", "es", "pt", "cs", "pl", "fi", "hu")
-    places = [LANGUAGES.index(language) for language in order]
-    return list(order), table[places][:, places]

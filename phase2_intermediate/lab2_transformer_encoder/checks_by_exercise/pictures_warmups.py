@@ -21,7 +21,8 @@ def turned_vectors(a: Any) -> None:
     ax.set_axis_off()
     show(
         fig,
-        caption="The vector (1, 0), turned by your function in steps of 30°: counterclockwise, and never longer.",
+        caption="The vector (1, 0), turned by your function in steps of 30°: counterclockwise, and never "
+        "longer.",
         alt="Twelve arrows of equal length from one point, like the hours of a clock, labelled 0° to 330°.",
     )
 
@@ -36,7 +37,8 @@ def hands_of_a_clock(a: Any) -> None:
     ax.legend(ncols=4, loc="upper center", bbox_to_anchor=(0.5, 1.22))
     show(
         fig,
-        caption="The sines of your angles for d = 8 and base 1000. The first hand tells neighbours apart, the last "
+        caption="The sines of your angles for d = 8 and base 1000. The first hand tells neighbours apart, "
+        "the last "
         "one tells the beginning from the end.",
         alt="Four waves over positions 0 to 100: the first oscillates 16 times, the last rises slowly.",
     )
@@ -54,7 +56,8 @@ def normed_vectors(a: Any) -> None:
         ax.set(title=title, aspect="equal", xlim=(-4.5, 7.5), ylim=(-4, 6))
     show(
         fig,
-        caption="300 vectors of width 2. RMSNorm puts them all on one circle. LayerNorm leaves of two numbers only "
+        caption="300 vectors of width 2. RMSNorm puts them all on one circle. LayerNorm leaves of two "
+        "numbers only "
         "their order: subtracting the mean costs one dimension, dividing by the deviation another.",
         alt="Three scatter plots: a cloud, two single points, and a circle of radius 1.4.",
     )
@@ -66,11 +69,14 @@ def a_padded_batch(a: Any) -> None:
     fig, ax = panels(height=2.2)
     heatmap(ax, real.float(), rows=words, fmt=lambda _: "", limits=(0, 1.4))
     for row, column in real.nonzero().tolist():
-        ax.text(column, row, chr(int(tokens[row, column])), ha="center", va="center", fontsize=9, color="white")
+        ax.text(
+            column, row, chr(int(tokens[row, column])), ha="center", va="center", fontsize=9, color="white"
+        )
     share = 1 - real.double().mean().item()
     show(
         fig,
-        caption=f"Your batch: {tokens.shape[0]} names, {tokens.shape[1]} places each, and {share:.0%} of all places "
+        caption=f"Your batch: {tokens.shape[0]} names, {tokens.shape[1]} places each, and {share:.0%} of "
+        "all places "
         "are padding.",
         alt="Five rows of letters in a grid of eight columns; the ends of the shorter names are dark.",
     )

@@ -29,7 +29,8 @@ ENCODERS = forbid(
         "shared.nn.residual.Branch.__init__",
         "shared.nn.feedforward.FeedForward.__init__",
     ),
-    why="it is the answer itself. Attention is given: `shared.nn.MultiHeadAttention`; write what is around it",
+    why="it is the answer itself. Attention is given: `shared.nn.MultiHeadAttention`; write what is around "
+    "it",
 )
 
 

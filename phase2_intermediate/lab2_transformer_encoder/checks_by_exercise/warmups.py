@@ -1,4 +1,4 @@
-"""W1 to W4: a rotation, a table of angles, two norms, a padded batch."""
+"""W1 to W3: a rotation, a table of angles, two norms. W4 stands in `warmups_batch`."""
 
 from __future__ import annotations
 
@@ -66,7 +66,8 @@ def wrong_turns(a: Any, t: Trial) -> None:
     name_it(t, found, turned(x, angle[:, None]), cases)
     t.that(
         found.shape == x.shape,
-        f"x [4, 2] gave a result of shape {tuple(found.shape)}: stack the two coordinates along the last axis",
+        f"x [4, 2] gave a result of shape {tuple(found.shape)}: stack the two coordinates along the last "
+        "axis",
         diagnosis="shape-of-the-result",
     )
 
@@ -81,8 +82,8 @@ def keeps_dtype(a: Any, t: Trial) -> str | None:
 
 @w1.property("every vector by its own angle")
 def rotates(a: Any, t: Trial) -> None:
-    for shape, of_angle in (((2,), ()), ((1, 2), (1,)), ((5, 2), (5,)), ((3, 5, 2), (5,)), ((3, 5, 2), (3, 1)),
-                            ((4, 2), ()), ((0, 2), (0,)), ((2, 3, 4, 2), (3, 1))):  # fmt: skip
+    for shape, of_angle in (((2,), ()), ((1, 2), (1,)), ((5, 2), (5,)), ((3, 5, 2), (5,)), ((4, 2), ()),
+                            ((3, 5, 2), (3, 1)), ((0, 2), (0,)), ((2, 3, 4, 2), (3, 1))):  # fmt: skip
         x, angle = t.randn(*shape), 4 * t.randn(*of_angle)
         with family("angles-that-broadcast", f"x {shape} and angle {of_angle}"):
             full = angle.expand(shape[:-1]).unsqueeze(-1)
@@ -102,7 +103,8 @@ w2 = Exercise(
     "W2",
     takes={"angles": Tensor},
     hints=(
-        "Every position meets every hand: one more axis at the end of `positions`, times a row of d/2 speeds.",
+        "Every position meets every hand: one more axis at the end of `positions`, times a row of d/2 "
+        "speeds.",
         "ω_i = base^(−2i/d): the numbers 2i are 0, 2, 4, … below d.",
         "`speeds = base ** (-torch.arange(0, d, 2, dtype=torch.float64) / d)`, then "
         "`positions.to(dtype)[..., None] * speeds.to(dtype)`.",
@@ -118,7 +120,8 @@ def wrong_speeds(a: Any, t: Trial) -> None:
     )
     i, p = torch.arange(4).double(), positions[:, None]
     cases = [
-        ("exponent-without-the-two", p * base ** (-i / d), "the exponent is −2i/d; yours is −i/d, so that the "
+        ("exponent-without-the-two", p * base ** (-i / d), "the exponent is −2i/d; yours is −i/d, so that "
+                                                           "the "
          "slowest hand is far too fast"),
         ("base-to-the-plus", p * base ** (2 * i / d), "the exponent has the wrong sign: the later hands are "
          "slower, base^(−2i/d)"),
@@ -130,14 +133,17 @@ def wrong_speeds(a: Any, t: Trial) -> None:
          "radian a position"),
         ("exponent-over-half", p * base ** (-2 * i / (d / 2)), "the exponent is 2i/d with the whole d, not "
          "with d/2"),
-        ("positions-from-one", (p + 1) * base ** (-2 * i / d), "position 0 has the angle 0: nothing is added"),
-        ("positions-not-used", torch.arange(3).double()[:, None] * base ** (-2 * i / d), "the positions 0, 1, 5 "
+        ("positions-from-one", (p + 1) * base ** (-2 * i / d), "position 0 has the angle 0: nothing is "
+                                                               "added"),
+        ("positions-not-used", torch.arange(3).double()[:, None] * base ** (-2 * i / d), "the positions 0, "
+                                                                                         "1, 5 "
          "were taken for 0, 1, 2: use what is given"),
         ("multiplied-not-a-power", p / (base * (2 * i / d)), "the speed is a power of the base"),
         ("natural-exponential", p * (-2 * i / d).exp(), "the base is missing: base^(−2i/d), not e^(−2i/d)"),
         ("in-turns", p * base ** (-2 * i / d) * 2 * math.pi, "the angles are 2π times too large: the first "
          "hand turns by one *radian* a position"),
-        ("sine-already", (p * base ** (-2 * i / d)).sin(), "that is the sine already: the angles themselves are "
+        ("sine-already", (p * base ** (-2 * i / d)).sin(), "that is the sine already: the angles themselves "
+                                                           "are "
          "asked for"),
     ]  # fmt: skip
     right = right_angles(positions, d, base)
@@ -168,7 +174,9 @@ def precise(a: Any, t: Trial) -> str | None:
     if not same(found, right_angles(torch.tensor([300, 301]), 4), rtol=1e-5):
         return f"the positions 300 and 301 got the angles {numbers(found)}: compute in float32 at least"
     exact = a.angles(double([1e6]), 6)
-    if same(exact, right_angles(double([1e6]), 6), rtol=1e-4) and not same(exact, right_angles(double([1e6]), 6)):
+    if same(exact, right_angles(double([1e6]), 6), rtol=1e-4) and not same(
+        exact, right_angles(double([1e6]), 6)
+    ):
         return "with float64 positions the speeds are rounded to float32: make them in float64"
     return None
 
@@ -221,11 +229,13 @@ def wrong_norms(a: Any, t: Trial) -> None:
     found = value_of(t, lambda: a.layer_norm(x, eps), "norm-fails", "layer_norm of a [3, 3]")
     down = x - x.mean(0)
     cases = [
-        ("divided-by-d-minus-one", centred / (1.5 * variance + eps).sqrt(), "the variance was divided by d − 1: "
+        ("divided-by-d-minus-one", centred / (1.5 * variance + eps).sqrt(), "the variance was divided by d "
+                                                                            "− 1: "
          "norms divide by d (`correction=0`)"),
         ("divided-by-d-minus-one", centred / ((1.5 * variance).sqrt() + eps), "the variance was divided by "
          "d − 1, and ε stands outside the root"),
-        ("eps-outside-the-root", centred / (variance.sqrt() + eps), "ε was added to the root: it stands inside, "
+        ("eps-outside-the-root", centred / (variance.sqrt() + eps), "ε was added to the root: it stands "
+                                                                    "inside, "
          "√(variance + ε)"),
         ("eps-ignored", centred / (variance + 1e-5).sqrt(), "`eps` has no effect: 1e-5 is only its default"),
         ("eps-ignored", centred / variance.sqrt(), "ε is missing: a constant vector would be divided by 0"),
@@ -234,23 +244,27 @@ def wrong_norms(a: Any, t: Trial) -> None:
         ("norms-exchanged", right_rms, "that is RMSNorm: LayerNorm subtracts the mean first"),
         ("wrong-axis", down / (down.square().mean(0) + eps).sqrt(), "the mean runs over the first axis: each "
          "*vector*, along the last axis, is normed by itself"),
-        ("over-everything", (x - x.mean()) / (x.var(correction=0) + eps).sqrt(), "one mean for all vectors: each "
+        ("over-everything", (x - x.mean()) / (x.var(correction=0) + eps).sqrt(), "one mean for all vectors: "
+                                                                                 "each "
          "is normed by itself"),
     ]  # fmt: skip
     name_it(t, found, right, cases)
     found = value_of(t, lambda: a.rms_norm(x, eps), "norm-fails", "rms_norm of a [3, 3]")
     cases = [
         ("norms-exchanged", right, "`rms_norm` subtracts the mean: only LayerNorm does"),
-        ("sum-for-mean", x / (3 * square + eps).sqrt(), "`rms_norm` divides by the root of the *sum* of squares: "
+        ("sum-for-mean", x / (3 * square + eps).sqrt(), "`rms_norm` divides by the root of the *sum* of "
+                                                        "squares: "
          "it is their mean"),
         ("eps-outside-the-root", x / (square.sqrt() + eps), "ε was added to the root: it stands inside"),
         ("eps-ignored", x / (square + 1e-5).sqrt(), "`eps` has no effect: 1e-5 is only its default"),
         ("eps-ignored", x / square.sqrt(), "ε is missing: a vector of zeros would be divided by 0"),
         ("no-root", x / (square + eps), "divide by the *root* of mean square + ε"),
-        ("wrong-axis", x / (x.square().mean(0) + eps).sqrt(), "the mean runs over the first axis: each vector, "
+        ("wrong-axis", x / (x.square().mean(0) + eps).sqrt(), "the mean runs over the first axis: each "
+                                                              "vector, "
          "along the last axis, is normed by itself"),
         ("over-everything", x / (x.square().mean() + eps).sqrt(), "one mean for all vectors"),
-        ("divided-by-the-deviation", x / (variance + eps).sqrt(), "`rms_norm` divides by the standard deviation: "
+        ("divided-by-the-deviation", x / (variance + eps).sqrt(), "`rms_norm` divides by the standard "
+                                                                  "deviation: "
          "the mean square is not centred"),
         ("divided-by-the-deviation", x / (1.5 * variance + eps).sqrt(), "`rms_norm` divides by the standard "
          "deviation: the mean square is not centred"),
@@ -264,7 +278,10 @@ def default_of_eps(a: Any, t: Trial) -> str | None:
     for name in ("layer_norm", "rms_norm"):
         found = getattr(a, name)(x)
         if not same(found, x / (1e-6 + 1e-5) ** 0.5, rtol=1e-6):
-            return f"{name}([0.001, −0.001]) is {numbers(found)}, expected 0.3015: eps is 1e-5 if it is not given"
+            return (
+                f"{name}([0.001, −0.001]) is {numbers(found)}, expected 0.3015: eps is 1e-5 if it is not "
+                "given"
+            )
     return None
 
 
@@ -285,112 +302,3 @@ def as_torch(a: Any, t: Trial) -> None:
 
 
 w3.reward(pictures.normed_vectors)
-
-w4 = Exercise(
-    "W4",
-    takes={"pad_batch": tuple},
-    hints=(
-        "First the lengths of all texts, then a tensor of zeros as wide as the longest, then one row at a "
-        "time.",
-        "real[b, t] is t < lengths[b]: a row of positions against a column of lengths.",
-        "`tokens = sequences[0].new_zeros(B, T)`; `row[: len(sequence)] = sequence`; `real = torch.arange(T) "
-        "< lengths[:, None]`.",
-    ),
-)
-
-
-def padded(sequences: list[Tensor]) -> tuple[Tensor, Tensor]:
-    lists = [s.tolist() for s in sequences]
-    longest = max(map(len, lists))
-    tokens = torch.tensor([x + [0] * (longest - len(x)) for x in lists], dtype=sequences[0].dtype)
-    real = [[i < len(x) for i in range(longest)] for x in lists]
-    return tokens.reshape(len(lists), longest), torch.tensor(real, dtype=torch.bool).reshape(len(lists), longest)
-
-
-@w4.probe("the-batch")
-def wrong_batches(a: Any, t: Trial) -> None:
-    texts = [torch.tensor([5]), torch.tensor([7, 8, 9])]
-    pair = value_of(t, lambda: a.pad_batch(texts), "pad-batch-fails", "pad_batch of texts of 1 and 3 tokens")
-    t.that(
-        len(pair) == 2 and all(isinstance(x, Tensor) for x in pair),
-        f"pad_batch returns the pair (tokens, real), two tensors; yours has {len(pair)} parts",
-        diagnosis="not-a-pair",
-    )
-    tokens, real = pair
-    right, right_real = padded(texts)
-    t.that(
-        not (tokens.dtype == torch.bool and real.dtype != torch.bool),
-        "the pair came as (real, tokens); it is (tokens, real)",
-        diagnosis="pair-in-the-wrong-order",
-    )
-    t.that(
-        real.dtype == torch.bool,
-        f"`real` is {real.dtype}: a mask is boolean",
-        diagnosis="mask-not-boolean",
-    )
-    cases = [
-        ("padded-on-the-left", torch.tensor([[0, 0, 5], [7, 8, 9]]), "the padding stands on the left"),
-        ("cut-to-the-shortest", torch.tensor([[5], [7]]), "long texts were cut: T is the *largest* length"),
-        ("time-first", right.T, "the result is [T, B]: each text is a row (`batch_first=True`)"),
-        ("padded-with-another-number", torch.tensor([[5, -1, -1], [7, 8, 9]]), "fill up with 0, not −1"),
-        ("padded-with-another-number", torch.tensor([[5, 1, 1], [7, 8, 9]]), "fill up with 0, not 1"),
-        ("padded-with-another-number", torch.tensor([[5, 5, 5], [7, 8, 9]]), "fill up with 0, not with the last "
-         "token"),
-    ]  # fmt: skip
-    name_it(t, tokens, right, cases)
-    t.that(
-        tokens.shape != (2, 4),
-        "the batch is one column too wide: T is the largest length",
-        diagnosis="one-too-wide",
-    )
-    words = "the mask is inverted: True means *real* here (in `nn.TransformerEncoder` it means padding)"
-    name_it(
-        t,
-        real,
-        right_real,
-        [
-            ("mask-inverted", ~right_real, words),
-            ("mask-all-true", torch.ones(2, 3).bool(), "the mask is True everywhere: padding is not real"),
-            ("mask-off-by-one", torch.arange(3) <= torch.tensor([[1], [3]]), "one padded place counts as real"),
-            ("mask-off-by-one", torch.arange(3) < torch.tensor([[0], [2]]), "the last token counts as padding"),
-        ],
-    )
-
-
-@w4.probe("mask-from-the-tokens")
-def zero_is_a_token(a: Any, t: Trial) -> str | None:
-    _, real = a.pad_batch([torch.tensor([0, 4, 0]), torch.tensor([3])])
-    if same(real, torch.tensor([[False, True, False], [True, False, False]])):
-        return (
-            "the text (0, 4, 0) has three real tokens, your mask says one: 0 may be a token. Make the mask "
-            "from the lengths"
-        )
-    return None
-
-
-@w4.probe("empty-texts")
-def empties(a: Any, t: Trial) -> None:
-    for lengths in ((0, 2), (2, 0), (0,), (0, 0)):
-        texts = [torch.arange(1, n + 1) for n in lengths]
-        with family("empty-texts", f"texts of the lengths {lengths}"):
-            t.equal(tuple(a.pad_batch(texts)), padded(texts))
-
-
-@w4.probe("other-dtype")
-def keeps_dtype_of_tokens(a: Any, t: Trial) -> str | None:
-    for dtype in (torch.int32, torch.uint8):
-        found = a.pad_batch([torch.tensor([1, 2], dtype=dtype), torch.tensor([3], dtype=dtype)])[0].dtype
-        if found != dtype:
-            return f"texts of {dtype} came back as {found}: the batch has the dtype of the texts"
-    return None
-
-
-@w4.property("every text in its row, and what is real")
-def batches(a: Any, t: Trial) -> None:
-    for count in (1, 2, 3, 6):
-        texts = [t.randint(0, 50, t.random.randint(0, 7)) for _ in range(count)]
-        t.equal(tuple(a.pad_batch(texts)), padded(texts))
-    t.equal(tuple(a.pad_batch([torch.tensor([4])])), padded([torch.tensor([4])]))
-
-
-w4.reward(pictures.a_padded_batch)
