@@ -38,8 +38,11 @@ def against_their_price(a: Any) -> None:
     for row in rows:
         ax.errorbar(row.seconds, row.accuracy, yerr=row.high - row.accuracy, fmt="o", capsize=3)
         ax.annotate(row.model, (row.seconds, row.accuracy), (6, 4), textcoords="offset points", fontsize=8)
-    ax.set(xlabel="CPU seconds of training", ylabel="share of test names right", xlim=(0, None))
-    ax.margins(x=0.25)
+    ax.set(
+        xlabel="CPU seconds of training",
+        ylabel="share of test names right",
+        xlim=(0, 1.25 * max(row.seconds for row in rows)),
+    )
     shown = ", ".join(f"{row.model} {row.accuracy:.3f} in {row.seconds:.1f} s" for row in rows)
     show(
         fig,
