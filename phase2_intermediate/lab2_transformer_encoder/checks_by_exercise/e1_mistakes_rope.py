@@ -45,6 +45,7 @@ def wrong_rotations(a: Any, t: Trial) -> None:
     longer = float((x + right_sinusoidal(6, d, base)[ROW]).norm() / x.norm() - 1)
     apart = torch.cat((even * c - odd * s, even * s + odd * c), -1)
     rotated = torch.stack((-odd, even), -1).flatten(-2)
+    new = even * c - odd * s
     cases = [
         ("half-split-layout", halves(x, angle), "the pairs (0, d/2), (1, d/2 + 1), … were turned. Here the "
                                                 "pairs "
@@ -65,6 +66,12 @@ def wrong_rotations(a: Any, t: Trial) -> None:
                                                            "base^(−2i/d)"),
         ("turned-twice", by(2 * angle), "every pair was turned by twice its angle: is the rotation applied "
                                         "twice?"),
+        ("uses-the-new-first", torch.stack((new, new * s + odd * c), -1).flatten(-2),
+         "the second number of a pair was computed from the *new* first one: keep the old one"),
+        ("half-of-the-pairs", torch.cat((right[..., :2], x[..., 2:]), -1), "only the first pair was turned"),
+        ("positions-relative-to-the-first", by(right_angles(ROW - 2, d, base)), "the first position was "
+                                                                                "taken for 0: use "
+         "the positions as they are"),
         ("clockwise", by(-angle), "the pairs were turned clockwise: x_2i cos − x_2i+1 sin comes first"),
         ("positions-not-used", by(right_angles(torch.arange(3), d, base)), "the positions 2, 3, 5 were "
                                                                            "taken for 0, "
@@ -111,6 +118,30 @@ def wrong_rotations(a: Any, t: Trial) -> None:
     )
 
 
+@probe("default-of-base")
+def default_base(a: Any, t: Trial) -> str | None:
+    x, positions = t.randn(2, 8), torch.tensor([1, 4])
+    if same(a.rope(x, positions, 10000.0), right_rope(x, positions)) and not same(
+        a.rope(x, positions), right_rope(x, positions), rtol=1e-5
+    ):
+        return "without `base` another one is used than 10,000"
+    return None
+
+
+@probe("float64-in-float32")
+def double_precision(a: Any, t: Trial) -> str | None:
+    x, positions = t.randn(3, 6), torch.tensor([0, 17, 1234])
+    found, right = a.rope(x, positions), right_rope(x, positions)
+    if found.dtype != torch.float64:
+        return f"a float64 x came back as {found.dtype}: the result has the dtype of `x`"
+    if same(found, right, rtol=2e-2, atol=2e-2) and not same(found, right, rtol=1e-8, atol=1e-9):
+        error = float((found - right).abs().max())
+        return (
+            f"for a float64 x the angles were made in float32: the error is {error:.1e}. Make them in float64"
+        )
+    return None
+
+
 @probe("position-zero")
 def identity(a: Any, t: Trial) -> str | None:
     x = t.randn(2, 4)
@@ -125,6 +156,11 @@ def half(a: Any, t: Trial) -> str | None:
     x = t.randn(2, 4, dtype=torch.bfloat16)
     x[1] = x[0]
     found = a.rope(x, torch.tensor([300, 301]))
+    wide = x.double()
+    if not same(
+        a.rope(wide, torch.tensor([300, 301])), right_rope(wide, torch.tensor([300, 301])), rtol=1e-4
+    ):
+        return None  # wrong in every precision
     if found.dtype != torch.bfloat16:
         return f"a bfloat16 x came back as {found.dtype}: convert at the end"
     if same(found[0], found[1]):
@@ -144,6 +180,8 @@ def half_products(a: Any, t: Trial) -> str | None:
     for dtype, step in ((torch.bfloat16, 2.0**-8), (torch.float16, 2.0**-11)):
         x, positions = t.randn(400, 8, dtype=dtype), t.randint(0, 200, 400)
         found, right = a.rope(x, positions), right_rope(x, positions)
+        if not same(a.rope(x.double(), positions), right, rtol=1e-4, atol=1e-5):
+            return None
         excess = (found.double() - right).abs() / (right.abs() * step + 1e-4)
         if found.dtype == dtype and float(excess.max()) > 1.3:
             return (
@@ -152,20 +190,6 @@ def half_products(a: Any, t: Trial) -> str | None:
                 "rounding it once explains: the products were rounded too. Turn in float32, convert at the "
                 "end"
             )
-    return None
-
-
-@probe("float64-in-float32")
-def double_precision(a: Any, t: Trial) -> str | None:
-    x, positions = t.randn(3, 6), torch.tensor([0, 17, 1234])
-    found, right = a.rope(x, positions), right_rope(x, positions)
-    if found.dtype != torch.float64:
-        return f"a float64 x came back as {found.dtype}: the result has the dtype of `x`"
-    if same(found, right, rtol=1e-2, atol=1e-3) and not same(found, right, rtol=1e-8, atol=1e-9):
-        error = float((found - right).abs().max())
-        return (
-            f"for a float64 x the angles were made in float32: the error is {error:.1e}. Make them in float64"
-        )
     return None
 
 

@@ -118,10 +118,20 @@ def only(layer: Any, branch: str) -> None:
         silent.bias.zero_()
 
 
+@probe("detached")
+def flows(a: Any, t: Trial) -> str | None:
+    layer, x = made(a, t), t.randn(2, 3, 8).requires_grad_()
+    if not layer.train()(x).requires_grad:
+        return "the result is cut off from autograd: no .detach(), .data or no_grad in the forward pass"
+    return None
+
+
 @probe("dropout")
 def dropout(a: Any, t: Trial) -> None:
     x = t.randn(40, 5, 8)
     layer = made(a, t, norm="pre", dropout=0.5)
+    if not same(layer(x), formula(layer, x)) and same(layer(x), layer(x)):
+        return  # wrong without any dropout: the other probes and the properties say so
     t.that(
         same(layer(x), layer(x)),
         "in evaluation mode the layer still drops numbers: two calls differ",
@@ -210,11 +220,11 @@ def copies(a: Any, t: Trial) -> None:
     for name, (own, weight, offset) in pairs.items():
         if not same(own.weight, weight):
             wrong = next((n for n, (_, w, _) in pairs.items() if same(own.weight, w)), None)
-            words = f"holds that of {wrong}" if wrong else "was not copied"
+            words = f"holds that of {wrong}" if wrong else "is not that of torch's layer"
+            if name in ("query", "key", "value"):
+                words += "; in_proj_weight is query, key, value from top to bottom"
             t.fail(
-                f"after from_torch the weight of `{name}` {words}; in_proj_weight is query, key, value from "
-                "top to "
-                "bottom",
+                f"after from_torch the weight of `{name}` {words}",
                 diagnosis="from-torch-in-another-order" if wrong else "from-torch-forgets-weights",
             )
         t.that(

@@ -23,6 +23,8 @@ class Watched:
 
     def __call__(self, x: Tensor, positions: Tensor, mask: Tensor) -> Tensor:
         self.calls.append((x, positions, mask))
+        if x.dim() != 3 or not isinstance(mask, Tensor) or mask.dtype != torch.bool:  # the probe says so
+            return torch.zeros(*x.shape[:-1], 4, dtype=torch.float64)
         turn = positions.double()[..., None] * torch.tensor([1.0, 0.3, 0.1, 0.01], dtype=torch.float64)
         h = x.double() @ self.enter + turn.sin() + turn.cos()
         for _ in range(2):
@@ -45,8 +47,8 @@ def texts(t: Trial, *lengths: int, width: int = 3) -> list[Tensor]:
 
 @probe("the-packing")
 def packing(a: Any, t: Trial) -> None:
-    seqs = [torch.tensor([10, 11, 12]), torch.tensor([20, 21]), torch.tensor([30])]
-    found = value_of(t, lambda: a.pack(seqs), "pack-fails", "pack of texts of 3, 2 and 1 tokens")
+    seqs = [torch.tensor([10, 11]), torch.tensor([20, 21, 22]), torch.tensor([30])]
+    found = value_of(t, lambda: a.pack(seqs), "pack-fails", "pack of texts of 2, 3 and 1 tokens")
     t.that(
         len(found) == 3 and all(isinstance(x, Tensor) for x in found),
         f"pack returns three tensors (flat, positions, doc_ids); yours returned {len(found)} things",
@@ -54,14 +56,14 @@ def packing(a: Any, t: Trial) -> None:
     )
     flat, positions, ids = found
     right = torch.cat(seqs)
-    padded = torch.tensor([[10, 11, 12], [20, 21, 0], [30, 0, 0]])
+    padded = torch.tensor([[10, 11, 0], [20, 21, 22], [30, 0, 0]])
     cases = [
         ("padded-not-packed", padded, "that is a padded batch: packing puts one text behind the other, [ΣT]"),
         ("padded-not-packed", padded.flatten(), "there is padding between the texts: packing leaves none"),
         ("leading-axis", right[None], "`flat` has an axis too many: [ΣT, …]"),
         (
             "longest-first",
-            torch.tensor([30, 20, 21, 10, 11, 12]),
+            torch.tensor([20, 21, 22, 10, 11, 30]),
             "the texts come in another order than in `seqs`",
         ),
     ]
@@ -70,13 +72,13 @@ def packing(a: Any, t: Trial) -> None:
     name_it(
         t,
         positions,
-        torch.tensor([0, 1, 2, 0, 1, 0]),
+        torch.tensor([0, 1, 0, 1, 2, 0]),
         [
             ("positions-not-restarted", torch.arange(6), "the positions run on through all texts: they "
                                                          "start from 0 in "
              "each"),
-            ("positions-from-one", torch.tensor([1, 2, 3, 1, 2, 1]), "the positions count from 1: from 0"),
-            ("ids-and-positions-exchanged", torch.tensor([0, 0, 0, 1, 1, 2]), "positions and doc_ids came "
+            ("positions-from-one", torch.tensor([1, 2, 1, 2, 3, 1]), "the positions count from 1: from 0"),
+            ("ids-and-positions-exchanged", torch.tensor([0, 0, 1, 1, 1, 2]), "positions and doc_ids came "
                                                                               "in the wrong "
              "order: (flat, positions, doc_ids)"),
         ],
@@ -84,17 +86,17 @@ def packing(a: Any, t: Trial) -> None:
     name_it(
         t,
         ids,
-        torch.tensor([0, 0, 0, 1, 1, 2]),
+        torch.tensor([0, 0, 1, 1, 1, 2]),
         [
             (
                 "ids-from-one",
-                torch.tensor([1, 1, 1, 2, 2, 3]),
+                torch.tensor([1, 1, 2, 2, 2, 3]),
                 "the first text has the number 0, its index in `seqs`",
             ),
-            ("lengths-not-ids", torch.tensor([3, 2, 1]), "these are lengths: one number a *position*"),
+            ("lengths-not-ids", torch.tensor([2, 3, 1]), "these are lengths: one number a *position*"),
             (
                 "lengths-not-ids",
-                torch.tensor([3, 3, 3, 2, 2, 1]),
+                torch.tensor([2, 2, 3, 3, 3, 1]),
                 "these are lengths: the *index* of the text",
             ),
             (
@@ -103,6 +105,27 @@ def packing(a: Any, t: Trial) -> None:
                 "one number a *position* is asked for, not one a text",
             ),
         ],
+    )
+    t.equal(
+        positions,
+        torch.tensor([0, 1, 0, 1, 2, 0]),
+        "the positions of texts of 2, 3 and 1 tokens",
+        diagnosis="other-positions",
+        dtype=False,
+    )
+    t.equal(
+        ids,
+        torch.tensor([0, 0, 1, 1, 1, 2]),
+        "the doc_ids of texts of 2, 3 and 1 tokens",
+        diagnosis="other-ids",
+        dtype=False,
+    )
+    vectors = texts(t, 2, 1)
+    t.equal(
+        value_of(t, lambda: a.pack(vectors), "pack-fails", "pack of tokens that are vectors")[0],
+        torch.cat(vectors),
+        "tokens that are vectors [T_i, 3]: `flat` is [ΣT, 3]",
+        diagnosis="features-lost",
     )
     for name, value in (("positions", positions), ("doc_ids", ids)):
         t.that(
@@ -197,7 +220,13 @@ def call(a: Any, t: Trial) -> None:
                                                    "text"),
     ]  # fmt: skip
     name_it(t, seen[0, 0], own, cases)
-    t.equal(seen[0, 0], own, "who may see whom", diagnosis="other-mask")
+    for i, j in (seen[0, 0] & ~own).nonzero().tolist():
+        t.fail(
+            f"position {i}, of text {ids[i]}, may see position {j}, of text {ids[j]}: a position sees its "
+            "own text only",
+            diagnosis="attention-crosses-some-texts",
+        )
+    t.equal(seen[0, 0], own, "a position sees its whole text", diagnosis="other-mask")
     shapes = (
         [tuple(part.shape) for part in parts] if isinstance(parts, list | tuple) else type(parts).__name__
     )

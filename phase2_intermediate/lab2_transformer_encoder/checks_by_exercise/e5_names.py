@@ -28,7 +28,7 @@ from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.e5_picture 
 from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.tools import family
 from shared.data.names import names
 
-ASKED = {"TextCNN": 0.60, "BiLSTM": 0.50, "CharTransformer": 0.40}
+ASKED = {"TextCNN": 0.62, "BiLSTM": 0.53, "CharTransformer": 0.47}
 """Of the test names, after 4 epochs on every third training name."""
 EVERY = 3
 CHANCE = 0.2  # the largest class has 0.11
@@ -107,6 +107,7 @@ def fair(a: Any, t: Trial) -> None:
             float(row.accuracy),
             sum(n.label == (ord(n.text[0]) - 95) % 12 for n in test) / len(test),
             "the accuracy",
+            rtol=1e-5,
         )
         t.that(row.epochs == 2 and row.low < row.accuracy < row.high, f"the row of {name!r} is {row}")
     correctness(

@@ -105,14 +105,6 @@ def zero_is_a_token(a: Any, t: Trial) -> str | None:
     return None
 
 
-@w4.probe("empty-texts")
-def empties(a: Any, t: Trial) -> None:
-    for lengths in ((0, 2), (2, 0), (0,), (0, 0)):
-        texts = [torch.arange(1, n + 1) for n in lengths]
-        with family("empty-texts", f"texts of the lengths {lengths}"):
-            t.equal(tuple(a.pad_batch(texts)), padded(texts))
-
-
 @w4.probe("other-dtype")
 def keeps_dtype_of_tokens(a: Any, t: Trial) -> str | None:
     for dtype in (torch.int32, torch.uint8):
@@ -120,6 +112,14 @@ def keeps_dtype_of_tokens(a: Any, t: Trial) -> str | None:
         if found != dtype:
             return f"texts of {dtype} came back as {found}: the batch has the dtype of the texts"
     return None
+
+
+@w4.probe("empty-texts")
+def empties(a: Any, t: Trial) -> None:
+    for lengths in ((0, 2), (2, 0), (0,), (0, 0)):
+        texts = [torch.arange(1, n + 1) for n in lengths]
+        with family("empty-texts", f"texts of the lengths {lengths}"):
+            t.equal(tuple(a.pad_batch(texts)), padded(texts))
 
 
 @w4.property("every text in its row, and what is real")
