@@ -19,8 +19,6 @@ from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.tools impor
     value_of,
 )
 
-ROW = torch.tensor([2, 3, 5])
-
 
 def halves(x: Tensor, angle: Tensor) -> Tensor:
     """The other layout: x_i is paired with x_{i + d/2}."""
@@ -31,18 +29,18 @@ def halves(x: Tensor, angle: Tensor) -> Tensor:
 
 @probe("the-rotation")
 def wrong_rotations(a: Any, t: Trial) -> None:
-    x, d, base = t.randn(2, 3, 8), 8, 50.0
-    found = value_of(t, lambda: a.rope(x, ROW, base), "rope-fails", "rope with x [2, 3, 8] and 3 positions")
-    angle = right_angles(ROW, d, base)
+    x, d, base, row = t.randn(2, 3, 8), 8, 50.0, torch.tensor([2, 3, 5])
+    found = value_of(t, lambda: a.rope(x, row, base), "rope-fails", "rope with x [2, 3, 8] and 3 positions")
+    angle = right_angles(row, d, base)
     right = turned(x, angle.expand(2, 3, 4))
-    p, i = ROW.double()[:, None], torch.arange(4).double()
+    p, i = row.double()[:, None], torch.arange(4).double()
 
     def by(angle: Tensor) -> Tensor:
         return turned(x, angle.expand(2, 3, 4))
 
     c, s = angle.cos(), angle.sin()
     even, odd = x[..., 0::2], x[..., 1::2]
-    longer = float((x + right_sinusoidal(6, d, base)[ROW]).norm() / x.norm() - 1)
+    longer = float((x + right_sinusoidal(6, d, base)[row]).norm() / x.norm() - 1)
     apart = torch.cat((even * c - odd * s, even * s + odd * c), -1)
     rotated = torch.stack((-odd, even), -1).flatten(-2)
     new = even * c - odd * s
@@ -59,7 +57,7 @@ def wrong_rotations(a: Any, t: Trial) -> None:
         ("base-to-the-plus", by(p * base ** (2 * i / d)), "the exponent has the wrong sign: later pairs "
                                                           "turn more "
          "slowly"),
-        ("base-ignored", turned(x, right_angles(ROW, d).expand(2, 3, 4)), "`base` has no effect: 10,000 is "
+        ("base-ignored", turned(x, right_angles(row, d).expand(2, 3, 4)), "`base` has no effect: 10,000 is "
                                                                           "only "
          "its default"),
         ("one-speed-for-all-pairs", by(p * torch.ones(4)), "all pairs are turned by p: pair i by p · "
@@ -69,7 +67,7 @@ def wrong_rotations(a: Any, t: Trial) -> None:
         ("uses-the-new-first", torch.stack((new, new * s + odd * c), -1).flatten(-2),
          "the second number of a pair was computed from the *new* first one: keep the old one"),
         ("half-of-the-pairs", torch.cat((right[..., :2], x[..., 2:]), -1), "only the first pair was turned"),
-        ("positions-relative-to-the-first", by(right_angles(ROW - 2, d, base)), "the first position was "
+        ("positions-relative-to-the-first", by(right_angles(row - 2, d, base)), "the first position was "
                                                                                 "taken for 0: use "
          "the positions as they are"),
         ("clockwise", by(-angle), "the pairs were turned clockwise: x_2i cos − x_2i+1 sin comes first"),
@@ -82,7 +80,7 @@ def wrong_rotations(a: Any, t: Trial) -> None:
         ("positions-not-used", by(right_angles(torch.arange(2, 5), d, base)), "the positions 2, 3, 5 were "
                                                                               "taken for "
          "2, 3, 4: they may have gaps"),
-        ("positions-from-one", by(right_angles(ROW + 1, d, base)), "position p is turned by the angle of p "
+        ("positions-from-one", by(right_angles(row + 1, d, base)), "position p is turned by the angle of p "
                                                                    "+ 1"),
         ("sine-and-cosine-swapped", torch.stack((even * s - odd * c, even * c + odd * s), -1).flatten(-2),
          "sine "
@@ -92,11 +90,11 @@ def wrong_rotations(a: Any, t: Trial) -> None:
         ("minus-missing", torch.stack((even * c + odd * s, even * s + odd * c), -1).flatten(-2),
          "the minus is "
          "missing: x_2i cos − x_2i+1 sin"),
-        ("added-instead-of-turned", x + right_sinusoidal(6, d, base)[ROW], "the waves were added, and the "
+        ("added-instead-of-turned", x + right_sinusoidal(6, d, base)[row], "the waves were added, and the "
                                                                            "vectors are "
          f"{abs(longer):.0%} {'longer' if longer > 0 else 'shorter'} now: rope *turns* pairs, their lengths "
          "stay"),
-        ("multiplied-by-waves", x * right_sinusoidal(6, d, base)[ROW], "x was multiplied by the waves: each "
+        ("multiplied-by-waves", x * right_sinusoidal(6, d, base)[row], "x was multiplied by the waves: each "
                                                                        "pair is "
          "turned, which mixes its two numbers"),
         ("half-of-the-pairs", torch.cat((right[..., :4], x[..., 4:]), -1), "the second half of the numbers "

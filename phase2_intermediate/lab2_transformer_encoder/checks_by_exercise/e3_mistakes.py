@@ -13,13 +13,13 @@ from courseware.check.describe import numbers
 from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.tools import double, name_it, value_of
 
 probe = Probes()
-MASK = torch.tensor([[True, True, False, False], [True, True, True, True]])
-H = double(
-    [
-        [[1.0, -8.0], [3.0, -2.0], [50.0, 60.0], [70.0, 81.0]],
-        [[2.0, -1.0], [4.0, -3.0], [9.0, -5.0], [1.0, -6.0]],
-    ]
-)
+
+
+def example() -> tuple[Tensor, Tensor]:
+    """h [2, 4, 2] and its mask, new at each call: an answer that writes into them spoils nobody else's."""
+    first = [[1.0, -8.0], [3.0, -2.0], [50.0, 60.0], [70.0, 81.0]]
+    second = [[2.0, -1.0], [4.0, -3.0], [9.0, -5.0], [1.0, -6.0]]
+    return double([first, second]), torch.tensor([[True, True, False, False], [True, True, True, True]])
 
 
 def by_rows(h: Tensor, mask: Tensor, kind: str) -> Tensor:
@@ -36,11 +36,13 @@ def by_rows(h: Tensor, mask: Tensor, kind: str) -> Tensor:
 
 @probe("the-mean")
 def wrong_means(a: Any, t: Trial) -> None:
-    found = value_of(t, lambda: a.masked_mean(H, MASK), "mean-fails", "masked_mean with h [2, 4, 2]")
-    total = (H * MASK[:, :, None]).sum(1)
-    right = by_rows(H, MASK, "mean")
+    given, real = example()
+    found = value_of(t, lambda: a.masked_mean(given, real), "mean-fails", "masked_mean with h [2, 4, 2]")
+    total = (given * real[:, :, None]).sum(1)
+    right = by_rows(given, real, "mean")
     cases = [
-        ("mean-over-padding", H.mean(1), "that is the mean over all places: pad the text further, and its "
+        ("mean-over-padding", given.mean(1), "that is the mean over all places: pad the text further, and "
+                                             "its "
                                          "vector "
          "changes"),
         ("divided-by-t", total / 4, "the sum is over real tokens, but it is divided by T: divide by the "
@@ -53,17 +55,19 @@ def wrong_means(a: Any, t: Trial) -> None:
         ("divided-by-all-tokens", total / 3, "the sum was divided by a mean length: each text has its own "
                                              "number"),
         ("divided-by-all-tokens", total.sum(0).expand(2, 2) / 6, "that is one mean for the whole batch"),
-        ("mean-over-the-batch", (H * MASK[:, :, None]).sum(0) / MASK.sum(0)[:, None], "the mean runs over "
+        ("mean-over-the-batch", (given * real[:, :, None]).sum(0) / real.sum(0)[:, None], "the mean runs "
+                                                                                          "over "
                                                                                       "the texts, "
          "axis 0: it runs over the positions, axis 1"),
         ("count-plus-one", total / double([[3.0], [5.0]]), "the sum was divided by the number of tokens "
                                                            "plus one"),
-        ("first-token", H[:, 0], "that is the first token's vector"),
-        ("last-token", H[torch.arange(2), MASK.sum(1) - 1], "that is the last token's vector"),
-        ("mean-and-max-exchanged", by_rows(H, MASK, "max"), "`masked_mean` computes the maximum"),
-        ("mask-inverted", (H * ~MASK[:, :, None]).sum(1) / (~MASK).sum(1, keepdim=True).clamp(min=1),
+        ("first-token", given[:, 0], "that is the first token's vector"),
+        ("last-token", given[torch.arange(2), real.sum(1) - 1], "that is the last token's vector"),
+        ("mean-and-max-exchanged", by_rows(given, real, "max"), "`masked_mean` computes the maximum"),
+        ("mask-inverted", (given * ~real[:, :, None]).sum(1) / (~real).sum(1, keepdim=True).clamp(min=1),
          "that is the mean over the padding: True means *real*"),
-        ("mask-inverted", (H * ~MASK[:, :, None]).sum(1) / (~MASK).sum(1, keepdim=True), "that is the mean "
+        ("mask-inverted", (given * ~real[:, :, None]).sum(1) / (~real).sum(1, keepdim=True), "that is the "
+                                                                                             "mean "
                                                                                          "over the "
          "padding: True means *real*"),
     ]  # fmt: skip
@@ -84,31 +88,34 @@ def wrong_means(a: Any, t: Trial) -> None:
 
 @probe("the-maximum")
 def wrong_maxima(a: Any, t: Trial) -> None:
-    found = value_of(t, lambda: a.masked_max(H, MASK), "max-fails", "masked_max with h [2, 4, 2]")
+    given, real = example()
+    found = value_of(t, lambda: a.masked_max(given, real), "max-fails", "masked_max with h [2, 4, 2]")
     cases = [
-        ("max-over-padding", H.amax(1), "that is the maximum over all places, padding included"),
-        ("max-filled-with-zero", (H * MASK[:, :, None]).amax(1), "the second feature is negative at all "
+        ("max-over-padding", given.amax(1), "that is the maximum over all places, padding included"),
+        ("max-filled-with-zero", (given * real[:, :, None]).amax(1), "the second feature is negative at all "
                                                                  "real tokens, "
          "and its maximum came out as 0: the padding was filled with 0. Fill it with −∞"),
-        ("max-over-the-batch", H.masked_fill(~MASK[:, :, None], -torch.inf).amax(0), "the maximum runs over "
+        ("max-over-the-batch", given.masked_fill(~real[:, :, None], -torch.inf).amax(0), "the maximum runs "
+                                                                                         "over "
                                                                                      "the texts, "
          "axis 0: it runs over the positions, axis 1"),
-        ("negative-maxima-cut", by_rows(H, MASK, "max").relu(), "negative maxima came out as 0: a maximum "
+        ("negative-maxima-cut", by_rows(given, real, "max").relu(), "negative maxima came out as 0: a "
+                                                                    "maximum "
                                                                 "may be negative"),
-        ("minimum", H.masked_fill(~MASK[:, :, None], torch.inf).amin(1), "that is the minimum"),
-        ("largest-absolute-value", (H.abs() * MASK[:, :, None]).amax(1), "that is the largest *absolute* "
+        ("minimum", given.masked_fill(~real[:, :, None], torch.inf).amin(1), "that is the minimum"),
+        ("largest-absolute-value", (given.abs() * real[:, :, None]).amax(1), "that is the largest *absolute* "
                                                                          "value"),
-        ("mean-and-max-exchanged", by_rows(H, MASK, "mean"), "`masked_max` computes the mean"),
-        ("mask-inverted", H.masked_fill(MASK[:, :, None], -torch.inf).amax(1), "that is the maximum over "
+        ("mean-and-max-exchanged", by_rows(given, real, "mean"), "`masked_max` computes the mean"),
+        ("mask-inverted", given.masked_fill(real[:, :, None], -torch.inf).amax(1), "that is the maximum over "
                                                                                "the padding: "
          "True means *real*"),
-        ("mask-inverted", by_rows(H, ~MASK, "max"), "that is the maximum over the padding: True means "
+        ("mask-inverted", by_rows(given, ~real, "max"), "that is the maximum over the padding: True means "
                                                     "*real*"),
-        ("where-not-which", H.masked_fill(~MASK[:, :, None], -torch.inf).argmax(1), "that is *where* the "
+        ("where-not-which", given.masked_fill(~real[:, :, None], -torch.inf).argmax(1), "that is *where* the "
                                                                                     "maximum "
          "stands, not the maximum"),
     ]  # fmt: skip
-    name_it(t, found, by_rows(H, MASK, "max"), cases)
+    name_it(t, found, by_rows(given, real, "max"), cases)
     t.that(
         found.shape == (2, 2),
         f"masked_max of h [2, 4, 2] has shape {tuple(found.shape)}, expected (2, 2)",
@@ -118,24 +125,25 @@ def wrong_maxima(a: Any, t: Trial) -> None:
 
 @probe("padding-leaks")
 def leaks(a: Any, t: Trial) -> None:
+    given, real = example()
     for kind in ("mean", "max"):
         pool = getattr(a, f"masked_{kind}")
-        if not same(pool(H, MASK), by_rows(H, MASK, kind)):
+        if not same(pool(given, real), by_rows(given, real, kind)):
             return  # wrong with finite padding already
         for value, shown in ((torch.nan, "NaN"), (torch.inf, "∞"), (-torch.inf, "−∞")):
-            h = H.masked_fill(~MASK[:, :, None], value)
-            found = value_of(t, lambda p=pool, h=h: p(h, MASK), f"{kind}-fails", f"masked_{kind}")
+            h = given.masked_fill(~real[:, :, None], value)
+            found = value_of(t, lambda p=pool, h=h: p(h, real), f"{kind}-fails", f"masked_{kind}")
             why = "0 · NaN is NaN, and so is 0 · ∞: " if kind == "mean" else ""
             t.equal(
                 found,
-                by_rows(H, MASK, kind),
+                by_rows(given, real, kind),
                 f"with {shown} in the padding masked_{kind} gives other numbers. {why}replace what is padded "
                 "(`masked_fill`, `where`), do not multiply it",
                 diagnosis="padding-leaks",
                 dtype=False,
             )
-        h = H.masked_fill(~MASK[:, :, None], torch.nan).requires_grad_()
-        out = pool(h, MASK)
+        h = given.masked_fill(~real[:, :, None], torch.nan).requires_grad_()
+        out = pool(h, real)
         t.that(
             out.requires_grad,
             f"the result of masked_{kind} is cut off from autograd",
@@ -151,16 +159,17 @@ def leaks(a: Any, t: Trial) -> None:
 
 @probe("empty-texts")
 def empty(a: Any, t: Trial) -> None:
+    given, _ = example()
     mask = torch.tensor([[False] * 4, [True] * 4])
     for kind in ("mean", "max"):
         pool = getattr(a, f"masked_{kind}")
-        found = value_of(t, lambda p=pool: p(H, mask), "empty-texts", f"masked_{kind} with an empty text")
+        found = value_of(t, lambda p=pool: p(given, mask), "empty-texts", f"masked_{kind} with an empty text")
         t.that(
             same(found[0], torch.zeros(2)),
             f"masked_{kind} of a text without any real token is {numbers(found[0])}, expected zeros",
             diagnosis="empty-texts",
         )
-        h = H.clone().requires_grad_()
+        h = given.clone().requires_grad_()
         pool(h, mask).sum().backward()
         t.that(
             h.grad is not None and not bool(h.grad.isnan().any()),
@@ -182,18 +191,20 @@ def empty(a: Any, t: Trial) -> None:
 
 @probe("mask-with-holes")
 def holes(a: Any, t: Trial) -> None:
+    given, _ = example()
     mask = torch.tensor([[False, True, False, True], [True, False, True, False]])
     for kind in ("mean", "max"):
         found = value_of(
-            t, lambda k=kind: getattr(a, f"masked_{k}")(H, mask), f"{kind}-fails", f"masked_{kind}"
+            t, lambda k=kind: getattr(a, f"masked_{k}")(given, mask), f"{kind}-fails", f"masked_{kind}"
         )
         t.equal(
             found,
-            by_rows(H, mask, kind),
+            by_rows(given, mask, kind),
             f"masked_{kind} with a mask that is not True on the left only: the mask says which places "
             "count, its sum "
             "only says how many",
             diagnosis="mask-with-holes",
+            dtype=False,
         )
 
 
@@ -214,6 +225,7 @@ def extremes(a: Any, t: Trial) -> str | None:
 
 @probe("half-precision")
 def half(a: Any, t: Trial) -> None:
+    given, real = example()
     h = torch.full((1, 3000, 1), 30.0, dtype=torch.float16)
     mask = torch.ones(1, 3000, dtype=torch.bool)
     found = value_of(t, lambda: a.masked_mean(h, mask), "mean-fails", "masked_mean in float16")
@@ -224,7 +236,7 @@ def half(a: Any, t: Trial) -> None:
     )
     for dtype in (torch.float16, torch.bfloat16, torch.float64, torch.float32):
         for kind in ("mean", "max"):
-            kept = getattr(a, f"masked_{kind}")(H.to(dtype), MASK)
+            kept = getattr(a, f"masked_{kind}")(given.to(dtype), real)
             t.that(
                 kept.dtype == dtype,
                 f"masked_{kind} of {dtype} is {kept.dtype}: the result has the dtype of `h`",

@@ -22,6 +22,7 @@ from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.tools impor
 probe = Probes()
 SCHEMES = ("pre", "post", "deepnorm")
 LINEARS = (*(f"attention.{name}" for name in ("query", "key", "value", "out")), "up", "down")
+LAYER = {"pre": "x + f(norm(x))", "post": "norm(x + f(x))", "deepnorm": "norm(α · x + f(x))"}
 PARTS = ("attention", "norm1", "norm2", "up", "down")
 
 
@@ -94,37 +95,6 @@ def sizes(a: Any, t: Trial) -> str | None:
     return None
 
 
-@probe("the-last-norm")
-def last_norm(a: Any, t: Trial) -> None:
-    for scheme in SCHEMES:
-        stack, x = built(a, t, 2, scheme=scheme, shaken=True), t.randn(2, 3, 32)
-        norm = getattr(stack, "norm", None)
-        found = value_of(t, lambda s=stack, x=x: s(x), "forward-fails", f"calling a {scheme!r} stack")
-        alpha = alpha_of(scheme, 2)
-        raw, right = (run_by_formula(stack, x, scheme, alpha, last=last) for last in ("none", None))
-        if scheme == "pre":
-            spread = float(built(a, t, 12)(t.randn(2, 8, 32)).std())
-            t.that(
-                not same(found, raw) and isinstance(norm, nn.LayerNorm),
-                "a pre-norm stack needs a last norm, `norm = nn.LayerNorm(d)`: after 12 layers the stream "
-                "has a deviation "
-                f"of {spread:.1f}, and it would be fed raw to the head",
-                diagnosis="no-last-norm",
-            )
-        else:
-            t.that(
-                same(found, right) or not same(found, run_by_formula(stack, x, scheme, alpha, last="norm")),
-                f"a {scheme!r} stack ends with a norm already: `norm` is nn.Identity()",
-                diagnosis="one-norm-too-many",
-            )
-        t.that(
-            isinstance(norm, nn.LayerNorm if scheme == "pre" else nn.Identity),
-            f"`norm` of a {scheme!r} stack is {type(norm).__name__}, expected "
-            f"{'nn.LayerNorm' if scheme == 'pre' else 'nn.Identity'}",
-            diagnosis="another-last-norm",
-        )
-
-
 @probe("the-words")
 def words(a: Any, t: Trial) -> None:
     for scheme, depth in (("pre", 3), ("post", 3), ("deepnorm", 8), ("deepnorm", 1)):
@@ -160,6 +130,37 @@ def words(a: Any, t: Trial) -> None:
     )
     default = built(a, t, 1)
     t.that(default.scheme == "pre", "without `scheme` the stack is not 'pre'", diagnosis="scheme-not-kept")
+
+
+@probe("the-last-norm")
+def last_norm(a: Any, t: Trial) -> None:
+    for scheme in SCHEMES:
+        stack, x = built(a, t, 2, scheme=scheme, shaken=True), t.randn(2, 3, 32)
+        norm = getattr(stack, "norm", None)
+        found = value_of(t, lambda s=stack, x=x: s(x), "forward-fails", f"calling a {scheme!r} stack")
+        alpha = alpha_of(scheme, 2)
+        raw, right = (run_by_formula(stack, x, scheme, alpha, last=last) for last in ("none", None))
+        if scheme == "pre":
+            spread = float(built(a, t, 12)(t.randn(2, 8, 32)).std())
+            t.that(
+                not same(found, raw),
+                "a pre-norm stack needs a last norm, `norm = nn.LayerNorm(d)`: after 12 layers the stream "
+                "has a deviation "
+                f"of {spread:.1f}, and it would be fed raw to the head",
+                diagnosis="no-last-norm",
+            )
+        else:
+            t.that(
+                same(found, right) or not same(found, run_by_formula(stack, x, scheme, alpha, last="norm")),
+                f"a {scheme!r} stack ends with a norm already: `norm` is nn.Identity()",
+                diagnosis="one-norm-too-many",
+            )
+        t.that(
+            isinstance(norm, nn.LayerNorm if scheme == "pre" else nn.Identity),
+            f"`norm` of a {scheme!r} stack is {type(norm).__name__}, expected "
+            f"{'nn.LayerNorm' if scheme == 'pre' else 'nn.Identity'}",
+            diagnosis="another-last-norm",
+        )
 
 
 @probe("where-alpha-stands")
@@ -220,10 +221,11 @@ def each_layer_counts(a: Any, t: Trial) -> str | None:
             if not same(
                 layer(own), formula(layer, own, norm="pre" if scheme == "pre" else "post", alpha=alpha)
             ):
-                return (
-                    f"a layer of a {scheme!r} stack, called by itself, does not compute what the stack is "
-                    "made of: each "
-                    "layer maps [B, T, d] to [B, T, d], skip and α included"
+                t.fail(
+                    f"a layer of a {scheme!r} stack, `layers[0](x)`, is not {LAYER[scheme]}, first for "
+                    "attention, then "
+                    "for the network",
+                    diagnosis="layer-differs",
                 )
     return None
 
@@ -274,7 +276,7 @@ FACTORS = {
 def scaling(a: Any, t: Trial) -> None:
     depth = 5
     for scheme in SCHEMES:
-        stack = built(a, t, 2, scheme=scheme, shaken=True)
+        stack = built(a, t, 3, scheme=scheme, shaken=True)
         before = {name: p.detach().clone() for name, p in stack.named_parameters()}
         value_of(
             t,
@@ -336,7 +338,7 @@ def judge(
         t.fail(f"{what} was multiplied by β twice", diagnosis="another-factor")
     shown = next((word for word, f in FACTORS.items() if abs(f(depth) - ratio) < 1e-6), f"{ratio:.4g}")
     formula_of = "(8·depth)^(−1/4)" if scheme == "deepnorm" else "1/√(2·depth)"
-    own_depth = abs(ratio - ((16**-0.25) if scheme == "deepnorm" else 0.5)) < 1e-6
+    own_depth = abs(ratio - ((24**-0.25) if scheme == "deepnorm" else 6**-0.5)) < 1e-6
     why = " `depth` is the argument, not the length of `layers`." if own_depth else ""
     two = " Two branches a layer, and their variances add up." if scheme != "deepnorm" else ""
     t.fail(

@@ -16,6 +16,7 @@ from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.e5_mistakes
 from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.tools import value_of
 from shared.data.names import Name
 
+PERCENT = "the accuracy is {:.1f}: a share from 0 to 1, not a percentage"
 FIELDS = ("model", "parameters", "epochs", "seconds", "accuracy", "low", "high")
 Seen = tuple[bool, bool, Tensor]  # training?, gradients?, tokens
 
@@ -142,6 +143,7 @@ def comparison(a: Any, t: Trial) -> None:
     train, test = arranged(t)
     one, two = Factory(), Factory()
     rows = rows_of(t, a, {"one": one, "two": two}, train, test, epochs=3)
+    t.that(rows[0].accuracy <= 1, PERCENT.format(rows[0].accuracy), diagnosis="accuracy-in-percent")
     t.that(
         abs(rows[0].accuracy - bayes(train, test)) < 0.015,
         f"the baseline's accuracy is {rows[0].accuracy:.3f}, expected {bayes(train, test):.3f}: the mean of "
@@ -150,7 +152,9 @@ def comparison(a: Any, t: Trial) -> None:
         diagnosis="baseline-differs",
     )
     t.that(
-        rows[0].epochs == 0, f"the baseline's epochs are {rows[0].epochs}: 0", diagnosis="epochs-in-the-row"
+        rows[0].epochs == 0,
+        f"the baseline's epochs are {rows[0].epochs}, expected 0",
+        diagnosis="epochs-in-the-row",
     )
     for name, factory in (("one", one), ("two", two)):
         t.that(
@@ -229,11 +233,7 @@ def correctness(t: Trial, row: Any, spy: Spy, test: list[Name], *, epochs: int) 
     """The numbers of a spy's row, against what they must be."""
     truth = [(LETTERS.index(n.text[0]) + 2) % 12 == n.label for n in test]
     p = sum(truth) / len(test)
-    t.that(
-        abs(row.accuracy - 100 * p) > 0.01,
-        f"the accuracy is {row.accuracy:.1f}: a share from 0 to 1, not a percentage",
-        diagnosis="accuracy-in-percent",
-    )
+    t.that(abs(row.accuracy - 100 * p) > 0.01, PERCENT.format(row.accuracy), diagnosis="accuracy-in-percent")
     t.that(
         abs(row.accuracy - p) < 1e-6,
         f"a model that gets {p:.4f} of the test names right has the accuracy {row.accuracy:.4f}: the share "

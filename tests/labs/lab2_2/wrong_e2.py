@@ -47,16 +47,32 @@ layer("dropout_on_the_input", pre=lambda self, x, norm, branch: x + branch(self.
 layer(
     "dropout_in_evaluation", pre=lambda self, x, norm, branch: x + F.dropout(branch(norm(x)), self.dropout.p)
 )
-layer("sigmoid_gate", hidden=lambda self, h: (
-    torch.sigmoid(self.gate(h)) * self.up(h) if self.act == "swiglu" else Pieces.hidden(self, h)))  # fmt: skip
-layer("gelu_gate", hidden=lambda self, h: (
-    F.gelu(self.gate(h)) * self.up(h) if self.act == "swiglu" else Pieces.hidden(self, h)))  # fmt: skip
-layer("gate_unused", hidden=lambda self, h: (
-    F.silu(self.up(h)) if self.act == "swiglu" else Pieces.hidden(self, h)))  # fmt: skip
-layer("gate_added", hidden=lambda self, h: (
-    F.silu(self.gate(h)) + self.up(h) if self.act == "swiglu" else Pieces.hidden(self, h)))  # fmt: skip
-layer("returns_a_pair", forward=lambda self, x, key_padding_mask=None: (
-    Pieces.forward(self, x, key_padding_mask), None))  # fmt: skip
+layer(
+    "sigmoid_gate",
+    hidden=lambda self, h: (
+        torch.sigmoid(self.gate(h)) * self.up(h) if self.act == "swiglu" else Pieces.hidden(self, h)
+    ),
+)
+layer(
+    "gelu_gate",
+    hidden=lambda self, h: (
+        F.gelu(self.gate(h)) * self.up(h) if self.act == "swiglu" else Pieces.hidden(self, h)
+    ),
+)
+layer(
+    "gate_unused",
+    hidden=lambda self, h: F.silu(self.up(h)) if self.act == "swiglu" else Pieces.hidden(self, h),
+)
+layer(
+    "gate_added",
+    hidden=lambda self, h: (
+        F.silu(self.gate(h)) + self.up(h) if self.act == "swiglu" else Pieces.hidden(self, h)
+    ),
+)
+layer(
+    "returns_a_pair",
+    forward=lambda self, x, key_padding_mask=None: (Pieces.forward(self, x, key_padding_mask), None),
+)
 layer(
     "detached",
     forward=lambda self, x, key_padding_mask=None: Pieces.forward(self, x, key_padding_mask).detach(),
@@ -65,9 +81,14 @@ layer(
     "float32_out",
     forward=lambda self, x, key_padding_mask=None: Pieces.forward(self, x, key_padding_mask).float(),
 )
-layer("padding_set_to_nan", forward=lambda self, x, key_padding_mask=None: (
-    Pieces.forward(self, x, key_padding_mask) if key_padding_mask is None else
-    Pieces.forward(self, x, key_padding_mask).masked_fill(~key_padding_mask[..., None], torch.nan)))  # fmt: skip
+layer(
+    "padding_set_to_nan",
+    forward=lambda self, x, key_padding_mask=None: (
+        Pieces.forward(self, x, key_padding_mask)
+        if key_padding_mask is None
+        else Pieces.forward(self, x, key_padding_mask).masked_fill(~key_padding_mask[..., None], torch.nan)
+    ),
+)
 
 
 def parallel(self, x, key_padding_mask=None):

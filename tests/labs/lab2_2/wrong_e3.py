@@ -32,10 +32,16 @@ case("over_the_batch", masked_mean=lambda h, m: filled(h, m, 0).sum(0) / m.sum(0
 case("divides_by_all_tokens", masked_mean=lambda h, m: filled(h, m, 0).sum(1) / m.sum().clamp(min=1))
 case("count_plus_eps", masked_mean=lambda h, m: filled(h, m, 0).sum(1) / (m.sum(1, keepdim=True) + 1e-3))
 case("count_plus_one", masked_mean=lambda h, m: filled(h, m, 0).sum(1) / (m.sum(1, keepdim=True) + 1))
-case("nan_to_num_after", masked_mean=lambda h, m: (
-    (h * m[..., None]).sum(1) / m.sum(1, keepdim=True)).nan_to_num())  # fmt: skip
-case("nan_to_num_before", masked_mean=lambda h, m: (
-    (h.nan_to_num() * m[..., None]).sum(1) / m.sum(1, keepdim=True).clamp(min=1)).to(h.dtype))  # fmt: skip
+case(
+    "nan_to_num_after",
+    masked_mean=lambda h, m: ((h * m[..., None]).sum(1) / m.sum(1, keepdim=True)).nan_to_num(),
+)
+case(
+    "nan_to_num_before",
+    masked_mean=lambda h, m: (
+        (h.nan_to_num() * m[..., None]).sum(1) / m.sum(1, keepdim=True).clamp(min=1)
+    ).to(h.dtype),
+)
 case("float32_out", masked_mean=lambda h, m: s.masked_mean(h.float(), m))
 case("mean_detached", masked_mean=lambda h, m: s.masked_mean(h.detach(), m))
 case("mean_in_place", masked_mean=lambda h, m: s.masked_mean(h.masked_fill_(~m[..., None], 0.0), m))
@@ -44,9 +50,14 @@ case("max_over_everything", masked_max=lambda h, m: h.amax(1))
 case("max_times_mask", masked_max=lambda h, m: (h * m[..., None]).amax(1))
 case("max_with_where_it_stands", masked_max=lambda h, m: filled(h, m, -torch.inf).max(1))
 case("max_minus_infinity_left", masked_max=lambda h, m: filled(h, m, -torch.inf).amax(1))
-case("max_of_minus_a_billion", masked_max=lambda h, m: (
-    filled(h, m, -1e9 if h.dtype.itemsize > 2 else -6e4).amax(1).masked_fill(~m.any(1, keepdim=True), 0)
-    if h.shape[1] else s.masked_max(h, m)))  # fmt: skip
+case(
+    "max_of_minus_a_billion",
+    masked_max=lambda h, m: (
+        filled(h, m, -1e9 if h.dtype.itemsize > 2 else -6e4).amax(1).masked_fill(~m.any(1, keepdim=True), 0)
+        if h.shape[1]
+        else s.masked_max(h, m)
+    ),
+)
 case("max_of_absolute_values", masked_max=lambda h, m: s.masked_max(h.abs(), m))
 case("minimum", masked_max=lambda h, m: -s.masked_max(-h, m))
 case("relu_d", masked_max=lambda h, m: s.masked_max(h, m).relu())
@@ -71,8 +82,10 @@ case("flattened_features", pack=packed(lambda f, p, i, q: (f.flatten(), p, i)))
 case("longest_first", pack=lambda seqs: s.pack(sorted(seqs, key=len, reverse=True)))
 case("nothing_is_three_empties", pack=lambda seqs: s.pack(seqs) if seqs else (torch.zeros(0),) * 3)
 case("a_list_of_three", pack=lambda seqs: list(s.pack(seqs)))
-case("reversed_positions", pack=packed(lambda f, p, i, q: (
-    f, torch.cat([torch.arange(len(x)).flip(0) for x in q]), i)))  # fmt: skip
+case(
+    "reversed_positions",
+    pack=packed(lambda f, p, i, q: (f, torch.cat([torch.arange(len(x)).flip(0) for x in q]), i)),
+)
 
 
 def encoded(name, **how):
@@ -90,8 +103,10 @@ encoded(
     "all_positions_zero", mask=lambda ids: document_mask(ids[None]), positions=lambda p: torch.zeros_like(p)
 )
 encoded("mask_as_floats", mask=lambda ids: document_mask(ids[None]).float())
-encoded("additive_mask", mask=lambda ids: torch.zeros(1, 1, len(ids), len(ids)).masked_fill(
-    ~document_mask(ids[None]), -torch.inf))  # fmt: skip
+encoded(
+    "additive_mask",
+    mask=lambda ids: torch.zeros(1, 1, len(ids), len(ids)).masked_fill(~document_mask(ids[None]), -torch.inf),
+)
 encoded("no_mask", mask=lambda ids: None)
 encoded("diagonal", mask=lambda ids: torch.eye(len(ids), dtype=torch.bool))
 encoded("neighbouring_texts", mask=lambda ids: (ids[:, None] - ids).abs() <= 1)

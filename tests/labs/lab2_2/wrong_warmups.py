@@ -26,8 +26,13 @@ def swapped(x, angle):
 
 
 case("W1", "sine_for_cosine", rotate=swapped)
-case("W1", "no_minus", rotate=lambda x, a: torch.stack(
-    (x[..., 0] * a.cos() + x[..., 1] * a.sin(), x[..., 0] * a.sin() + x[..., 1] * a.cos()), -1))  # fmt: skip
+case(
+    "W1",
+    "no_minus",
+    rotate=lambda x, a: torch.stack(
+        (x[..., 0] * a.cos() + x[..., 1] * a.sin(), x[..., 0] * a.sin() + x[..., 1] * a.cos()), -1
+    ),
+)
 case("W1", "stacks_in_front", rotate=lambda x, a: s.rotate(x, a).movedim(-1, 0))
 case("W1", "half_the_angle_twice_wrongly", rotate=lambda x, a: s.rotate(s.rotate(x, a), a))
 case("W1", "detached", rotate=lambda x, a: s.rotate(x.detach(), a))
@@ -35,8 +40,13 @@ case("W1", "float64_out", rotate=lambda x, a: s.rotate(x.double(), a))
 case("W1", "returns_a_pair", rotate=lambda x, a: tuple(s.rotate(x, a).unbind(-1)))
 case("W1", "exchanges_the_two", rotate=lambda x, a: s.rotate(x, a).flip(-1))
 case("W2", "half_of_d", angles=lambda p, d, base=10000.0: s.angles(p, d // 2, base).repeat_interleave(2, -1))
-case("W2", "ends_at_one_over_base", angles=lambda p, d, base=10000.0: (
-    p[..., None] * base ** -torch.linspace(0, 1, d // 2, dtype=torch.float64)))  # fmt: skip
+case(
+    "W2",
+    "ends_at_one_over_base",
+    angles=lambda p, d, base=10000.0: (
+        p[..., None] * base ** -torch.linspace(0, 1, d // 2, dtype=torch.float64)
+    ),
+)
 case(
     "W2", "counts_itself", angles=lambda p, d, base=10000.0: s.angles(torch.arange(p.numel()).to(p), d, base)
 )
@@ -56,8 +66,13 @@ case("W3", "no_eps", rms_norm=lambda x, eps=1e-5: x / x.square().mean(-1, keepdi
 case("W3", "sum_of_squares", rms_norm=lambda x, eps=1e-5: x / (x.square().sum(-1, keepdim=True) + eps).sqrt())
 case("W3", "other_default", layer_norm=lambda x, eps=1e-6: s.layer_norm(x, eps))
 case("W3", "rms_for_both", layer_norm=s.rms_norm)
-case("W3", "variance_not_deviation", layer_norm=lambda x, eps=1e-5: (
-    (x - x.mean(-1, keepdim=True)) / (x.var(-1, keepdim=True, correction=0) + eps)))  # fmt: skip
+case(
+    "W3",
+    "variance_not_deviation",
+    layer_norm=lambda x, eps=1e-5: (
+        (x - x.mean(-1, keepdim=True)) / (x.var(-1, keepdim=True, correction=0) + eps)
+    ),
+)
 case(
     "W3",
     "torchs_own",
@@ -81,6 +96,11 @@ case("W4", "lengths_for_the_mask", pad_batch=batch(lambda x, m: (x, m.sum(1))))
 case("W4", "mask_first", pad_batch=batch(lambda x, m: (m, x)))
 case("W4", "only_tokens", pad_batch=batch(lambda x, m: x))
 case("W4", "as_floats", pad_batch=batch(lambda x, m: (x.float(), m)))
-case("W4", "one_place_more", pad_batch=batch(lambda x, m: (
-    torch.cat((x, x.new_zeros(len(x), 1)), 1), torch.cat((m, m.new_zeros(len(m), 1)), 1))))  # fmt: skip
+case(
+    "W4",
+    "one_place_more",
+    pad_batch=batch(
+        lambda x, m: (torch.cat((x, x.new_zeros(len(x), 1)), 1), torch.cat((m, m.new_zeros(len(m), 1)), 1))
+    ),
+)
 case("W4", "skips_empty_texts", pad_batch=lambda seqs: s.pad_batch([q for q in seqs if len(q)] or seqs))
