@@ -95,20 +95,41 @@ def sizes(a: Any, t: Trial) -> str | None:
     return None
 
 
+@probe("short-names")
+def short(a: Any, t: Trial) -> str | None:
+    for name in MODELS:
+        for length in (1, 2, 3):
+            attempt = t.tried(lambda n=name, k=length: made(a, t, n)(words_of(t, k)))
+            if attempt.error is not None:
+                return (
+                    f"{name} fails for a name of {length} letter(s): {attempt.error}. Windows may be longer "
+                    "than names"
+                )
+            if not bool(attempt.value.isfinite().all()):
+                return f"{name} gives NaN or ∞ for a name of {length} letter(s)"
+    return None
+
+
 @probe("names-influence-each-other")
-def company(a: Any, t: Trial) -> str | None:
+def company(a: Any, t: Trial) -> None:
     tokens, other = words_of(t, 5, 5, 5), words_of(t, 5, 5, 5)
     for name in MODELS:
         model = made(a, t, name)
-        mixed = torch.cat((tokens[:1], other[1:]))
-        if not same(logits_of(t, model, tokens)[0], logits_of(t, model, mixed)[0], **CLOSE):
-            return (
-                f"{name}: the logits of a name depend on the other names in the batch: batch and time are "
-                "exchanged?"
-            )
-        if not same(logits_of(t, model, tokens), logits_of(t, model, tokens), rtol=1e-6):
-            return f"{name}: in evaluation mode two calls differ: `F.dropout` needs `self.training`"
-    return None
+        found = logits_of(t, model, tokens)
+        t.that(
+            same(logits_of(t, model, tokens), found, rtol=1e-6),
+            f"{name}: in evaluation mode two calls differ: `F.dropout` needs `self.training`",
+            diagnosis="dropout-in-evaluation",
+        )
+        mixed = logits_of(t, model, torch.cat((tokens[:1], other[1:])))
+        t.that(
+            same(found[0], mixed[0], **CLOSE)
+            and same(logits_of(t, model, tokens.flip(0)).flip(0), found, **CLOSE),
+            f"{name}: the logits of a name depend on the other names in the batch, or on its row: are batch "
+            "and time "
+            "exchanged?",
+            diagnosis="names-influence-each-other",
+        )
 
 
 PADDING = {
@@ -141,21 +162,6 @@ def padding(a: Any, t: Trial) -> None:
             f"{name}: the logits of a name change by up to {change:.2g} with the padding behind it: {words}",
             diagnosis=diagnosis,
         )
-
-
-@probe("short-names")
-def short(a: Any, t: Trial) -> str | None:
-    for name in MODELS:
-        for length in (1, 2, 3):
-            attempt = t.tried(lambda n=name, k=length: made(a, t, n)(words_of(t, k)))
-            if attempt.error is not None:
-                return (
-                    f"{name} fails for a name of {length} letter(s): {attempt.error}. Windows may be longer "
-                    "than names"
-                )
-            if not bool(attempt.value.isfinite().all()):
-                return f"{name} gives NaN or ∞ for a name of {length} letter(s)"
-    return None
 
 
 @probe("order-does-not-count")
