@@ -101,13 +101,13 @@ def deep(a: Any, t: Trial) -> None:
         f"{deviation[True]:.2f} "
         "scaled, expected above 3 and a variance below 2",
     )
-    post = measured(built(a, t, 24, scheme="post"), x)["gradient_norm"]
-    pre = measured(built(a, t, 24), x)["gradient_norm"]
-    t.that(
-        post[-1] / post[0] > pre[-1] / pre[0],
-        f"gradient of the last layer over that of the first: {post[-1] / post[0]:.2f} post, "
-        f"{pre[-1] / pre[0]:.2f} pre, "
-        "expected more for post",
+    post = sum(measured(built(a, t, 24, scheme="post"), x)["gradient_norm"][-4:])
+    pre = sum(measured(built(a, t, 24), x)["gradient_norm"][-4:])
+    t.that(  # 1.8 to 5.1 times, over forty seeds
+        post > 1.2 * pre,
+        f"the last four layers have {post / pre:.2f} times the gradient in a post-norm stack that they have "
+        "in a "
+        "pre-norm one, expected clearly more than 1",
     )
     with torch.no_grad():
         t.that(
