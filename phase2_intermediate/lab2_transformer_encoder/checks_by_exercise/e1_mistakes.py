@@ -124,17 +124,32 @@ def table(a: Any, t: Trial) -> None:
         diagnosis="shape-of-the-table",
     )
     values = next(module.parameters()).detach()
-    spread = float(built(a, t, 200, 40).state_dict().popitem()[1].std())
+    drawn = next(built(a, t, 200, 40).parameters()).detach()
+    spread = float(drawn.std())
     t.that(
         0.018 < spread < 0.022,
         f"the table's numbers have a deviation of {spread:.3g}, expected 0.02, from a normal distribution",
         diagnosis="deviation-of-the-table",
     )
+    beyond = float((drawn.abs() > 2 * spread).double().mean())
+    t.that(
+        0.03 < beyond < 0.062,
+        f"of the table's numbers {beyond:.1%} are more than two deviations from 0, of a normal distribution "
+        "4.6 %: it is another distribution",
+        diagnosis="distribution-of-the-table",
+    )
     t.that(
         not same(values[0], values[1]), "all rows of the table are equal", diagnosis="deviation-of-the-table"
     )
     x, kept = t.randn(2, 3, 8, dtype=torch.float32), values[:3].clone()
-    found = value_of(t, lambda: module(x), "learned-fails", "LearnedPositions(50, 8) with x [2, 3, 8]")
+    handed = x.clone()
+    found = value_of(t, lambda: module(handed), "learned-fails", "LearnedPositions(50, 8) with x [2, 3, 8]")
+    t.that(
+        same(handed, x),
+        "LearnedPositions changed its input: `x += …` writes into the caller's tensor, `x + …` makes a "
+        "new one",
+        diagnosis="changes-its-input",
+    )
     cases = [
         ("positions-returned-alone", kept, "that is the table alone: it is *added* to x"),
         ("positions-returned-alone", kept.expand(2, 3, 8), "that is the table alone: it is *added* to x"),

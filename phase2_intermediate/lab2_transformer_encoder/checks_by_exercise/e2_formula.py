@@ -83,7 +83,13 @@ def made(
 
 def result(t: Trial, layer: Any, x: Tensor, mask: Tensor | None = None) -> Tensor:
     words = f"calling the layer with x {tuple(x.shape)}" + ("" if mask is None else " and a mask")
+    before = x.detach().clone()
     out = value_of(t, lambda: layer(x) if mask is None else layer(x, mask), "forward-fails", words)
+    t.that(
+        torch.equal(x.detach(), before),
+        "the layer changed its input: `x += …` writes into the caller's tensor, `x = x + …` makes a new one",
+        diagnosis="changes-its-input",
+    )
     t.that(
         isinstance(out, Tensor),
         f"the layer returned a {type(out).__name__}, expected one tensor",

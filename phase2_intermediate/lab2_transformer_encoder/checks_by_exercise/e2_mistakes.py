@@ -98,6 +98,8 @@ def variants(layer: Any, x: Tensor) -> dict[str, Tensor]:
         "post": n2(post1 + N(post1)),
         "norm-of-the-branch": (lambda h: h + n2(N(h)))(x + n1(A(x))),
         "skip-from-the-norm": (lambda h: n2(h) + N(n2(h)))(n1(x) + A(n1(x))),
+        "first-skip-from-the-norm": (lambda h: h + N(n2(h)))(n1(x) + A(n1(x))),
+        "second-skip-from-the-norm": n2(pre1) + N(n2(pre1)),
         "no-skip": N(n2(A(n1(x)))),
         "no-skip-post": n2(N(n1(A(x)))),
         "first-skip": (lambda h: h + N(n2(h)))(A(n1(x))),
@@ -135,6 +137,10 @@ WORDS = {
     "skip-from-the-norm": ("skip-from-the-normed", "norm(x) + f(norm(x)): the skip takes the normed copy. "
                                                    "The "
                            "stream itself, x, runs past the branch: x + f(norm(x))"),
+    "first-skip-from-the-norm": ("skip-from-the-normed", "attention adds to norm1(x): the stream itself, x, "
+                                 "runs past the branch, x + A(norm1(x))"),
+    "second-skip-from-the-norm": ("skip-from-the-normed", "the network adds to norm2(x): the stream itself, "
+                                  "x, runs past the branch, x + N(norm2(x))"),
     "no-skip": ("skip-missing", "nothing runs past the branches: each *adds* to x"),
     "first-skip": ("skip-missing", "nothing runs past the attention: it adds to x"),
     "second-skip": ("skip-missing", "nothing runs past the network: it adds to x"),
@@ -212,10 +218,25 @@ def erf_or_tanh(a: Any, t: Trial) -> None:
         ("activation-after-down", first + F.gelu(layer.down(up)), "the activation stands after `down`: it "
                                                                   "stands "
          "between `up` and `down`"),
-        ("activation-after-down", first + F.gelu(layer.down(F.gelu(up))), "there is a second activation "
-                                                                          "after `down`"),
+        *(("activation-after-down", first + bend(layer.down(F.gelu(up))), "there is a second activation "
+           "after `down`") for bend in (F.gelu, F.relu)),
     ]  # fmt: skip
     name_it(t, found, right, cases)
+
+
+@probe("causal-attention")
+def causal(a: Any, t: Trial) -> str | None:
+    layer, x = made(a, t), t.randn(2, 4, 8)
+    found = result(t, layer, x)
+
+    def after(place: int) -> Tensor:
+        changed = x.clone()
+        changed[:, place] = t.randn(2, 8)
+        return result(t, layer, changed)
+
+    if same(after(3)[:, :3], found[:, :3]) and not same(after(0)[:, 3], found[:, 3]):
+        return "no position sees a later one: the attention is causal. In an encoder each sees all"
+    return None
 
 
 @probe("the-mask")
@@ -239,6 +260,11 @@ def masks(a: Any, t: Trial) -> None:
             "real tokens still see padded keys: the mask has no effect, or not on the keys. `attention` "
             "wants it as [B, 1, 1, T]",
             diagnosis="mask-ignored",
+        )
+        t.that(
+            not same(found[real], formula(layer, x, real[:1].expand(2, 4), norm=norm)[real]),
+            "the mask of the first text was used for all texts",
+            diagnosis="mask-of-another-text",
         )
         zeroed = formula(layer, x * real[:, :, None], norm=norm)
         t.that(

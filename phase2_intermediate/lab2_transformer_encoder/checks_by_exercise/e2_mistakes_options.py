@@ -201,6 +201,11 @@ def copied(a: Any, t: Trial, **how: Any) -> tuple[Any, nn.TransformerEncoderLaye
 @probe("from-torch-copies")
 def copies(a: Any, t: Trial) -> None:
     mine, theirs = copied(a, t)
+    t.that(
+        theirs.training,
+        "from_torch put torch's layer into evaluation mode: it only reads that layer",
+        diagnosis="from-torch-changes-its-layer",
+    )
     q, k, v = theirs.self_attn.in_proj_weight.chunk(3)
     bias = theirs.self_attn.in_proj_bias.chunk(3)
     block = mine.attention
@@ -243,6 +248,17 @@ def copies(a: Any, t: Trial) -> None:
 @probe("from-torch-options")
 def copied_options(a: Any, t: Trial) -> None:
     x = t.randn(2, 3, 8)
+    for norm in ("pre", "post"):
+        layer = made(a, t, norm=norm)
+        if not same(result(t, layer, x), formula(layer, x, norm=norm)):
+            return  # wrong without from_torch: the other probes and the properties say so
+    mine, _ = copied(a, t, heads=4)
+    heads = getattr(mine.attention, "heads", 4)
+    t.that(
+        heads == 4,
+        f"`self_attn` has 4 heads, `attention` has {heads} after from_torch",
+        diagnosis="from-torch-ignores-heads",
+    )
     for how, diagnosis, words in (
         ({"norm_first": False}, "from-torch-ignores-norm-first", "`norm_first` was not copied"),
         ({"norm_first": True}, "from-torch-ignores-norm-first", "`norm_first` was not copied"),

@@ -157,6 +157,30 @@ def leaks(a: Any, t: Trial) -> None:
         )
 
 
+@probe("real-numbers-hidden")
+def hidden(a: Any, t: Trial) -> None:
+    given, real = example()
+    given[0, 1, 0] = torch.nan
+    for kind in ("mean", "max"):
+        found = value_of(
+            t, lambda k=kind: getattr(a, f"masked_{k}")(given, real), f"{kind}-fails", f"masked_{kind}"
+        )
+        t.that(
+            found.shape != (2, 2) or bool(found[0, 0].isnan()),
+            f"a NaN at a *real* token is gone in masked_{kind}: replace what is padded, by the mask, and not "
+            "what is NaN",
+            diagnosis="real-numbers-hidden",
+        )
+    lowest = double([[[-torch.inf], [-torch.inf]]])
+    found = value_of(t, lambda: a.masked_max(lowest, torch.ones(1, 2).bool()), "max-fails", "masked_max")
+    t.that(
+        same(found, lowest[:, 0]),
+        f"the maximum of two *real* −∞ came out as {numbers(found)}: whether a text is empty stands in the "
+        "mask, not in the maximum",
+        diagnosis="real-numbers-hidden",
+    )
+
+
 @probe("empty-texts")
 def empty(a: Any, t: Trial) -> None:
     given, _ = example()
@@ -242,6 +266,14 @@ def half(a: Any, t: Trial) -> None:
                 f"masked_{kind} of {dtype} is {kept.dtype}: the result has the dtype of `h`",
                 diagnosis="pooling-dtype",
             )
+    x = t.randn(1, 50, 3)
+    found, right = a.masked_mean(x, torch.ones(1, 50, dtype=torch.bool)), x.mean(1)
+    t.that(
+        same(found, right, rtol=1e-10, atol=1e-12) or not same(found, right, rtol=1e-4, atol=1e-5),
+        "for a float64 h the mean was computed in float32: it is off by "
+        f"{float((found - right).abs().max()):.0e}",
+        diagnosis="float64-in-float32",
+    )
     x = 1 + t.rand(1, 400, 4, dtype=torch.bfloat16)
     right = x.double().mean(1)
     found = a.masked_mean(x, torch.ones(1, 400, dtype=torch.bool))

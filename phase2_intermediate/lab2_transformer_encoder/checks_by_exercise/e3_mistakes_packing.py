@@ -51,7 +51,8 @@ def packing(a: Any, t: Trial) -> None:
     found = value_of(t, lambda: a.pack(seqs), "pack-fails", "pack of texts of 2, 3 and 1 tokens")
     t.that(
         len(found) == 3 and all(isinstance(x, Tensor) for x in found),
-        f"pack returns three tensors (flat, positions, doc_ids); yours returned {len(found)} things",
+        "pack returns three tensors (flat, positions, doc_ids); yours returned "
+        f"({', '.join(type(x).__name__ for x in found)})",
         diagnosis="not-three-tensors",
     )
     flat, positions, ids = found
@@ -189,6 +190,11 @@ def call(a: Any, t: Trial) -> None:
         not same(positions[0], torch.arange(6)),
         "the model got positions that run on through all texts: they start from 0 in each",
         diagnosis="positions-not-restarted",
+    )
+    t.that(
+        not same(positions[0], torch.tensor([0, 0, 0, 1, 2, 2])),
+        "the model got the doc_ids as positions: a position is counted from 0 in its text",
+        diagnosis="ids-and-positions-exchanged",
     )
     t.equal(
         positions[0],

@@ -14,11 +14,11 @@ from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.e4_mistakes
     built,
     run_by_formula,
 )
+from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.e4_mistakes_in_place import probe
 from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.e4_mistakes_report import (
     KEYS,
     measured,
     plain,
-    probe,
 )
 from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.tools import ENCODERS, family
 

@@ -209,3 +209,18 @@ table(
         Sound.forward(self, x, offset) + 0 * x if (x.shape[1] > 1) else x + self.table[0].to(x.dtype)
     ),
 )
+
+
+def evenly_drawn(self, max_len, d):
+    Sound.__init__(self, max_len, d)
+    with torch.no_grad():
+        self.table.uniform_(-0.02 * 3**0.5, 0.02 * 3**0.5)
+
+
+def writes_into_x(self, x, offset=0):
+    x += self.table[offset : offset + x.shape[1]].to(x.dtype)
+    return x
+
+
+table("a_uniform_table", __init__=evenly_drawn)
+table("adds_in_place", forward=writes_into_x)

@@ -266,3 +266,43 @@ def the_librarys_network():
             self.up, self.down = self.feed.up, self.feed.down
 
     return {"EncoderLayer": EncoderLayer}
+
+
+def attention_takes_the_normed(self, x, norm, branch):
+    if norm is self.norm1:
+        x = norm(x)
+        return x + self.dropout(branch(x))
+    return x + self.dropout(branch(norm(x)))
+
+
+def in_place(self, x, norm, branch):
+    x += self.dropout(branch(norm(x)))
+    return x
+
+
+def evaluates_torchs(mine, layer):
+    layer.eval()
+    return mine
+
+
+def eight_heads_as_two(mine, layer):
+    mine.attention.heads, mine.attention.head_width = 2, mine.attention.d_model // 2
+    return mine
+
+
+def causal(self, x, key_padding_mask=None):
+    seen = self.mask(key_padding_mask)
+    mask = torch.ones(x.shape[1], x.shape[1], dtype=torch.bool).tril()
+    mask = mask if seen is None else mask & seen
+    step = self.pre if self.norm == "pre" else self.post
+    x = step(x, self.norm1, lambda h: self.attention(h, mask=mask))
+    return step(x, self.norm2, self.network)
+
+
+layer("first_skip_from_the_normed", pre=attention_takes_the_normed)
+layer("adds_in_place", pre=in_place)
+layer("a_causal_mask", forward=causal)
+layer("relu_after_down", network=lambda self, h: F.relu(self.down(self.dropout(self.hidden(h)))))
+layer("the_first_texts_mask", mask=lambda self, real: None if real is None else real[:1, None, None, :])
+from_torch("from_torch_sets_evaluation", evaluates_torchs)
+from_torch("from_torch_with_two_heads", eight_heads_as_two)

@@ -155,3 +155,19 @@ def two_passes():
         return s.encode_packed(model, seqs)
 
     return {"encode_packed": encode_packed}
+
+
+def empty_by_value(h, mask):
+    found = s.masked_max(h, mask)
+    return found.masked_fill(found == -torch.inf, 0.0)
+
+
+def types_of(flat, positions, ids):
+    return flat, positions.tolist(), ids
+
+
+case("nan_at_real_tokens_hidden", masked_mean=lambda h, m: s.masked_mean(h.nan_to_num(), m))
+case("nan_hidden_in_the_maximum", masked_max=lambda h, m: s.masked_max(h, m).nan_to_num())
+case("empty_by_the_maximum", masked_max=empty_by_value)
+case("mean_in_float32_always", masked_mean=lambda h, m: s.masked_mean(h.float(), m).to(h.dtype))
+case("positions_as_a_list", pack=lambda seqs: types_of(*s.pack(seqs)))
