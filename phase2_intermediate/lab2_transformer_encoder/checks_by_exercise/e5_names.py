@@ -13,10 +13,10 @@ from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.e5_mistakes
     Factory,
     arranged,
     correctness,
-    probe,
     rows_of,
     treatment,
 )
+from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.e5_mistakes_fair import probe
 from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.e5_mistakes_models import (
     CLOSE,
     MODELS,

@@ -196,7 +196,8 @@ class Comparison:
                 seconds += time.process_time() - started
                 shares.append(self.judge(model, held, truth))
             count = self.epochs(name, epochs)
-            rows.append(self.row(name, self.size(model), count, seconds, self.pooled(shares), len(test)))
+            taken, share = seconds / len(seeds), self.pooled(shares)
+            rows.append(self.row(name, self.size(model), count, taken, share, len(test)))
         return rows
 
 

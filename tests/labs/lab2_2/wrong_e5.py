@@ -276,3 +276,36 @@ def never_trains():
         return [row._replace(epochs=epochs) if row.epochs else row for row in rows]
 
     return {"compare": compare}
+
+
+def side_by_side(names, share=0.2, seed=0):
+    concepts = sorted({name.concept for name in names})
+    turned = concepts[seed % len(concepts) :] + concepts[: seed % len(concepts)]
+    held = set(turned[: round(share * len(concepts))])
+    return [n for n in names if n.concept not in held], [n for n in names if n.concept in held]
+
+
+def rounded_down(names, share=0.2, seed=0):
+    count = len({name.concept for name in names})
+    return s.split_by_concept(names, int(share * count) / count, seed)
+
+
+def by_the_training_names(run):
+    def compare(models, train, test, *, epochs=4, seeds=(0,)):
+        rows = run(models, train, test, epochs=epochs, seeds=seeds)
+        half = [1.96 * (row.accuracy * (1 - row.accuracy) / len(train)) ** 0.5 for row in rows]
+        return [r._replace(low=r.accuracy - h, high=r.accuracy + h) for r, h in zip(rows, half, strict=True)]
+
+    return compare
+
+
+def summed(models, train, test, *, epochs=4, seeds=(0,)):
+    rows = s.compare(models, train, test, epochs=epochs, seeds=seeds)
+    return [row._replace(seconds=row.seconds * len(seeds)) for row in rows]
+
+
+case("a_block_of_concepts", split_by_concept=side_by_side)
+case("share_rounded_down", split_by_concept=rounded_down)
+case("small_letters", build_vocabulary=lambda texts: s.build_vocabulary(text.lower() for text in texts))
+case("interval_by_the_training_names", compare=by_the_training_names(s.compare))
+case("seconds_summed", compare=summed)
