@@ -171,6 +171,17 @@ def dtypes(a: Any, t: Trial) -> str | None:
     return None
 
 
+@w2.probe("default-of-base")
+def default_base(a: Any, t: Trial) -> str | None:
+    positions = torch.tensor([0, 1, 5])
+    right = right_angles(positions, 8)
+    if same(a.angles(positions, 8, 10000.0), right, rtol=1e-5) and not same(
+        a.angles(positions, 8), right, rtol=1e-5
+    ):
+        return "without `base` another one is used than 10,000"
+    return None
+
+
 @w2.probe("precision-lost")
 def precise(a: Any, t: Trial) -> str | None:
     found = a.angles(torch.tensor([300, 301]), 4)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from phase2_intermediate.lab2_transformer_encoder import solution as s
 from tests.labs.answers import Answers
@@ -54,6 +55,55 @@ def layers_with_rms_norm():
         stack = s.make_stack(depth, d, heads, scheme)
         for layer in stack.layers:
             layer.norm1, layer.norm2 = nn.RMSNorm(d, eps=1e-5), nn.RMSNorm(d, eps=1e-5)
+        return stack
+
+    return {"make_stack": make_stack}
+
+
+@wrong("E4")
+def alpha_on_the_first_branch():
+    def make_stack(depth, d=32, heads=4, scheme="pre"):
+        stack = s.make_stack(depth, d, heads, scheme)
+
+        def forward(layer, x):
+            x = layer.norm1(x + stack.alpha * layer.attention(x))
+            return layer.norm2(stack.alpha * x + layer.down(F.gelu(layer.up(x))))
+
+        for layer in stack.layers if scheme == "deepnorm" else ():
+            layer.__class__ = type("Changed", (s.EncoderLayer,), {"forward": forward})
+        return stack
+
+    return {"make_stack": make_stack}
+
+
+@wrong("E4")
+def always_pre_layers():
+    def make_stack(depth, d=32, heads=4, scheme="pre"):
+        stack = s.make_stack(depth, d, heads, scheme)
+        for layer in stack.layers:
+            layer.placement = "pre"
+        return stack
+
+    return {"make_stack": make_stack}
+
+
+@wrong("E4")
+def relu_in_the_stack():
+    def make_stack(depth, d=32, heads=4, scheme="pre"):
+        stack = s.make_stack(depth, d, heads, scheme)
+        for layer in stack.layers:
+            layer.act = "relu"
+        return stack
+
+    return {"make_stack": make_stack}
+
+
+@wrong("E4")
+def dropout_in_the_stack():
+    def make_stack(depth, d=32, heads=4, scheme="pre"):
+        stack = s.make_stack(depth, d, heads, scheme)
+        for layer in stack.layers:
+            layer.dropout.p = 0.1
         return stack
 
     return {"make_stack": make_stack}
