@@ -1,0 +1,476 @@
+"""The known mistakes of E1's decoder layer, each by the output that it gives with random weights."""
+
+from __future__ import annotations
+
+from itertools import permutations
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from courseware.check import Probes, Trial
+from courseware.check.compare import same
+from courseware.check.observe import same_storage
+from phase2_intermediate.lab3_full_transformer.checks_by_exercise.tools import (
+    F64,
+    Case,
+    name_it,
+    real,
+    shake,
+    tried,
+)
+from shared.nn import MultiHeadAttention, TransformerLayer
+
+probe = Probes()
+D, HEADS, HIDDEN = 8, 2, 12
+PARTS = ("attention", "cross", "feedforward", "norms")
+
+
+def built(a: Any, t: Trial, **how: Any) -> Any:
+    """A layer of width 8 with random weights, in evaluation mode, its parts where they should be."""
+    text = "".join(f", {key}={value!r}" for key, value in how.items())
+    words = f"DecoderLayer({D}, {HEADS}, {HIDDEN}{text})"
+    t.given(words)
+    layer = tried(t, lambda: a.DecoderLayer(D, HEADS, HIDDEN, **how), "layer-cannot-be-built", words)
+    t.that(isinstance(layer, nn.Module), "DecoderLayer must be an nn.Module", diagnosis="not-a-module")
+    missing = [name for name in PARTS if not hasattr(layer, name)]
+    t.that(
+        not missing,
+        f"the layer has no {' and no '.join(f'`{name}`' for name in missing)}: its parts are called "
+        "attention, cross, feedforward and norms, since E3 takes it apart",
+        diagnosis="parts-missing",
+    )
+    for name in ("attention", "cross"):
+        part = getattr(layer, name)
+        t.that(
+            isinstance(part, MultiHeadAttention),
+            f"`{name}` is a {type(part).__name__}, expected a shared.nn.MultiHeadAttention",
+            diagnosis="parts-missing",
+        )
+    t.that(
+        len(layer.norms) == 3,
+        f"`norms` has {len(layer.norms)} norms: three branches need one each",
+        diagnosis="norms-shared",
+    )
+    return shake(layer, t)
+
+
+def run(t: Trial, layer: Any, y: Tensor, memory: Tensor, **masks: Any) -> Tensor:
+    names = ", ".join(f"{key}={tuple(mask.shape)}" for key, mask in masks.items() if mask is not None)
+    words = f"a layer with y {tuple(y.shape)}, memory {tuple(memory.shape)}{names and ', ' + names}"
+    out = tried(t, lambda: layer(y, memory, **masks), "layer-raises", words)
+    t.that(
+        out is not None, "`forward` returned None: did the `return` go missing?", diagnosis="returns-nothing"
+    )
+    t.that(
+        isinstance(out, Tensor) and out.shape == y.shape,
+        f"{words} gave {tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__}, expected a "
+        f"tensor {tuple(y.shape)}",
+        diagnosis="wrong-shape",
+    )
+    return out.detach()
+
+
+def formula(
+    layer: Any,
+    y: Tensor,
+    memory: Tensor,
+    *,
+    pre: bool = True,
+    self_mask: Tensor | None = None,
+    memory_mask: Tensor | None = None,
+    order: tuple[int, ...] = (0, 1, 2),
+    norms: tuple[int, ...] = (0, 1, 2),
+    residual: bool = True,
+    source: Any = None,
+    kind: str = "",
+) -> Tensor:
+    """What a layer with these parts should give; the other arguments make mistakes of it."""
+    with torch.no_grad():
+        source = source or (lambda norm, x: layer.cross(x, memory, mask=memory_mask))
+        for number in order:
+            norm = layer.norms[norms[number]] if norms[number] >= 0 else nn.Identity()
+
+            def branch(x: Tensor, number: int = number, norm: Any = norm) -> Tensor:
+                if number == 0:
+                    return layer.attention(x, mask=self_mask)
+                return source(norm, x) if number == 1 else layer.feedforward(x)
+
+            if kind == "normed stream":
+                y = norm(y)
+                y = y + branch(y)
+            elif kind == "norm of branch":
+                y = y + norm(branch(y))
+            elif pre:
+                y = branch(norm(y)) + (y if residual else 0)
+            else:
+                y = norm(branch(y) + (y if residual else 0))
+    return y
+
+
+def order_cases(layer: Any, y: Tensor, memory: Tensor, pre: bool) -> list[Case]:
+    def f(**how: Any) -> Tensor:
+        return formula(layer, y, memory, **{"pre": pre, **how})
+
+    cases: list[Case] = [
+        ("cross-missing", f(order=(0, 2)), "the output ignores the source: cross-attention is missing"),
+        ("self-missing", f(order=(1, 2)), "self-attention is missing: the target never looks at itself"),
+        ("network-missing", f(order=(0, 1)), "the feed-forward network is missing"),
+        ("residual-missing", f(residual=False), "the residual path is missing: y + f(norm(y))"),
+        (
+            "norms-missing",
+            f(norms=(-1, -1, -1)),
+            "there is no norm at all in what `forward` computes: each branch has its own",
+        ),
+        (
+            "memory-is-the-target",
+            f(source=lambda norm, x: layer.cross(x)),
+            "the output ignores the source: keys and values of cross-attention come from y. They come from "
+            "the memory, the queries alone from y",
+        ),
+        (
+            "memory-normed",
+            f(source=lambda norm, x: layer.cross(x, norm(memory))),
+            "the memory goes through norms[1] as well: the norm acts on y, the encoder has normed the memory",
+        ),
+        (
+            "attentions-exchanged",
+            exchanged(layer, y, memory, pre),
+            "`attention` reads the memory and `cross` reads y: their names are exchanged",
+        ),
+    ]
+    for order in permutations(range(3)):
+        words = "the branches come in another order: self-attention, cross-attention, network"
+        cases.append(("order-of-branches", f(order=order), words))
+    for norms in ((0, 0, 0), (1, 1, 1), (2, 2, 2), (0, 0, 1), (0, 0, 2), (0, 1, 1), (0, 2, 1), (2, 1, 0)):
+        words = f"the three branches use norms {norms}: each has its own, in order 0, 1, 2"
+        cases.append(("norms-shared", f(norms=norms), words))
+    for norms in ((-1, 1, 2), (0, -1, 2), (0, 1, -1)):
+        which = ("self-attention", "cross-attention", "the network")[norms.index(-1)]
+        cases.append(("norms-missing", f(norms=norms), f"the norm of {which} is missing"))
+    return cases
+
+
+def exchanged(layer: Any, y: Tensor, memory: Tensor, pre: bool) -> Tensor:
+    first, second, third = layer.norms
+    with torch.no_grad():
+        if pre:
+            y = y + layer.cross(first(y))
+            y = y + layer.attention(second(y), memory)
+            return y + layer.feedforward(third(y))
+        y = first(y + layer.cross(y))
+        y = second(y + layer.attention(y, memory))
+        return third(y + layer.feedforward(y))
+
+
+@probe("pre-norm")
+def pre_norm(a: Any, t: Trial) -> None:
+    layer, y, memory = built(a, t), t.randn(2, 3, D), t.randn(2, 4, D)
+    right = formula(layer, y, memory)
+    cases = [
+        (
+            "post-instead-of-pre",
+            formula(layer, y, memory, pre=False),
+            'the default is norm="pre", y + f(norm(y)); yours computes norm(y + f(y))',
+        ),
+        (
+            "stream-normed",
+            formula(layer, y, memory, kind="normed stream"),
+            "y itself is replaced by norm(y) before the branch is added: the stream stays as it is, only the "
+            "branch sees norm(y)",
+        ),
+        (
+            "norm-around-the-branch",
+            formula(layer, y, memory, kind="norm of branch"),
+            "that is y + norm(f(y)): the norm comes before the function, y + f(norm(y))",
+        ),
+        *order_cases(layer, y, memory, pre=True),
+    ]
+    past = torch.ones(3, 3, dtype=torch.bool).tril()
+    cases.append(
+        (
+            "layer-always-causal",
+            formula(layer, y, memory, self_mask=past),
+            "without `self_mask` position 0 does not see position 2: the layer is not causal by itself, the "
+            "mask makes it so",
+        )
+    )
+    out = run(t, layer, y, memory)
+    name_it(t, out, right, cases)
+    by_names = "pre: y + f(norm(y)) for `attention`, `cross`, `feedforward` in this order, with norms 0, 1, 2"
+    t.that(
+        same(out, right),
+        f"the output is not that of the layer's own parts. {by_names}",
+        diagnosis="not-the-formula",
+        observed=out[0],
+        expected=right[0],
+    )
+
+
+@probe("post-norm")
+def post_norm(a: Any, t: Trial) -> None:
+    layer, y, memory = built(a, t, norm="post"), t.randn(2, 3, D), t.randn(2, 4, D)
+    right = formula(layer, y, memory, pre=False)
+    cases = [
+        ("norm-ignored", formula(layer, y, memory), 'norm="post" gives what norm="pre" gives'),
+        (
+            "norm-around-the-branch",
+            formula(layer, y, memory, kind="norm of branch"),
+            'with norm="post" yours computes y + norm(f(y)): the norm takes the sum, norm(y + f(y))',
+        ),
+        *order_cases(layer, y, memory, pre=False),
+    ]
+    out = run(t, layer, y, memory)
+    name_it(t, out, right, cases)
+    t.that(
+        same(out, right),
+        'with norm="post" the output is not norm(y + f(y)), branch after branch',
+        diagnosis="not-the-formula",
+        observed=out[0],
+        expected=right[0],
+    )
+
+
+@probe("norm-not-refused")
+def other_norms(a: Any, t: Trial) -> str | None:
+    attempt = t.tried(lambda: a.DecoderLayer(D, HEADS, HIDDEN, norm="both"))
+    if not isinstance(attempt.error, ValueError):
+        what = "raised nothing" if attempt.error is None else f"raised {type(attempt.error).__name__}"
+        return f'norm="both" {what}: any other value than "pre" and "post" is a ValueError'
+    return None
+
+
+@probe("masks-of-the-layer")
+def masks(a: Any, t: Trial) -> None:
+    layer, y, memory = built(a, t), t.randn(2, 3, D), t.randn(2, 3, D)  # T = S: nothing is told by a shape
+    past = torch.ones(3, 3, dtype=torch.bool).tril()
+    visible = real(t, 2, 1, size=3)[:, None, None, :]
+    out = run(t, layer, y, memory, memory_mask=visible)
+    right = formula(layer, y, memory, memory_mask=visible)
+    none = formula(layer, y, memory)
+    name_it(
+        t,
+        out,
+        right,
+        [
+            (
+                "memory-mask-ignored",
+                none,
+                "`memory_mask` has no effect: padding of the source is attended to",
+            ),
+            (
+                "memory-mask-inverted",
+                formula(layer, y, memory, memory_mask=~visible),
+                "`memory_mask` is read the wrong way round: True means that the query may attend",
+            ),
+            (
+                "memory-mask-on-the-target",
+                formula(layer, y, memory, self_mask=visible),
+                "`memory_mask` was given to self-attention: it belongs to cross-attention",
+            ),
+            (
+                "memory-mask-on-the-target",
+                formula(layer, y, memory, self_mask=visible, memory_mask=visible),
+                "`memory_mask` was given to self-attention too: it belongs to cross-attention alone",
+            ),
+        ],
+    )
+    t.that(same(out, right), "with a `memory_mask` the output is wrong", diagnosis="memory-mask-wrong")
+    out = run(t, layer, y, memory, self_mask=past)
+    right = formula(layer, y, memory, self_mask=past)
+    name_it(
+        t,
+        out,
+        right,
+        [
+            ("self-mask-ignored", none, "`self_mask` has no effect: position 0 sees position 2"),
+            (
+                "self-mask-inverted",
+                formula(layer, y, memory, self_mask=~past),
+                "`self_mask` is read the wrong way round: True means that the query may attend",
+            ),
+            (
+                "self-mask-on-the-memory",
+                formula(layer, y, memory, memory_mask=past),
+                "`self_mask` was given to cross-attention: decoder step 0 cannot see source token 2",
+            ),
+            (
+                "self-mask-on-the-memory",
+                formula(layer, y, memory, memory_mask=past, self_mask=past),
+                "`self_mask` was given to cross-attention too: decoder step 0 cannot see source token 2",
+            ),
+        ],
+    )
+    t.that(same(out, right), "with a `self_mask` the output is wrong", diagnosis="self-mask-wrong")
+
+
+@probe("dropout-in-evaluation")
+def dropout(a: Any, t: Trial) -> str | None:
+    layer, y, memory = built(a, t, dropout=0.5), t.randn(1, 40, D), t.randn(1, 5, D)
+    if not same(run(t, layer, y, memory), formula(layer, y, memory)):
+        return "with dropout=0.5 the output changes in evaluation mode too: dropout acts in training only"
+    layer.train()
+    if same(run(t, layer, y, memory), run(t, layer, y, memory)):
+        t.fail("in training, dropout=0.5 drops nothing: two calls agree", diagnosis="dropout-missing")
+    for number, name in enumerate(("self-attention", "cross-attention", "the network")):
+        alone(layer, number)
+        added = run(t, layer, y, memory) - y
+        share = float((added == 0).double().mean())
+        t.that(
+            0.3 < share < 0.7,
+            f"with dropout=0.5, {share:.2f} of what {name} adds is 0, expected about half: dropout also acts "
+            "on what each branch adds, before the addition",
+            diagnosis="dropout-of-the-branch",
+        )
+    return None
+
+
+def alone(layer: Any, number: int) -> None:
+    """Silence every branch but one: its last linear layer gives a constant, the others 0."""
+    lasts = [layer.attention.out, layer.cross.out, [*linears(layer.feedforward)][-1]]
+    with torch.no_grad():
+        for index, last in enumerate(lasts):
+            last.weight.zero_()
+            last.bias.fill_(1.0 if index == number else 0.0)
+
+
+def linears(module: nn.Module) -> list[nn.Linear]:
+    return [part for part in module.modules() if isinstance(part, nn.Linear)]
+
+
+@probe("ready-made-inside")
+def ready_made(a: Any, t: Trial) -> str | None:
+    layer = built(a, t)
+    found = [m for m in layer.modules() if isinstance(m, TransformerLayer | nn.TransformerDecoderLayer)]
+    if found:
+        return f"inside the layer there is a {type(found[0]).__name__}: build it from attention and a network"
+    return None
+
+
+def torchs(t: Trial, *, norm_first: bool, dropout: float = 0.0) -> nn.TransformerDecoderLayer:
+    layer = nn.TransformerDecoderLayer(
+        D, HEADS, HIDDEN, dropout, batch_first=True, norm_first=norm_first, dtype=F64
+    )
+    return shake(layer, t)
+
+
+@probe("from-torch")
+def from_torch(a: Any, t: Trial) -> None:
+    theirs = torchs(t, norm_first=False, dropout=0.25)
+    t.given("DecoderLayer.from_torch(nn.TransformerDecoderLayer(8, 2, 12, 0.25)), random weights")
+    own = tried(t, lambda: a.DecoderLayer.from_torch(theirs), "from-torch-raises", "DecoderLayer.from_torch")
+    t.that(
+        isinstance(own, a.DecoderLayer),
+        f"from_torch returned {'None' if own is None else f'a {type(own).__name__}'}, expected a DecoderLayer",
+        diagnosis="from-torch-returns-something-else",
+    )
+    t.that(
+        own.norms[0].weight.dtype == F64,
+        f"from a float64 layer came one in {own.norms[0].weight.dtype}: copy the dtype too",
+        diagnosis="from-torch-loses-the-dtype",
+    )
+    weights_of_attention(t, own, theirs)
+    for index, norm in enumerate((theirs.norm1, theirs.norm2, theirs.norm3)):
+        t.that(
+            same(own.norms[index].weight.detach(), norm.weight.detach())
+            and same(own.norms[index].bias.detach(), norm.bias.detach()),
+            f"norms[{index}] has not the weight and bias of torch's norm{index + 1}",
+            diagnosis="from-torch-forgets-the-norms",
+        )
+    x = t.randn(3, D)
+    with torch.no_grad():
+        right = theirs.linear2(theirs.linear1(x).relu())
+        found = own.eval().feedforward(x)
+    name_it(
+        t,
+        found,
+        right,
+        [
+            (
+                "network-with-another-activation",
+                theirs.linear2(bend(theirs.linear1(x))).detach(),
+                f"the network bends with {bend.__name__}: this lab's has ReLU, like torch's default",
+            )
+            for bend in (nn.functional.gelu, torch.tanh, nn.functional.silu, torch.sigmoid)
+        ],
+    )
+    t.that(
+        same(found, right),
+        "`feedforward` is not linear2(relu(linear1(x))) with torch's weights",
+        diagnosis="from-torch-forgets-the-network",
+    )
+    shared = [n for n, p in own.named_parameters() for q in theirs.parameters() if same_storage(p, q)]
+    t.that(
+        not shared,
+        f"{', '.join(shared[:2])} shares memory with torch's layer: training one would change the other. Copy",
+        diagnosis="from-torch-shares-memory",
+    )
+    frozen = [name for name, p in own.named_parameters() if not p.requires_grad or not p.is_leaf]
+    t.that(
+        not frozen,
+        f"{', '.join(frozen[:2])} cannot be trained any more: copy into the parameters under torch.no_grad()",
+        diagnosis="from-torch-freezes",
+    )
+
+
+def weights_of_attention(t: Trial, own: Any, theirs: nn.TransformerDecoderLayer) -> None:
+    given = {"attention": theirs.self_attn, "cross": theirs.multihead_attn}
+    for name, other in (("attention", "cross"), ("cross", "attention")):
+        mine = [getattr(getattr(own, name), part).weight.detach() for part in ("query", "key", "value")]
+        right = [w.detach() for w in given[name].in_proj_weight.chunk(3)]
+        if all(same(x, y) for x, y in zip(mine, right, strict=True)):
+            continue
+        swapped = [w.detach() for w in given[other].in_proj_weight.chunk(3)]
+        t.that(
+            not same(mine[0], swapped[0]),
+            f"`{name}` got the weights of torch's {'multihead_attn' if name == 'attention' else 'self_attn'}",
+            diagnosis="from-torch-exchanges-the-attentions",
+        )
+        t.that(
+            not any(same(x, y) for x in mine for y in right),
+            f"in `{name}` query, key and value are in another order: in_proj_weight has query, key, value",
+            diagnosis="from-torch-order",
+        )
+        t.fail(f"`{name}` has not the weights of torch's layer", diagnosis="from-torch-forgets-weights")
+    for name, attention in given.items():
+        mine = getattr(own, name)
+        biases = [getattr(mine, part).bias for part in ("query", "key", "value")]
+        fine = all(
+            b is not None and same(b.detach(), c.detach())
+            for b, c in zip(biases, attention.in_proj_bias.chunk(3), strict=True)
+        )
+        t.that(
+            fine and same(mine.out.bias.detach(), attention.out_proj.bias.detach()),
+            f"the biases of `{name}` were not copied",
+            diagnosis="from-torch-forgets-biases",
+        )
+        t.that(
+            same(mine.out.weight.detach(), attention.out_proj.weight.detach()),
+            f"`{name}.out` has not the weight of torch's out_proj",
+            diagnosis="from-torch-forgets-weights",
+        )
+
+
+@probe("from-torch-forgets-the-placement")
+def from_torch_placement(a: Any, t: Trial) -> str | None:
+    y, memory = t.randn(2, 3, D), t.randn(2, 4, D)
+    for norm_first in (False, True):
+        theirs = torchs(t, norm_first=norm_first)
+        own = a.DecoderLayer.from_torch(theirs).eval()
+        with t.oracle(), torch.no_grad():
+            right = theirs(y, memory)
+        if not same(run(t, own, y, memory), right):
+            return (
+                f"with norm_first={norm_first} the copy computes something else: norm_first=True is pre, False "
+                "is post"
+            )
+    return None
+
+
+@probe("from-torch-forgets-dropout")
+def from_torch_dropout(a: Any, t: Trial) -> str | None:
+    own = a.DecoderLayer.from_torch(torchs(t, norm_first=True, dropout=0.5)).train()
+    y, memory = t.randn(1, 6, D), t.randn(1, 4, D)
+    if same(run(t, own, y, memory), run(t, own, y, memory)):
+        return "torch's layer had dropout=0.5, the copy drops nothing in training: copy the probability"
+    return None

@@ -1,0 +1,334 @@
+"""The known mistakes of E1's model, each found on a few tokens and random weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from courseware.check import Probes, Trial
+from courseware.check.compare import same
+from phase2_intermediate.lab3_full_transformer.checks_by_exercise.tools import name_it, real, shake, tried
+
+probe = Probes()
+SRC, TGT, D, HEADS = 11, 7, 8, 2
+
+
+def built(a: Any, t: Trial, **how: Any) -> Any:
+    """A model as it comes from the constructor, in float64 and evaluation mode."""
+    text = "".join(f", {key}={value!r}" for key, value in how.items())
+    words = f"Seq2Seq({SRC}, {TGT}, d={D}, heads={HEADS}{text})"
+    t.given(words)
+    model = tried(t, lambda: a.Seq2Seq(SRC, TGT, d=D, heads=HEADS, **how), "model-cannot-be-built", words)
+    t.that(isinstance(model, nn.Module), "Seq2Seq must be an nn.Module", diagnosis="not-a-module")
+    missing = [name for name in ("encode", "decode", "embed", "head", "layers") if not hasattr(model, name)]
+    t.that(
+        not missing,
+        f"the model has no {' and no '.join(f'`{name}`' for name in missing)}: E3 needs these parts",
+        diagnosis="model-parts-missing",
+    )
+    return model.double().eval()
+
+
+def sources(t: Trial, *shape: int) -> Tensor:
+    return t.randint(1, SRC, *shape)
+
+
+def targets(t: Trial, *shape: int) -> Tensor:
+    return t.randint(1, TGT, *shape)
+
+
+def memory_of(t: Trial, model: Any, src: Tensor, mask: Tensor | None = None) -> Tensor:
+    words = f"encode with ids {tuple(src.shape)}{'' if mask is None else f' and a mask {tuple(mask.shape)}'}"
+    memory = tried(t, lambda: model.encode(src, mask), "encode-raises", words)
+    t.that(
+        isinstance(memory, Tensor) and memory.shape == (*src.shape, D),
+        f"{words} gave {tuple(memory.shape) if isinstance(memory, Tensor) else type(memory).__name__}, "
+        f"expected a tensor {(*src.shape, D)}",
+        diagnosis="shape-of-the-memory",
+    )
+    return memory.detach()
+
+
+def logits_of(t: Trial, model: Any, memory: Tensor, mask: Tensor | None, tgt: Tensor) -> Tensor:
+    words = f"decode with a memory {tuple(memory.shape)} and ids {tuple(tgt.shape)}"
+    logits = tried(t, lambda: model.decode(memory, mask, tgt), "decode-raises", words)
+    t.that(
+        isinstance(logits, Tensor) and logits.shape == (*tgt.shape, TGT),
+        f"{words} gave {tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__}, "
+        f"expected logits {(*tgt.shape, TGT)}",
+        diagnosis="shape-of-the-logits",
+    )
+    return logits.detach()
+
+
+@probe("leak")
+def leak(a: Any, t: Trial) -> str | None:
+    model = shake(built(a, t, dec=2), t)
+    memory, tgt = t.randn(1, 4, D), targets(t, 1, 6)
+    before = logits_of(t, model, memory, None, tgt)
+    changed = tgt.clone()
+    changed[0, 5] = (tgt[0, 5] + 1) % TGT
+    after = logits_of(t, model, memory, None, changed)
+    moved = (after - before).abs().amax(dim=-1)[0]
+    if bool((moved[:5] > 0).any()):
+        t.fail(
+            f"the logits at t = {int((moved > 0).nonzero()[0])} changed when token 5 changed: the decoder sees "
+            "the future. Give the layers a causal self_mask",
+            diagnosis="leak",
+        )
+    changed = tgt.clone()
+    changed[0, 0] = (tgt[0, 0] + 1) % TGT
+    past = (logits_of(t, model, memory, None, changed) - before).abs().amax(dim=-1)[0]
+    if float(past[5]) == 0:
+        return t.fail(
+            "the logits at t = 5 do not depend on token 0: the causal mask lets a position see its past",
+            diagnosis="past-not-seen",
+        )
+    return None
+
+
+@probe("source-ignored")
+def source_ignored(a: Any, t: Trial) -> str | None:
+    model, tgt = shake(built(a, t), t), targets(t, 1, 4)
+    memory = t.randn(1, 4, D)
+    before = logits_of(t, model, memory, None, tgt)
+    other = memory.clone()
+    other[0, 3] = t.randn(D)
+    moved = (logits_of(t, model, other, None, tgt) - before).abs().amax(dim=-1)[0]
+    if bool((moved == 0).all()):
+        return "the logits do not change when the memory changes: cross-attention does not read it"
+    if bool((moved == 0).any()):
+        t.fail(
+            f"the last source token has no effect on target position {int((moved == 0).nonzero()[0])}: "
+            "cross-attention is not causal, the whole source is there",
+            diagnosis="memory-seen-causally",
+        )
+    return None
+
+
+@probe("decode-mask")
+def decode_mask(a: Any, t: Trial) -> None:
+    model, memory, tgt = shake(built(a, t), t), t.randn(2, 4, D), targets(t, 2, 4)
+    mask = real(t, 2, 3, size=4)
+    found = logits_of(t, model, memory, mask, tgt)
+    apart = [logits_of(t, model, memory[i : i + 1, :n], None, tgt[i : i + 1]) for i, n in enumerate((2, 3))]
+    rest = [logits_of(t, model, memory[i : i + 1, n:], None, tgt[i : i + 1]) for i, n in enumerate((2, 3))]
+    name_it(
+        t,
+        found,
+        torch.cat(apart),
+        [
+            (
+                "memory-mask-ignored",
+                logits_of(t, model, memory, None, tgt),
+                "`decode` ignores its mask: padding of the source gets attention",
+            ),
+            (
+                "memory-mask-inverted",
+                torch.cat(rest),
+                "`decode` reads its mask the wrong way round: True is a real token",
+            ),
+        ],
+    )
+    t.that(
+        same(found, torch.cat(apart)),
+        "a padded memory with its mask gives other logits than the real part alone",
+        diagnosis="memory-mask-wrong",
+    )
+
+
+@probe("parts-of-decode")
+def parts(a: Any, t: Trial) -> str | None:
+    model, memory, tgt = shake(built(a, t, dec=2), t), t.randn(2, 4, D), targets(t, 2, 5)
+    t.that(
+        len(model.layers) == 2 and all(isinstance(layer, a.DecoderLayer) for layer in model.layers),
+        f"with dec=2, `layers` holds {[type(layer).__name__ for layer in model.layers]}, expected two "
+        "DecoderLayer",
+        diagnosis="model-parts-missing",
+    )
+    past = torch.ones(5, 5, dtype=torch.bool).tril()
+    words = "model.embed(tgt), the layers, model.head"
+    x = tried(t, lambda: model.embed(tgt), "embed-raises", "embed")
+    for layer in model.layers:
+        x = layer(x, memory, self_mask=past)
+    chained = tried(t, lambda: model.head(x), "head-raises", "head").detach()
+    found = logits_of(t, model, memory, None, tgt)
+    if not same(found, chained):
+        return f"`decode` gives other logits than {words} one after another: E3 relies on these parts"
+    return None
+
+
+@probe("embed-start")
+def embed(a: Any, t: Trial) -> None:
+    model, tgt = built(a, t), targets(t, 1, 5)
+    full = tried(t, lambda: model.embed(tgt), "embed-raises", "embed(tokens)").detach()
+    same_token = model.embed(torch.full((1, 3), 2)).detach()
+    t.that(
+        not same(same_token[0, 0], same_token[0, 2]),
+        "`embed` gives the same vector at positions 0 and 2: positions are missing",
+        diagnosis="positions-missing",
+    )
+    later = tried(t, lambda: model.embed(tgt[:, 3:], 3), "embed-raises", "embed(tokens, 3)").detach()
+    name_it(
+        t,
+        later,
+        full[:, 3:],
+        [
+            (
+                "start-ignored",
+                model.embed(tgt[:, 3:]).detach(),
+                "embed(tokens, 3) gives what embed(tokens) gives: `start` is the position of the first token",
+            )
+        ],
+    )
+    t.that(
+        same(later, full[:, 3:]),
+        "embed(tokens[:, 3:], 3) is not embed(tokens)[:, 3:]",
+        diagnosis="start-wrong",
+    )
+
+
+@probe("encoder-without-positions")
+def encoder_positions(a: Any, t: Trial) -> str | None:
+    model, src = built(a, t), torch.tensor([[1, 2, 3, 4]])
+    order = torch.tensor([2, 0, 3, 1])
+    if same(memory_of(t, model, src[:, order]), memory_of(t, model, src)[:, order]):
+        return "permuting the source only permutes the memory: the encoder does not know positions"
+    return None
+
+
+@probe("encoder-without-last-norm")
+def last_norms(a: Any, t: Trial) -> str | None:
+    model = built(a, t, enc=2)
+    with torch.no_grad():
+        for parameter in (p for p in model.parameters() if p.dim() == 2):
+            parameter.mul_(3.0)
+    memory = memory_of(t, model, sources(t, 2, 5))
+    mean, deviation = memory.mean(-1).abs().max(), memory.std(-1, unbiased=False)
+    if float(mean) > 1e-3 or not same(deviation, torch.ones_like(deviation), atol=1e-2, rtol=1e-2):
+        return (
+            f"the vectors of the memory have deviations up to {float(deviation.max()):.2f}, expected 1: after "
+            "the last pre-norm layer comes one more LayerNorm"
+        )
+    x = t.randn(1, 2, D)
+    head = tried(t, lambda: model.head(x), "head-raises", "head(x)").detach()
+    if not same(model.head(5 * x + 3).detach(), head, rtol=1e-3, atol=1e-4):
+        t.fail(
+            "head(5x + 3) is not head(x): a LayerNorm comes before the linear layer",
+            diagnosis="decoder-without-last-norm",
+        )
+    if not same(model.head(torch.zeros(1, 1, D).double()).detach(), torch.zeros(1, 1, TGT)):
+        t.fail("head(0) is not 0: the linear layer has no bias here", diagnosis="head-with-bias")
+    return None
+
+
+@probe("padding-of-the-source")
+def padding(a: Any, t: Trial) -> None:
+    for stem in (False, True):
+        model, src = shake(built(a, t, stem=stem), t), sources(t, 2, 5)
+        mask = real(t, 3, 4, size=5)
+        memory = memory_of(t, model, src, mask)
+        other = torch.where(mask, src, (src + 3) % SRC)
+        t.that(
+            same(memory_of(t, model, other, mask)[mask], memory[mask]),
+            f"with stem={stem} the memory of real tokens changes when other ids stand in the padding"
+            + (
+                ": set padded positions to 0 before the convolution, and give the layers the mask"
+                if stem
+                else ": give the encoder layers the mask"
+            ),
+            diagnosis="stem-reads-padding" if stem else "encoder-sees-padding",
+        )
+        alone = [memory_of(t, model, src[i : i + 1, :n])[0] for i, n in enumerate((3, 4))]
+        t.that(
+            same(memory[mask], torch.cat(alone)),
+            f"with stem={stem} a sequence has another memory alone than padded in a batch",
+            diagnosis="stem-reads-padding" if stem else "encoder-mask-wrong",
+        )
+
+
+@probe("encoder-mask-inverted")
+def nothing_real(a: Any, t: Trial) -> str | None:
+    model, src = shake(built(a, t), t), sources(t, 1, 3)
+    everything = memory_of(t, model, src, torch.ones(1, 3, dtype=torch.bool))
+    if not same(everything, memory_of(t, model, src)):
+        return "a mask of all True gives another memory than None: True is a real token"
+    return None
+
+
+@probe("tying")
+def tying(a: Any, t: Trial) -> None:
+    def count(**how: Any) -> int:
+        return sum(p.numel() for p in built(a, t, **how).parameters())
+
+    plain = count()
+    kinds = {p.shape for p in built(a, t).parameters() if p.dim() == 2}
+    t.that(
+        (SRC, D) in kinds,
+        f"no parameter is [{SRC}, {D}], the source's embedding",
+        diagnosis="no-source-table",
+    )
+    t.that(
+        (TGT, D) in kinds,
+        f"no parameter is [{TGT}, {D}], the target's embedding",
+        diagnosis="no-target-table",
+    )
+    differences = (
+        ("tie=False", count(tie=False) - plain, TGT * D, "tied-by-copy",
+         "with tie=True the output layer's weight and the target's embedding are one parameter (assign it, "
+         "a copy ties for one step only), with tie=False they are two"),
+        ("enc=2", count(enc=2) - plain, 12 * D * D + 13 * D, "encoder-layers",
+         "a second encoder layer has its own weights: attention, and a network of width 4d"),
+        ("dec=2", count(dec=2) - plain, 16 * D * D + 19 * D, "decoder-layers",
+         "a second decoder layer has its own weights: two attentions, and a network of width 4d"),
+        ("stem=True", count(stem=True) - plain, 3 * D * D + D, "stem-missing",
+         "the stem is nn.Conv1d(d, d, 3, padding=1)"),
+    )  # fmt: skip
+    for what, found, right, name, words in differences:
+        t.that(
+            found == right,
+            f"{what} adds {found} numbers to the parameters, expected {right}: {words}",
+            diagnosis=name,
+        )
+
+
+@probe("stem")
+def stem(a: Any, t: Trial) -> str | None:
+    model = built(a, t, enc=0, stem=True)
+    convolutions = [m for m in model.modules() if isinstance(m, nn.Conv1d)]
+    if len(convolutions) != 1:
+        return f"with stem=True the model has {len(convolutions)} nn.Conv1d, expected one"
+    seen: list[Tensor] = []
+    hook = convolutions[0].register_forward_pre_hook(lambda _, given: seen.append(given[0].detach()))
+    memory = memory_of(t, model, sources(t, 2, 6), real(t, 6, 4, size=6))
+    hook.remove()
+    if not seen:
+        t.fail("`encode` does not call the convolution", diagnosis="stem-unused")
+    h = seen[0]
+    t.that(
+        h.shape == (2, D, 6),
+        f"the convolution reads {tuple(h.shape)}, expected [B, d, S] = (2, {D}, 6): it runs along the positions",
+        diagnosis="stem-along-the-channels",
+    )
+    with torch.no_grad():
+        conv, stream = convolutions[0](h), h
+    cases = {
+        "right": stream + conv.relu(),
+        "stem-without-residual": conv.relu(),
+        "stem-without-relu": stream + conv,
+        "stem-relu-outside": (stream + conv).relu(),
+        "stem-gelu": stream + nn.functional.gelu(conv),
+        "stem-bare": conv,
+    }
+    normed = {name: nn.functional.layer_norm(value.transpose(1, 2), (D,))[0] for name, value in cases.items()}
+    for name, value in normed.items():
+        if name != "right" and same(memory[0], value, rtol=1e-4, atol=1e-5):
+            t.fail(
+                "the stem is not h + relu(conv(h)): the residual or the ReLU is missing or misplaced",
+                diagnosis="stem-formula",
+            )
+    if not same(memory[0], normed["right"], rtol=1e-4, atol=1e-5):
+        t.fail("the stem is not h + relu(conv(h)), then the LayerNorm", diagnosis="stem-formula")
+    return None

@@ -1,0 +1,374 @@
+"""The known mistakes of E5's pairs and evaluation, found on models of random weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from courseware.check import Probes, Trial
+from courseware.check.compare import same
+from phase2_intermediate.lab3_full_transformer.checks_by_exercise.e4_tables import penalty
+from phase2_intermediate.lab3_full_transformer.checks_by_exercise.tools import Plain, name_it, tried
+from shared.data import Vocabulary
+from shared.data.dates import DatePair, date_pairs
+from shared.data.vocabulary import END, START
+
+probe = Probes()
+LIMIT = 12
+
+
+@probe("unseen")
+def unseen(a: Any, t: Trial) -> None:
+    def made(*numbers: int, language: str = "it") -> list[DatePair]:
+        return [DatePair(f"{n} mar 2001", f"2001-03-{n:02}", language, "medium") for n in numbers]
+
+    training, other = made(1, 2), made(2, language="es")  # the same text as in Italian
+    pairs = [*made(5, 1, 4), *other, *made(5), *made(4, language="es"), *made(3)]
+    right = [pairs[0], pairs[2], pairs[6]]
+    found = a.unseen_pairs(pairs, training)
+    t.that(
+        all(isinstance(pair, DatePair) for pair in found),
+        f"the result holds {type(found[0]).__name__ if found else 'nothing'}, expected the pairs themselves",
+        diagnosis="not-pairs",
+    )
+
+    def new(keep: Any) -> list[DatePair]:
+        return [pair for pair in pairs if keep(pair)]
+
+    texts = {pair.text for pair in training}
+    name_it(
+        t,
+        found,
+        right,
+        [
+            ("nothing-excluded", pairs, "texts of the training are among the result"),
+            ("nothing-excluded", list({p.text: p for p in reversed(pairs)}.values())[::-1], "texts of the training"
+             " are among the result"),
+            ("compares-whole-pairs", list(dict.fromkeys(new(lambda p: p not in training))), "a text that was trained "
+             "on as Italian came back as Spanish: compare the texts, not the pairs"),
+            ("compares-whole-pairs", new(lambda p: p not in training), "a text that was trained on as Italian came "
+             "back as Spanish: compare the texts, not the pairs"),
+            ("texts-repeat", new(lambda p: p.text not in texts), "texts come several times: each once"),
+            ("keeps-the-last", [pairs[4], pairs[5], pairs[6]], "of equal texts the last pair was kept: the first"),
+            ("order-changed", sorted(right), "the pairs came back sorted: keep their order"),
+            ("inverted", new(lambda p: p.text in texts), "the pairs that *were* trained on came back"),
+        ],
+    )  # fmt: skip
+    t.that(
+        sorted(found) != sorted(right) or found == right,
+        "the right pairs came in another order: keep theirs",
+        diagnosis="order-changed",
+    )
+    t.that(
+        found == right,
+        f"unseen_pairs gave the texts {[pair.text for pair in found]}, expected {[pair.text for pair in right]}",
+        diagnosis="unseen-wrong",
+    )
+
+
+def random_model(t: Trial, pairs: list[DatePair], **how: Any) -> Any:
+    """A model of random weights that writes something else for each text, of different lengths."""
+    source, target = Vocabulary.of(p.text for p in pairs), Vocabulary.of(["0123456789-"])
+    torch.manual_seed(t.random.getrandbits(40))
+    model: Any = Plain(len(source), len(target), **how)
+    with torch.no_grad():
+        model.out.weight.mul_(2.0)
+        model.out.bias[END] += 1.0
+        model.out.bias[:2] -= 9.0
+        for layer in model.layers:
+            layer.cross.out.weight.mul_(4.0)
+    model.source_vocabulary, model.target_vocabulary = source, target
+    return model.eval()
+
+
+def written(model: Any, text: str, limit: int = LIMIT) -> list[int]:
+    """Greedy decoding, one text, the whole prefix at every step."""
+    with torch.no_grad():
+        memory = model.encode(model.source_vocabulary.encode(text)[None], None)
+        tokens: list[int] = []
+        while len(tokens) < limit and END not in tokens:
+            logits = model.decode(memory, None, torch.tensor([[START, *tokens]]))[0, -1]
+            tokens.append(int(logits.argmax()))
+    return tokens
+
+
+def searched(model: Any, text: str, beam: int = 4, alpha: float = 0.6) -> list[int]:
+    """Beam search, one text, the whole prefix at every step."""
+    live: list[tuple[list[int], float]] = [([], 0.0)]
+    done: list[tuple[list[int], float]] = []
+    with torch.no_grad():
+        memory = model.encode(model.source_vocabulary.encode(text)[None], None)
+        for _ in range(LIMIT):
+            prefixes = torch.tensor([[START, *tokens] for tokens, _ in live])
+            rows = (
+                model.decode(memory.expand(len(live), -1, -1), None, prefixes)[:, -1].log_softmax(-1).tolist()
+            )
+            kept = [
+                ([*y, v], s + x) for (y, s), row in zip(live, rows, strict=True) for v, x in enumerate(row)
+            ]
+            kept = sorted(kept, key=lambda c: -c[1])[:beam]
+            done += [c for c in kept if c[0][-1] == END]
+            live = [c for c in kept if c[0][-1] != END]
+            if not live:
+                break
+    return max(done + live, key=lambda c: c[1] / penalty("", c[0], alpha))[0]
+
+
+def asked(a: Any, t: Trial, model: Any, pairs: list[DatePair], *how: Any, **named: Any) -> dict[str, Any]:
+    words = f"evaluate(model, {len(pairs)} pairs{''.join(f', {x!r}' for x in how)}" + (
+        "".join(f", {k}={v!r}" for k, v in named.items()) + ")"
+    )
+    report = tried(t, lambda: a.evaluate(model, pairs, *how, **named), "evaluate-raises", words)
+    missing = [key for key in ("outputs", "exact", "by_language", "by_style") if key not in report]
+    t.that(not missing, f"the report has no {missing}: four keys are asked for", diagnosis="keys-missing")
+    outputs = report["outputs"]
+    t.that(
+        isinstance(outputs, list) and len(outputs) == len(pairs) and all(isinstance(x, str) for x in outputs),
+        f'"outputs" of {words} is not a list of {len(pairs)} strings',
+        diagnosis="outputs-are-no-strings",
+    )
+    return dict(report)
+
+
+def scene(t: Trial, count: int = 24, **how: Any) -> tuple[Any, list[DatePair], list[str]]:
+    """A random model, pairs of which every second has as its iso what the model writes, and what it writes."""
+    pairs = date_pairs(count, seed=t.random.getrandbits(20))
+    model = random_model(t, pairs, **how)
+    right = [model.target_vocabulary.decode(written(model, pair.text)) for pair in pairs]
+    given = [p._replace(iso=out) if i % 2 else p for i, (p, out) in enumerate(zip(pairs, right, strict=True))]
+    return model, given, right
+
+
+def forced(model: Any, pairs: list[DatePair]) -> list[str]:
+    outputs = []
+    with torch.no_grad():
+        for pair in pairs:
+            memory = model.encode(model.source_vocabulary.encode(pair.text)[None], None)
+            tokens = model.target_vocabulary.encode(pair.iso, ends=True)[None, :-1]
+            outputs.append(model.target_vocabulary.decode(model.decode(memory, None, tokens)[0].argmax(-1)))
+    return outputs
+
+
+def together(model: Any, pairs: list[DatePair], **how: Any) -> list[str]:
+    """All in one padded batch, with a mistake."""
+    rows = [model.source_vocabulary.encode(pair.text) for pair in pairs]
+    width = max(map(len, rows))
+    src = torch.stack([torch.nn.functional.pad(row, (0, width - len(row))) for row in rows])
+    mask = None if how.get("unmasked") else src != 0
+    tokens = torch.full((len(rows), 1), START)
+    with torch.no_grad():
+        memory = model.encode(src, mask if how.get("unmasked") else src != 0)
+        for _ in range(LIMIT):
+            tokens = torch.cat(
+                (tokens, model.decode(memory, mask, tokens)[:, -1].argmax(-1, keepdim=True)), 1
+            )
+    return [model.target_vocabulary.decode(row) for row in tokens[:, 1:]]
+
+
+@probe("what-it-writes")
+def outputs(a: Any, t: Trial) -> None:
+    model, pairs, right = scene(t)
+    report = asked(a, t, model, pairs)
+    found = report["outputs"]
+
+    def up_to(limit: int) -> list[str]:
+        return [model.target_vocabulary.decode(written(model, p.text, limit)) for p in pairs]
+
+    filtered = [endless(model, p.text) for p in pairs]
+    name_it(
+        t,
+        found,
+        right,
+        [
+            ("teacher-forced", forced(model, pairs), "the outputs are what the model says when it is shown the right "
+             "answer: in evaluation it reads what it wrote itself"),
+            ("gold-returned", [p.iso for p in pairs], "the outputs are `pair.iso`"),
+            ("goes-on-after-the-end", filtered, "the outputs go on after END: what comes after it is noise"),
+            ("padding-attended", together(model, pairs, unmasked=True), "padding of the sources is attended to: in a "
+             "batch of texts of different lengths, give the mask to encode and decode"),
+            ("limit-of-twelve", up_to(10), "long outputs are cut at 10 tokens: at most 12"),
+            ("limit-of-twelve", up_to(11), "long outputs are cut at 11 tokens: at most 12"),
+            ("limit-of-twelve", up_to(13), "outputs have up to 13 tokens: at most 12"),
+            ("without-the-first-character", [x[1:] for x in right], "the first character is missing in each output"),
+        ],
+    )  # fmt: skip
+    changed = [p._replace(iso="2000-01-01") for p in pairs]
+    t.that(
+        asked(a, t, model, changed)["outputs"] == found,
+        "the outputs change when `pair.iso` is changed: the model must read what it wrote itself, not the answer",
+        diagnosis="teacher-forced",
+    )
+    lonely = [asked(a, t, model, [p])["outputs"][0] for p in pairs[:6]]
+    t.that(
+        found == right or lonely == found[:6],
+        "a text gets another output alone than in a batch: padding is attended to",
+        diagnosis="padding-attended",
+    )
+    t.that(found == right, f"the first outputs are {found[:3]}, free-running greedy decoding gives {right[:3]}",
+           diagnosis="outputs-wrong")  # fmt: skip
+
+
+def endless(model: Any, text: str) -> str:
+    """Twelve tokens, the ends taken out."""
+    with torch.no_grad():
+        memory = model.encode(model.source_vocabulary.encode(text)[None], None)
+        tokens = torch.tensor([[START]])
+        for _ in range(LIMIT):
+            tokens = torch.cat(
+                (tokens, model.decode(memory, None, tokens)[:, -1].argmax(-1, keepdim=True)), 1
+            )
+    return "".join(model.target_vocabulary.decode([x]) for x in tokens[0, 1:].tolist() if x != END)
+
+
+@probe("dropout-at-evaluation")
+def dropout(a: Any, t: Trial) -> str | None:
+    model, pairs, right = scene(t, 12, dropout=0.5)
+    model.train()
+    if asked(a, t, model, pairs)["outputs"] != right:
+        return (
+            "with a model in training mode the outputs are random: dropout is on. Evaluate in evaluation mode"
+        )
+    return None
+
+
+@probe("the-shares")
+def shares(a: Any, t: Trial) -> None:
+    model, pairs, right = scene(t, 30)
+    report = asked(a, t, model, pairs)
+    hits = [out == p.iso for out, p in zip(right, pairs, strict=True)]
+    share = sum(hits) / 30
+    characters = sum(
+        x == y for out, p in zip(right, pairs, strict=True) for x, y in zip(out, p.iso, strict=False)
+    )
+    name_it(
+        t,
+        report["exact"],
+        share,
+        [
+            ("exact-is-a-count", sum(hits), "`exact` is a count: a share from 0 to 1"),
+            ("exact-is-a-percentage", 100 * share, "`exact` is a percentage: a share from 0 to 1"),
+            ("exact-counts-characters", characters / sum(len(p.iso) for p in pairs), "`exact` counts characters: an "
+             "output is right only as a whole"),
+            ("exact-inverted", 1 - share, "`exact` is the share of wrong outputs"),
+        ],
+    )  # fmt: skip
+    t.that(same(report["exact"], share), f"`exact` is {report['exact']}, expected {share:.3f}: whole outputs that "
+           "equal `pair.iso`", diagnosis="exact-wrong")  # fmt: skip
+    for key, of in (("by_language", "language"), ("by_style", "style")):
+        groups: dict[str, list[bool]] = {}
+        for hit, pair in zip(hits, pairs, strict=True):
+            groups.setdefault(getattr(pair, of), []).append(hit)
+        wanted = {name: sum(group) / len(group) for name, group in groups.items()}
+        found = report[key]
+        t.that(
+            isinstance(found, dict),
+            f'"{key}" is a {type(found).__name__}, expected a dict',
+            diagnosis="no-dict",
+        )
+        other = {getattr(p, "style" if of == "language" else "language") for p in pairs}
+        t.that(
+            set(found) != other,
+            f'"{key}" is by {"style" if of == "language" else "language"}: the two are exchanged',
+            diagnosis="groups-exchanged",
+        )
+        name_it(
+            t,
+            found,
+            wanted,
+            [
+                ("divides-by-all", {n: sum(g) / 30 for n, g in groups.items()}, f'"{key}" divides by all pairs: by those '
+                 "of the group"),
+                ("group-counts", {n: sum(g) for n, g in groups.items()}, f'"{key}" has counts: shares'),
+                ("group-is-everything", {n: share for n in groups}, f'"{key}" has the overall share everywhere'),
+            ],
+        )  # fmt: skip
+        t.that(same(found, wanted), f'"{key}" is {found}, expected {wanted}', diagnosis="groups-wrong")
+    empty = asked(a, t, model, [])
+    t.that(
+        same(empty["exact"], 0.0) and not empty["by_language"] and not empty["by_style"],
+        f"evaluate of no pairs gives {empty}, expected 0.0 and empty dicts",
+        diagnosis="no-pairs",
+    )
+
+
+@probe("decoder-not-refused")
+def decoder_argument(a: Any, t: Trial) -> str | None:
+    model, pairs, _ = scene(t, 2)
+    attempt = t.tried(lambda: a.evaluate(model, pairs, decoder="best"))
+    if not isinstance(attempt.error, ValueError):
+        what = "nothing" if attempt.error is None else type(attempt.error).__name__
+        return f'decoder="best" raised {what}: only "greedy" and "beam" are decoders, else a ValueError'
+    return None
+
+
+@probe("with-and-without-cache")
+def caching(a: Any, t: Trial) -> str | None:
+    model, pairs, right = scene(t, 10)
+    for cached in (True, False):
+        model.decoded = model.embedded = 0
+        found = asked(a, t, model, pairs, cached=cached)["outputs"]
+        if found != right:
+            return f"with cached={cached} the outputs are not those of free-running greedy decoding"
+        t.that(
+            not (cached and model.decoded),
+            "with cached=True `model.decode` is called: `decode_step` and a KVCache are asked for",
+            diagnosis="cache-not-used",
+        )
+        t.that(
+            not cached or model.embedded <= 10 * (LIMIT + 1),
+            f"with cached=True {model.embedded} target positions were computed for 10 texts: at most 12 each",
+            diagnosis="cache-not-used",
+        )
+        t.that(
+            cached or model.decoded,
+            "with cached=False `model.decode` is never called: it decodes without a cache, to compare",
+            diagnosis="cached-ignored",
+        )
+    return None
+
+
+@probe("the-beam")
+def with_beam(a: Any, t: Trial) -> None:
+    model, pairs, _ = scene(t, 10)
+    vocabulary = model.target_vocabulary
+    right = [vocabulary.decode(searched(model, p.text)) for p in pairs]
+    greedy = [vocabulary.decode(written(model, p.text)) for p in pairs]
+    narrow = [vocabulary.decode(searched(model, p.text, beam=2)) for p in pairs]
+    level = [vocabulary.decode(searched(model, p.text, alpha=0.0)) for p in pairs]
+    plain = asked(a, t, model, pairs, "beam", cached=False)["outputs"]
+    name_it(
+        t,
+        plain,
+        right,
+        [
+            ("beam-is-greedy", greedy, 'decoder="beam" writes what greedy decoding writes'),
+            ("beam-with-other-defaults", narrow, "the beam is 2 wide: take the defaults of beam_search, 4"),
+            ("beam-with-other-defaults", level, "alpha is 0: take the defaults of beam_search, 0.6"),
+        ],
+    )
+    t.that(
+        plain == right,
+        f'decoder="beam", cached=False writes {plain[:2]}, a beam of 4 with max_len=12 finds {right[:2]}',
+        diagnosis="beam-outputs-wrong",
+    )
+    model.decoded = 0
+    t.that(
+        asked(a, t, model, pairs, decoder="beam")["outputs"] == right,
+        "with a cache the beam writes something else than without: after each step the rows change places, and the "
+        "cache must be reordered with them",
+        diagnosis="beam-not-reordered",
+    )
+    t.that(
+        not model.decoded,
+        'decoder="beam" with cached=True calls `model.decode`: `decode_step` is asked for',
+        diagnosis="cache-not-used",
+    )
+
+
+def tensor_of(model: Any, pairs: list[DatePair]) -> tuple[Tensor, Tensor]:
+    rows = [model.source_vocabulary.encode(pair.text) for pair in pairs]
+    width = max(map(len, rows))
+    src = torch.stack([torch.nn.functional.pad(row, (0, width - len(row))) for row in rows])
+    return src, torch.arange(width) < torch.tensor([len(row) for row in rows])[:, None]
