@@ -107,7 +107,8 @@ if __name__ == "__main__":
 #
 # **Write `log_probability(logits, tokens, real)`:** `logits` is `[B, T, V]`: row t scores what stands at
 # position t. `tokens` is `[B, T]`, whole numbers from 0 to V − 1, and `real` is `[B, T]`, boolean. The result
-# is `[B]`, in the dtype of `logits`: the sum of the log-probabilities of the real tokens, 0 if there are none.
+# is `[B]`, in the dtype of `logits`: the sum of the log-probabilities of the real tokens, 0 if there are
+# none.
 #
 # With two tokens in the vocabulary and all logits 0, three real tokens have log ⅛ = −2.079.
 #
@@ -259,9 +260,9 @@ if __name__ == "__main__":
 #   `conv = nn.Conv1d(d, d, 3, padding=1)` along the positions. Padded positions are set to 0 before it, or a
 #   neighbour would read them. So each character knows its neighbours before attention starts.
 #
-# Any sequence length from 1 to 512, `enc` or `dec` 0, and B = 0, work. A source without a single real token gives finite
-# numbers. No input changes. What works well: embeddings drawn with standard deviation 1/√d and multiplied by
-# √d, plus `shared.nn.SinusoidalPositions(d)`.
+# Any sequence length from 1 to 512, `enc` or `dec` 0, and B = 0, work. A source without a single real token
+# gives finite numbers. No input changes. What works well: embeddings drawn with standard deviation 1/√d and
+# multiplied by √d, plus `shared.nn.SinusoidalPositions(d)`.
 #
 # **Not allowed**, by any route: torch's Transformer modules, `shared.models`, and `TransformerLayer` inside
 # `DecoderLayer`.
@@ -433,9 +434,10 @@ if __name__ == "__main__":
 # result has the same shape and dtype: `bos` first, then y without its last token. `[[7, 8, 3]]` becomes
 # `[[bos, 7, 8]]`. T may be 0.
 #
-# **2. `seq_loss(logits, target, *, pad, smoothing=0.0)`**: logits `[B, T, V]` against target `[B, T]`. Returns
-# the pair `(total, count)`: the *sum* of the losses of all tokens that are not `pad`, a scalar tensor with a
-# graph, and how many they are, an `int`. Whoever wants the mean divides, over as many batches as he likes.
+# **2. `seq_loss(logits, target, *, pad, smoothing=0.0)`**: logits `[B, T, V]` against target `[B, T]`.
+# Returns the pair `(total, count)`: the *sum* of the losses of all tokens that are not `pad`, a scalar tensor
+# with a graph, and how many they are, an `int`. Whoever wants the mean divides, over as many batches as he
+# likes.
 # - The loss of a token y is Σ_c q_c · (−log p_c), with p the softmax of its logits and
 #   q_c = (1 − ε)·[c = y] + ε/V: of the mass ε = `smoothing`, from 0 to 1, *every* class gets ε/V, also y
 #   itself, also the class whose number is `pad`. Padding is a matter of positions, not of classes.
@@ -551,8 +553,8 @@ if __name__ == "__main__":
 # - Appending n positions one by one must not copy O(n²) numbers. Allocate once and fill, or double.
 #
 # **2. `decode_step(model, token, cache, memory, memory_mask)`** → logits `[B, V]` of the token that comes
-# after. `token` is `[B, t]`: the t ≥ 1 newest ids, which follow the `cache.length` positions in the cache; the
-# step appends them. Usually t is 1; a whole prompt at once is *prefill*. `memory` is `[B, S, d]`,
+# after. `token` is `[B, t]`: the t ≥ 1 newest ids, which follow the `cache.length` positions in the cache;
+# the step appends them. Usually t is 1; a whole prompt at once is *prefill*. `memory` is `[B, S, d]`,
 # `memory_mask` is `[B, S]`, True at real tokens, or None.
 #
 # The result is that of `model.decode(memory, memory_mask, all_tokens_so_far)[:, -1]`, but each position is
@@ -571,8 +573,9 @@ if __name__ == "__main__":
 # `shared.nn.attend(queries, keys, values, mask, causal=True)` is attention on split heads. Its causal mask
 # takes the queries for the *last* of the keys' positions, which is what a cache needs.
 #
-# **What is counted**: floating-point operations. A step at length 64 costs what a step at length 8 costs, plus
-# the attention to 56 more keys. The memory's keys and values are projected once a layer, not once a step.
+# **What is counted**: floating-point operations. A step at length 64 costs what a step at length 8 costs,
+# plus the attention to 56 more keys. The memory's keys and values are projected once a layer, not once a
+# step.
 #
 # **Not allowed**, by any route: `shared.nn.cache`, and `model.decode` inside `decode_step`.
 
@@ -872,16 +875,16 @@ if __name__ == "__main__":
 # `training`, each text only once (its first pair). A model that is tested on what it has been shown proves
 # nothing.
 #
-# **2. `train_seq2seq(pairs, *, steps=300, seed=0)`** → your `Seq2Seq`, trained for `steps` batches of `pairs`,
-# in evaluation mode. It carries its alphabets: `model.source_vocabulary` and `model.target_vocabulary` are
-# `shared.data.Vocabulary`, made of the characters of the texts and of the iso strings in `pairs`. `seed`
-# decides everything random: two calls with the same seed give the same weights, whatever was drawn before;
-# another seed gives others. The target of a pair is START, its characters, END
+# **2. `train_seq2seq(pairs, *, steps=300, seed=0)`** → your `Seq2Seq`, trained for `steps` batches of
+# `pairs`, in evaluation mode. It carries its alphabets: `model.source_vocabulary` and
+# `model.target_vocabulary` are `shared.data.Vocabulary`, made of the characters of the texts and of the iso
+# strings in `pairs`. `seed` decides everything random: two calls with the same seed give the same weights,
+# whatever was drawn before; another seed gives others. The target of a pair is START, its characters, END
 # (`vocabulary.encode(iso, ends=True)`); `shared.data.pad_pairs` makes a batch of (source, target) pairs.
 #
-# What works: one encoder and one decoder layer, d = 64, four heads, **`stem=True`**, batches of 64 pairs drawn
-# at random, `AdamW` and `OneCycleLR` with a maximum of 4e-3 over `steps` steps, gradients clipped to norm 1,
-# your `seq_loss` divided by its count.
+# What works: one encoder and one decoder layer, d = 64, four heads, **`stem=True`**, batches of 64 pairs
+# drawn at random, `AdamW` and `OneCycleLR` with a maximum of 4e-3 over `steps` steps, gradients clipped to
+# norm 1, your `seq_loss` divided by its count.
 #
 # **3. `evaluate(model, pairs, decoder="greedy", cached=True)`** → a dict:
 # - `"outputs"`: a list with one string a pair, what the model writes for its text: the characters before
@@ -890,8 +893,8 @@ if __name__ == "__main__":
 # - `"exact"`: the share of pairs whose output is exactly `pair.iso`, a float; 0.0 for no pairs.
 # - `"by_language"` and `"by_style"`: the same share for each language and each style that occurs in `pairs`,
 #   as dicts from its name to a float.
-# - `decoder` is `"greedy"`, or `"beam"`: your beam search with its defaults except `max_len=12`. Anything else
-#   is a `ValueError`.
+# - `decoder` is `"greedy"`, or `"beam"`: your beam search with its defaults except `max_len=12`. Anything
+#   else is a `ValueError`.
 # - `cached=True` decodes with `decode_step`; each position is computed once, also with a beam, whose rows
 #   have to be reordered. `cached=False` calls `model.decode` with the whole prefix. Outputs are the same.
 #
@@ -1018,9 +1021,9 @@ if __name__ == "__main__":
 # comparing positions; a convolution of width 3 has nothing to learn there. It is the same lesson as in lab
 # 2.2: a small model on little data needs to be told what is local.
 #
-# **Free running.** During training the decoder reads the right answer so far. During evaluation there is none.
-# A model that is evaluated by teacher forcing is asked an easier question, one where every earlier mistake
-# has been corrected for it.
+# **Free running.** During training the decoder reads the right answer so far. During evaluation there is
+# none. A model that is evaluated by teacher forcing is asked an easier question, one where every earlier
+# mistake has been corrected for it.
 #
 # **Beam and greedy agree here.** A date has one right answer, and the trained model is nearly certain of each
 # character. A beam pays where the model hesitates between sentences, not characters.

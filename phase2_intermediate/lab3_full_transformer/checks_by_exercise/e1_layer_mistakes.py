@@ -361,7 +361,8 @@ def from_torch(a: Any, t: Trial) -> None:
     own = tried(t, lambda: a.DecoderLayer.from_torch(theirs), "from-torch-raises", "DecoderLayer.from_torch")
     t.that(
         isinstance(own, a.DecoderLayer),
-        f"from_torch returned {'None' if own is None else f'a {type(own).__name__}'}, expected a DecoderLayer",
+        f"from_torch returned {'None' if own is None else f'a {type(own).__name__}'}, "
+        "expected a DecoderLayer",
         diagnosis="from-torch-returns-something-else",
     )
     t.that(
@@ -402,7 +403,7 @@ def from_torch(a: Any, t: Trial) -> None:
     shared = [n for n, p in own.named_parameters() for q in theirs.parameters() if same_storage(p, q)]
     t.that(
         not shared,
-        f"{', '.join(shared[:2])} shares memory with torch's layer: training one would change the other. Copy",
+        f"{', '.join(shared[:2])} shares memory with torch's layer: training one changes the other. Copy",
         diagnosis="from-torch-shares-memory",
     )
     frozen = [name for name, p in own.named_parameters() if not p.requires_grad or not p.is_leaf]
@@ -461,8 +462,8 @@ def from_torch_placement(a: Any, t: Trial) -> str | None:
             right = theirs(y, memory)
         if not same(run(t, own, y, memory), right):
             return (
-                f"with norm_first={norm_first} the copy computes something else: norm_first=True is pre, False "
-                "is post"
+                f"with norm_first={norm_first} the copy computes something else: norm_first=True "
+                "is pre, False is post"
             )
     return None
 

@@ -74,7 +74,8 @@ def leak(a: Any, t: Trial) -> str | None:
     moved = (after - before).abs().amax(dim=-1)[0]
     if bool((moved[:5] > 0).any()):
         t.fail(
-            f"the logits at t = {int((moved > 0).nonzero()[0])} changed when token 5 changed: the decoder sees "
+            f"the logits at t = {int((moved > 0).nonzero()[0])} changed when token 5 changed: the decoder "
+            "sees "
             "the future. Give the layers a causal self_mask",
             diagnosis="leak",
         )
@@ -209,7 +210,8 @@ def last_norms(a: Any, t: Trial) -> str | None:
     mean, deviation = memory.mean(-1).abs().max(), memory.std(-1, unbiased=False)
     if float(mean) > 1e-3 or not same(deviation, torch.ones_like(deviation), atol=1e-2, rtol=1e-2):
         return (
-            f"the vectors of the memory have deviations up to {float(deviation.max()):.2f}, expected 1: after "
+            f"the vectors of the memory have deviations up to {float(deviation.max()):.2f}, expected 1: "
+            "after "
             "the last pre-norm layer comes one more LayerNorm"
         )
     x = t.randn(1, 2, D)
@@ -276,16 +278,37 @@ def tying(a: Any, t: Trial) -> None:
         diagnosis="no-target-table",
     )
     differences = (
-        ("tie=False", count(tie=False) - plain, TGT * D, "tied-by-copy",
-         "with tie=True the output layer's weight and the target's embedding are one parameter (assign it, "
-         "a copy ties for one step only), with tie=False they are two"),
-        ("enc=2", count(enc=2) - plain, 12 * D * D + 13 * D, "encoder-layers",
-         "a second encoder layer has its own weights: attention, and a network of width 4d"),
-        ("dec=2", count(dec=2) - plain, 16 * D * D + 19 * D, "decoder-layers",
-         "a second decoder layer has its own weights: two attentions, and a network of width 4d"),
-        ("stem=True", count(stem=True) - plain, 3 * D * D + D, "stem-missing",
-         "the stem is nn.Conv1d(d, d, 3, padding=1)"),
-    )  # fmt: skip
+        (
+            "tie=False",
+            count(tie=False) - plain,
+            TGT * D,
+            "tied-by-copy",
+            "with tie=True the output layer's weight and the target's embedding are one parameter (assign "
+            "it, "
+            "a copy ties for one step only), with tie=False they are two",
+        ),
+        (
+            "enc=2",
+            count(enc=2) - plain,
+            12 * D * D + 13 * D,
+            "encoder-layers",
+            "a second encoder layer has its own weights: attention, and a network of width 4d",
+        ),
+        (
+            "dec=2",
+            count(dec=2) - plain,
+            16 * D * D + 19 * D,
+            "decoder-layers",
+            "a second decoder layer has its own weights: two attentions, and a network of width 4d",
+        ),
+        (
+            "stem=True",
+            count(stem=True) - plain,
+            3 * D * D + D,
+            "stem-missing",
+            "the stem is nn.Conv1d(d, d, 3, padding=1)",
+        ),
+    )
     for what, found, right, name, words in differences:
         t.that(
             found == right,
@@ -309,7 +332,8 @@ def stem(a: Any, t: Trial) -> str | None:
     h = seen[0]
     t.that(
         h.shape == (2, D, 6),
-        f"the convolution reads {tuple(h.shape)}, expected [B, d, S] = (2, {D}, 6): it runs along the positions",
+        f"the convolution reads {tuple(h.shape)}, expected [B, d, S] = (2, {D}, 6): it runs along the "
+        "positions",
         diagnosis="stem-along-the-channels",
     )
     with torch.no_grad():

@@ -29,7 +29,8 @@ e2 = Exercise(
     hints=(
         "The decoder reads the answer one step late: y[:-1] after a begin token. Padding is taken out first, "
         "then there is nothing to mask.",
-        "loss of a token = (1 − ε)·(−log p_y) + ε·mean over all classes of (−log p_c); add up over real tokens. "
+        "loss of a token = (1 − ε)·(−log p_y) + ε·mean over all classes of (−log p_c); add up over real "
+        "tokens. "
         "noam: max(step, 1), then the smaller of s^(−½) and s·w^(−3/2), times d^(−½).",
         "`real = target != pad`; `log_p = logits[real].log_softmax(-1)`; `-(1 - s) * log_p.gather(1, "
         "target[real][:, None]).sum()`, and if s > 0 also `- s * log_p.mean(-1).sum()`.",
@@ -117,8 +118,10 @@ def shares(a: Any, t: Trial) -> None:
             hits = [row.index(max(row)) == label for row, label in rows if label != pad]
             with family("accuracy-at-the-edge", f"logits {tuple(logits.shape)}, pad={pad}"):
                 t.equal(a.token_accuracy(logits, target, pad), sum(hits) / max(len(hits), 1), rtol=1e-6)
-                t.equal(a.token_accuracy(logits.to(torch.bfloat16).to(F64), target, pad=pad), float(
-                    a.token_accuracy(logits.to(torch.bfloat16), target, pad)))  # fmt: skip
+                t.equal(
+                    a.token_accuracy(logits.to(torch.bfloat16).to(F64), target, pad=pad),
+                    float(a.token_accuracy(logits.to(torch.bfloat16), target, pad)),
+                )
 
 
 e2.reward(pictures.warm_up)

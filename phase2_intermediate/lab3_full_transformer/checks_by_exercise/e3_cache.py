@@ -36,8 +36,10 @@ e3 = Exercise(
     hints=(
         "Of each new position compute query, key and value. Key and value go into the cache; the query asks "
         "everything that is in there.",
-        "x = embed(token, length); per layer: keys, values = append(project(norm₀ x)); x += out(attend(q, keys, "
-        "values)); then cross-attention with remembered keys; then the network. Logits: head of the last position.",
+        "x = embed(token, length); per layer: keys, values = append(project(norm₀ x)); x += out(attend(q, "
+        "keys, "
+        "values)); then cross-attention with remembered keys; then the network. Logits: head of the last "
+        "position.",
         "`buffer[:, :, length:end] = k`, return `buffer[:, :, :end]`; `keys, values = cache.append(i, "
         "*layer.attention.project(y))`; `attend(q, keys, values, causal=True)`; `cache.remember(i, lambda: "
         "layer.cross.project(memory))`.",

@@ -154,7 +154,8 @@ def wrong_steps(model: Plain, chunks: list[Tensor], memory: Tensor, mask: Tensor
         (
             "sees-the-first-key-only",
             f(sees=top_left),
-            "the causal mask is aligned at the first key, so that a single query sees only key 0: it is the last "
+            "the causal mask is aligned at the first key, so that a single query sees only key 0: it is the "
+            "last "
             "position, and sees all",
         ),
         (
@@ -200,7 +201,8 @@ def recomputes(a: Any, t: Trial) -> str | None:
         )
     if cache.length != 3:
         t.fail(
-            f"after three steps the cache has length {cache.length}, expected 3: the step appends the new keys",
+            f"after three steps the cache has length {cache.length}, expected 3: the step appends the new "
+            "keys",
             diagnosis="step-does-not-append",
         )
     return None
@@ -229,13 +231,22 @@ def prefill(a: Any, t: Trial) -> None:
                 (
                     "sees-the-first-key-only",
                     by_hand(model, chunks, memory, None, sees=top_left),
-                    f"{cuts[-1]} new tokens after {sum(cuts[:-1])} others see the first keys only: the queries are the "
+                    f"{cuts[-1]} new tokens after {sum(cuts[:-1])} others see the first keys only: the "
+                    "queries are the "
                     "*last* positions",
                 ),
-                ("first-of-the-new", full[:, sum(cuts[:-1])], "the logits of the first new token came back: the last"),
-                ("all-of-the-new", full[:, sum(cuts[:-1]) :], "logits of all new tokens came back: those of the last"),
+                (
+                    "first-of-the-new",
+                    full[:, sum(cuts[:-1])],
+                    "the logits of the first new token came back: the last",
+                ),
+                (
+                    "all-of-the-new",
+                    full[:, sum(cuts[:-1]) :],
+                    "logits of all new tokens came back: those of the last",
+                ),
             ],
-        )  # fmt: skip
+        )
         t.that(
             same(found, right),
             f"tokens in chunks of {cuts} give other logits than model.decode on all of them",
@@ -289,13 +300,15 @@ def work(a: Any, t: Trial) -> str | None:
     rest = 2 * 16 * 16 * 6 + 2 * 2 * 16 * 32 + 2 * 16 * TGT + 4 * 16 * (50 + 8)
     if spent[8] > rest + cross // 2:
         t.fail(
-            f"a step at length 8 takes {spent[8]:,} operations, expected {rest:,}: the memory's keys and values are "
+            f"a step at length 8 takes {spent[8]:,} operations, expected {rest:,}: the memory's keys and "
+            "values are "
             "projected again. Let `remember` keep them",
             diagnosis="memory-projected-again",
         )
     if spent[64] > spent[8] + 2 * attention:
         return (
-            f"a step takes {spent[8]:,} operations at length 8 and {spent[64]:,} at 64; only attention to 56 more "
+            f"a step takes {spent[8]:,} operations at length 8 and {spent[64]:,} at 64; only attention to "
+            "56 more "
             f"keys should be added, {attention:,}: something is computed again for all positions"
         )
     return None

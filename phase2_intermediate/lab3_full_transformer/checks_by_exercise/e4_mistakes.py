@@ -61,7 +61,9 @@ def greedy(a: Any, t: Trial) -> None:
         right, total = greedily(table, max_len)
         words = f"greedy(step, {BOS}, {EOS}, {max_len})"
         found = as_pair(
-            t, tried(t, lambda table=table: a.greedy(table, BOS, EOS, max_len), "greedy-raises", words), words
+            t,
+            tried(t, lambda table=table, n=max_len: a.greedy(table, BOS, EOS, n), "greedy-raises", words),
+            words,
         )
         tokens, score = found
         name_it(
@@ -70,10 +72,15 @@ def greedy(a: Any, t: Trial) -> None:
             right,
             [
                 ("bos-kept", [BOS, *right], "the hypothesis begins with bos: it is no part of it"),
-                ("eos-stripped", right[:-1], "the hypothesis lost its last token: it ends with eos"
-                 if right[-1] == EOS else "the hypothesis has a token less than max_len"),
+                (
+                    "eos-stripped",
+                    right[:-1],
+                    "the hypothesis lost its last token: it ends with eos"
+                    if right[-1] == EOS
+                    else "the hypothesis has a token less than max_len",
+                ),
             ],
-        )  # fmt: skip
+        )
         longer, shorter = greedily(table, max_len + 1)[0], greedily(table, max_len - 1)[0]
         t.that(
             tokens in (right, longer, shorter) or tokens[-1:] != [EOS] or EOS not in tokens[:-1],
@@ -84,7 +91,8 @@ def greedy(a: Any, t: Trial) -> None:
             for other, by in ((longer, "one too many"), (shorter, "one too few")):
                 t.that(
                     tokens == right or tokens != other,
-                    f"with max_len={max_len} the hypothesis has {len(tokens)} tokens, {by}: max_len counts the tokens "
+                    f"with max_len={max_len} the hypothesis has {len(tokens)} tokens, {by}: max_len counts "
+                    "the tokens "
                     "of the list, without bos",
                     diagnosis="max-len",
                 )
@@ -98,36 +106,36 @@ def greedy(a: Any, t: Trial) -> None:
             score,
             total,
             [
-                ("greedy-score", math.exp(total), "the score is a probability: the sum of the log-probabilities"),
+                (
+                    "greedy-score",
+                    math.exp(total),
+                    "the score is a probability: the sum of the log-probabilities",
+                ),
                 ("greedy-score", -total, "the score has the wrong sign"),
                 ("greedy-score", total / len(right), "the score is the mean: the sum is asked for"),
-                ("greedy-score", total / ((5 + len(right)) / 6) ** 0.6, "greedy's total has no length penalty"),
-                ("greedy-score", total - table.log_p(tuple(right[:-1]))[right[-1]], "the last token's log-probability "
-                 "is missing in the total"),
-                ("greedy-score", table.log_p(tuple(right[:-1]))[right[-1]], "only the last token's log-probability was "
-                 "returned: the sum"),
+                (
+                    "greedy-score",
+                    total / ((5 + len(right)) / 6) ** 0.6,
+                    "greedy's total has no length penalty",
+                ),
+                (
+                    "greedy-score",
+                    total - table.log_p(tuple(right[:-1]))[right[-1]],
+                    "the last token's log-probability is missing in the total",
+                ),
+                (
+                    "greedy-score",
+                    table.log_p(tuple(right[:-1]))[right[-1]],
+                    "only the last token's log-probability was returned: the sum",
+                ),
             ],
             **CLOSE,
-        )  # fmt: skip
+        )
         t.that(
             same(score, total, **CLOSE),
             f"the total is {score:.4f}, expected {total:.4f}",
             diagnosis="greedy-score",
         )
-
-
-@probe("ties")
-def ties(a: Any, t: Trial) -> str | None:
-    level = Table("ties", 4, rows=lambda prefix: [1.0, 0.0, 1.0, 1.0])
-    if a.greedy(level, BOS, EOS, 3)[0] != [0, 0, 0]:
-        return "of equally probable tokens greedy takes another than the smallest"
-    found = [tokens for tokens, _ in a.beam_search(level, BOS, EOS, beam=3, max_len=2, n_best=3)]
-    if found != [[0, 0], [0, 2], [0, 3]]:
-        return (
-            f"with equal probabilities everywhere the three best are {found}, expected [[0, 0], [0, 2], [0, 3]]: of "
-            "equals the better parent, then the smaller token"
-        )
-    return None
 
 
 def results(t: Trial, call: Any, words: str) -> Found:
@@ -165,7 +173,8 @@ def beam(a: Any, t: Trial) -> None:
         copies = table.widths[:1] != [1]
         t.that(
             not copies,
-            f"the first call of `step` had {table.widths[:1]} prefixes: begin with one live hypothesis, or all beams "
+            f"the first call of `step` had {table.widths[:1]} prefixes: begin with one live hypothesis, or "
+            "all beams "
             "are equal",
             diagnosis="identical-beams",
         )
@@ -193,7 +202,8 @@ def beam(a: Any, t: Trial) -> None:
     table, how = cases[number]
     if all(by_how["alpha=0.0"]):
         t.fail(
-            "with alpha=0 the results are right, with a penalty they are not: score = sum / ((5 + n) / 6)^alpha, "
+            "with alpha=0 the results are right, with a penalty they are not: score = sum / ((5 + n) / "
+            "6)^alpha, "
             "applied at the end only",
             diagnosis="penalty-wrong",
             observed=mine[number],
@@ -209,11 +219,27 @@ def beam(a: Any, t: Trial) -> None:
             expected=right[number],
         )
     t.fail(
-        f"in a random table with {how} the search found other hypotheses than the rules of the statement give",
+        f"in a random table with {how} the search found other hypotheses than the rules of the statement "
+        "give",
         diagnosis="beam-wrong",
         observed=mine[number],
         expected=right[number],
     )
+
+
+@probe("ties")
+def ties(a: Any, t: Trial) -> str | None:
+    level = Table("ties", 4, rows=lambda prefix: [1.0, 0.0, 1.0, 1.0])
+    if a.greedy(level, BOS, EOS, 3)[0] != [0, 0, 0]:
+        return "of equally probable tokens greedy takes another than the smallest"
+    found = [tokens for tokens, _ in a.beam_search(level, BOS, EOS, beam=3, max_len=2, n_best=3)]
+    if found != [[0, 0], [0, 2], [0, 3]]:
+        return (
+            f"with equal probabilities everywhere the three best are {found}, expected [[0, 0], [0, 2], [0, "
+            "3]]: of "
+            "equals the better parent, then the smaller token"
+        )
+    return None
 
 
 @probe("n-best")
@@ -229,7 +255,8 @@ def n_best(a: Any, t: Trial) -> str | None:
     )
     if [tokens for tokens, _ in found] != [[EOS]]:
         t.fail(
-            f"where only eos is possible, the three best are {[tokens for tokens, _ in found]}, expected [[{EOS}]]: "
+            f"where only eos is possible, the three best are {[tokens for tokens, _ in found]}, expected "
+            f"[[{EOS}]]: "
             "candidates of probability 0 are none, and fewer than n_best may come",
             diagnosis="impossible-candidates",
         )
@@ -244,7 +271,8 @@ def underflow(a: Any, t: Trial) -> str | None:
     right = -200 * math.log(58)
     if not same(found[0][1], right, rtol=1e-4):
         return (
-            f"200 tokens of probability 1/58 have the score {found[0][1]:.4g}, expected {right:.1f}: their product is "
+            f"200 tokens of probability 1/58 have the score {found[0][1]:.4g}, expected {right:.1f}: their "
+            "product is "
             "0 in floating point. Add logarithms"
         )
     del table

@@ -174,7 +174,8 @@ def distribution(a: Any, t: Trial) -> None:
     shown = ", ".join(f"{x:.2f}" for x in found[number])
     wanted = ", ".join(f"{x:.2f}" for x in right[number])
     t.fail(
-        f"with {how}, tokens of probability {', '.join(map(str, P))} came in shares {shown}, expected {wanted}",
+        f"with {how}, tokens of probability {', '.join(map(str, P))} came in shares {shown}, expected "
+        f"{wanted}",
         diagnosis=f"wrong-with-{name}",
     )
 

@@ -32,12 +32,16 @@ e4 = Exercise(
     "E4",
     takes={"greedy": tuple, "beam_search": list, "sample": list},
     hints=(
-        "A hypothesis is a list and a sum. All continuations of all live ones go into one list of candidates; "
+        "A hypothesis is a list and a sum. All continuations of all live ones go into one list of "
+        "candidates; "
         "the best stay.",
-        "candidates = (tokens + [v], sum + log p_v) for all live and all v; sort by the sum; keep `beam`; those "
-        "that end go aside. At the end sum / ((5 + n) / 6)^α. top_p: keep a token if the mass *before* it is < p.",
+        "candidates = (tokens + [v], sum + log p_v) for all live and all v; sort by the sum; keep `beam`; "
+        "those "
+        "that end go aside. At the end sum / ((5 + n) / 6)^α. top_p: keep a token if the mass *before* it "
+        "is < p.",
         "`live = [([], 0.0)]`; `rows = step(torch.tensor([[bos, *y] for y, _ in live])).tolist()`; `best = "
-        "sorted(candidates, key=lambda c: -c[1])[:beam]`. Sampling: `before = p.cumsum(0) - p; p[before >= top_p] = 0`.",
+        "sorted(candidates, key=lambda c: -c[1])[:beam]`. Sampling: `before = p.cumsum(0) - p; p[before >= "
+        "top_p] = 0`.",
     ),
 )
 e4_mistakes.probe.add_to(e4)
@@ -111,7 +115,8 @@ def sampling(a: Any, t: Trial) -> None:
             found = drawn(a, t, how, p)
             t.that(
                 all(x == 0 for x, y in zip(found, right, strict=True) if y == 0),
-                f"a token that should be cut off was drawn: shares {found}, expected {[round(x, 2) for x in right]}",
+                f"a token that should be cut off was drawn: shares {found}, expected "
+                f"{[round(x, 2) for x in right]}",
             )
             t.that(distance(found, right) < 0.15, f"shares {found}, expected {[round(x, 2) for x in right]}")
 

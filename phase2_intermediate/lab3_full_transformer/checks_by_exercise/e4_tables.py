@@ -17,7 +17,7 @@ Found = list[tuple[list[int], float]]
 
 
 class Table:
-    """log p of the next token for every prefix, drawn from the seed and the prefix. It watches its callers."""
+    """log p of the next token for every prefix, drawn from the seed and the prefix. It watches callers."""
 
     def __init__(
         self,
@@ -71,7 +71,8 @@ class Table:
             if EOS in prefix[1:]:
                 raise Diagnosed(
                     "text-after-the-end",
-                    f"step was given the prefix {prefix}, which has ended (eos is {EOS}): a finished hypothesis is "
+                    f"step was given the prefix {prefix}, which has ended (eos is {EOS}): a finished "
+                    "hypothesis is "
                     "never continued",
                 )
             rows.append(self.log_p(tuple(prefix[1:])))
@@ -159,8 +160,12 @@ def search(table: Table, beam: int, max_len: int, alpha: float, n_best: int, wro
                 break
     if wrong in ("unfinished forgotten", "unfinished only if none ended"):
         found = done if done or wrong == "unfinished forgotten" else live
-    elif wrong in ("stops at the first end", "stops when enough ended", "stops when beam ended",
-                   "compares live with penalised"):  # fmt: skip
+    elif wrong in (
+        "stops at the first end",
+        "stops when enough ended",
+        "stops when beam ended",
+        "compares live with penalised",
+    ):
         found = done or live
     else:
         found = done + live
@@ -187,7 +192,8 @@ def search(table: Table, beam: int, max_len: int, alpha: float, n_best: int, wro
 BEAM_MISTAKES = {
     "starts with copies": (
         "identical-beams",
-        "the search begins with several copies of the empty hypothesis, so all beams are equal: begin with one",
+        "the search begins with several copies of the empty hypothesis, so all beams are equal: begin with "
+        "one",
     ),
     "best of each parent": (
         "top-k-per-parent",
@@ -236,15 +242,24 @@ BEAM_MISTAKES = {
         "candidates are ranked by their last token alone: by the sum of all log-probabilities",
     ),
     "no length penalty": ("penalty-missing", "`alpha` has no effect: divide the sum by ((5 + n) / 6)^alpha"),
-    "penalty is a power of the length": ("penalty-formula", "the penalty is n^α: ((5 + n) / 6)^α is asked for"),
+    "penalty is a power of the length": (
+        "penalty-formula",
+        "the penalty is n^α: ((5 + n) / 6)^α is asked for",
+    ),
     "penalty counts bos": ("penalty-length", "n counts bos as well: it counts the tokens of the hypothesis"),
     "penalty leaves eos out": ("penalty-length", "n leaves eos out: it counts the tokens of the hypothesis"),
     "penalty not divided by 6": ("penalty-formula", "the penalty is (5 + n)^α: divide by 6, ((5 + n) / 6)^α"),
     "penalty multiplied": ("penalty-multiplied", "the sum was multiplied by the penalty: divide by it"),
-    "ranked by the sum": ("ranked-by-the-sum", "hypotheses are ranked by their sums: by their scores at the end"),
+    "ranked by the sum": (
+        "ranked-by-the-sum",
+        "hypotheses are ranked by their sums: by their scores at the end",
+    ),
     "plain sums returned": ("plain-sums-returned", "the result has the sums: return the scores"),
     "worst first": ("worst-first", "the worst hypothesis comes first: sort downwards"),
     "eos stripped": ("eos-stripped", "a finished hypothesis came back without its eos: it ends with it"),
     "bos kept": ("bos-kept", "hypotheses came back with bos: it is no part of them"),
-    "probabilities returned": ("probabilities-returned", "the scores are exponentiated: log-probabilities are asked for"),
-}  # fmt: skip
+    "probabilities returned": (
+        "probabilities-returned",
+        "the scores are exponentiated: log-probabilities are asked for",
+    ),
+}

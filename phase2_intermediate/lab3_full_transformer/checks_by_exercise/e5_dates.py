@@ -32,12 +32,16 @@ e5 = Exercise(
         why="you have your own: write it with E1 to E4",
     ),
     hints=(
-        "First overfit ten pairs: if that fails, shift, masks or loss are wrong. Then the details of the statement, "
+        "First overfit ten pairs: if that fails, shift, masks or loss are wrong. Then the details of the "
+        "statement, "
         "the stem above all.",
-        "loss = seq_loss(decode(encode(src, real), real, read), say) / count; clip; AdamW; OneCycleLR. Evaluation: "
+        "loss = seq_loss(decode(encode(src, real), real, read), say) / count; clip; AdamW; OneCycleLR. "
+        "Evaluation: "
         "start with START, append the argmax, until every row has ended or 12 tokens are written.",
-        "`src, read, real, say = pad_pairs(examples)` pads `say` with −100. Beam with a cache: for each prefix find "
-        "the row of the last call that equals `prefix[:-1]`, `cache.reorder` with those, then `decode_step` on the "
+        "`src, read, real, say = pad_pairs(examples)` pads `say` with −100. Beam with a cache: for each "
+        "prefix find "
+        "the row of the last call that equals `prefix[:-1]`, `cache.reorder` with those, then `decode_step` "
+        "on the "
         "last tokens.",
     ),
 )
@@ -108,7 +112,8 @@ def reaches_the_metric(a: Any, t: Trial) -> None:
         diagnosis="too-few-right",
     )
     with family("evaluation-of-the-trained-model", "evaluate with your trained model"):
-        t.equal(asked(a, t, model, test[:60])["exact"], share(outputs[:60], test[:60]))
+        found = asked(a, t, model, test[:60])["exact"]
+        t.equal(found, share(outputs[:60], test[:60]), atol=0.02)  # one text may hang on the last bit
     swapped = [pair for pair in test if pair.style == "full"]
     weekday = {pair.language: pair.text.split(" ")[0] for pair in swapped}  # one of each language
     other = [p._replace(text=weekday[p.language] + p.text[p.text.index(" ") :]) for p in swapped]
@@ -117,7 +122,8 @@ def reaches_the_metric(a: Any, t: Trial) -> None:
     )
     t.that(
         steady >= STEADY,
-        f"when the weekday is exchanged, only {steady:.2f} of the answers stay the same: the model reads the weekday",
+        f"when the weekday is exchanged, only {steady:.2f} of the answers stay the same: the model reads "
+        "the weekday",
         diagnosis="weekday-matters",
     )
 
@@ -132,7 +138,8 @@ def permuted(a: Any, t: Trial) -> None:
     found = share(written(model.eval(), test), test)
     t.that(
         found <= CHANCE,
-        f"trained on shuffled answers, {found:.2f} of unseen dates are right: the true ones come by another way",
+        f"trained on shuffled answers, {found:.2f} of unseen dates are right: the true ones come by another "
+        "way",
         diagnosis="answers-leak",
     )
 

@@ -31,10 +31,13 @@ def alignment(a: Any) -> None:
     shares = ", ".join(f"{name} {value:.2f}" for name, value in report["by_language"].items())
     show(
         fig,
-        caption=f"Cross-attention of your model, the mean over its heads: each row is a character that it is about to "
-        f"write, bright where it looks. Of 400 unseen dates {report['exact']:.3f} are exactly right ({shares}); beam "
+        caption="Cross-attention of your model, the mean over its heads: each row is a character that it "
+        "is about to "
+        f"write, bright where it looks. Of 400 unseen dates {report['exact']:.3f} are exactly right "
+        f"({shares}); beam "
         f"and greedy search {'agree' if best else 'differ'} on the first forty.",
-        alt="Six heat maps, one a language. The rows of the year look at the four digits of the year, wherever they "
+        alt="Six heat maps, one a language. The rows of the year look at the four digits of the year, "
+        "wherever they "
         "stand, those of the month at the month's name, those of the day at the day.",
     )
 

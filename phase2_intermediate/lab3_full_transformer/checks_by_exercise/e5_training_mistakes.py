@@ -24,7 +24,8 @@ def trained(a: Any, t: Trial, pairs: list[DatePair], **how: Any) -> Any:
     model = tried(t, lambda: a.train_seq2seq(pairs, **how), "training-raises", words)
     t.that(
         isinstance(model, nn.Module),
-        f"train_seq2seq returned {'None' if model is None else f'a {type(model).__name__}'}, expected the model",
+        f"train_seq2seq returned {'None' if model is None else f'a {type(model).__name__}'}, expected the "
+        "model",
         diagnosis="no-model",
     )
     return model
@@ -68,7 +69,10 @@ def seeds(a: Any, t: Trial) -> str | None:
     first = weights(trained(a, t, pairs, steps=2, seed=3))
     torch.manual_seed(2)
     if not torch.equal(first, weights(trained(a, t, pairs, steps=2, seed=3))):
-        return "two calls with the same seed gave different weights: initial weights and batches come from `seed` alone"
+        return (
+            "two calls with the same seed gave different weights: initial weights and batches come from "
+            "`seed` alone"
+        )
     if torch.equal(first, weights(trained(a, t, pairs, steps=2, seed=4))):
         t.fail("another seed gave the same weights: `seed` is ignored", diagnosis="seed-ignored")
     if torch.equal(first, weights(trained(a, t, pairs, steps=3, seed=3))):
@@ -90,18 +94,21 @@ def some_steps(a: Any, t: Trial) -> None:
         end = float(logits[:, -1].softmax(-1)[:, END].mean())
     t.that(
         copying > following,
-        f"after 40 steps the model repeats what it reads (loss {copying:.2f}) rather than saying what comes next "
+        f"after 40 steps the model repeats what it reads (loss {copying:.2f}) rather than saying what comes "
+        "next "
         f"({following:.2f}): the decoder was shown the token that it had to say. Shift by one",
         diagnosis="not-shifted",
     )
     t.that(
         following < 2.3,
-        f"after 40 steps the loss of a next token is {following:.2f}, not much below log 15 = 2.71: nothing was learned",
+        f"after 40 steps the loss of a next token is {following:.2f}, not much below log 15 = 2.71: nothing "
+        "was learned",
         diagnosis="does-not-learn",
     )
     t.that(
         end > 0.3,
-        f"after the ten characters of a date END has probability {end:.2f}: without END in the targets the model "
+        f"after the ten characters of a date END has probability {end:.2f}: without END in the targets the "
+        "model "
         "never stops, and writes 2006-04-3000",
         diagnosis="no-end-token",
     )

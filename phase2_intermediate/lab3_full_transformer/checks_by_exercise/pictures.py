@@ -37,10 +37,13 @@ def where_it_looks(a: Any) -> None:
     ax.set(xlabel="source position (key)", ylabel="target position (query)")
     show(
         fig,
-        caption="The cross-attention of your layer, its query and key matrices set to multiples of the identity. "
-        "Target positions 0, 1 and 2 hold the vectors of source positions 4, 1 and 9, and find them; the others are "
+        caption="The cross-attention of your layer, its query and key matrices set to multiples of the "
+        "identity. "
+        "Target positions 0, 1 and 2 hold the vectors of source positions 4, 1 and 9, and find them; the "
+        "others are "
         "random. The library's layer, with your weights, gives the same output.",
-        alt="A heat map of six rows and twelve columns. Row 0 is bright at column 4, row 1 at column 1, row 2 at "
+        alt="A heat map of six rows and twelve columns. Row 0 is bright at column 4, row 1 at column 1, row "
+        "2 at "
         "column 9; the other rows are spread.",
     )
 
@@ -55,7 +58,8 @@ def warm_up(a: Any) -> None:
     ax.legend()
     show(
         fig,
-        caption="Your schedule: a straight line up to step w, then one over the root. A wider model gets a smaller "
+        caption="Your schedule: a straight line up to step w, then one over the root. A wider model gets a "
+        "smaller "
         "rate, a longer warm-up a lower peak.",
         alt="Three curves that rise linearly to a peak at step 400 or 1000 and then fall slowly.",
     )
@@ -85,10 +89,13 @@ def operations_per_token(a: Any) -> None:
     axes[0].legend()
     show(
         fig,
-        caption=f"Counted, two layers of width 32: token 96 takes {without[-1]:,.0f} thousand operations from scratch "
-        f"and {with_cache[-1]:,.0f} with your cache, which holds {cache.nbytes():,} bytes by then. In all it is "
+        caption=f"Counted, two layers of width 32: token 96 takes {without[-1]:,.0f} thousand operations "
+        "from scratch "
+        f"and {with_cache[-1]:,.0f} with your cache, which holds {cache.nbytes():,} bytes by then. In all "
+        "it is "
         f"{sum(without) / sum(with_cache):.0f} times less.",
-        alt="Two plots. Operations for the next token rise steeply without a cache and stay nearly flat with it; the "
+        alt="Two plots. Operations for the next token rise steeply without a cache and stay nearly flat "
+        "with it; the "
         "sum over all tokens bends upwards without and is nearly straight with it.",
     )
 
@@ -99,8 +106,12 @@ ROWS = {
     (2,): [0, 0.05, 0, 0.45, 0.05, 0.45],
     (5,): [0, 0.1, 0, 0.85, 0.05, 0],
 }
-AFTER = {2: [0, 0.1, 0, 0.5, 0.1, 0.3], 3: [0, 0.4, 0, 0, 0.6, 0], 4: [0, 0.9, 0.05, 0, 0, 0.05],
-         5: [0, 0.1, 0, 0.8, 0.1, 0]}  # fmt: skip
+AFTER = {
+    2: [0, 0.1, 0, 0.5, 0.1, 0.3],
+    3: [0, 0.4, 0, 0, 0.6, 0],
+    4: [0, 0.9, 0.05, 0, 0, 0.05],
+    5: [0, 0.1, 0, 0.8, 0.1, 0],
+}
 
 
 def beam_tree(a: Any) -> None:
@@ -126,7 +137,7 @@ def beam_tree(a: Any) -> None:
     best = {tuple(found[0][0][:n]) for n in range(len(found[0][0]) + 1)}
     fig, ax = panels(height=3.4)
     for node in nodes:
-        colour = COLOURS["blue"] if node in best else COLOURS["grey"] if "grey" in COLOURS else "0.6"
+        colour = COLOURS["blue"] if node in best else COLOURS.get("grey", "0.6")
         if node:
             ax.plot([len(node) - 1, len(node)], [height[node[:-1]], height[node]], color=colour, zorder=1)
         word = WORDS[node[-1]] if node else WORDS[BOS]
@@ -137,8 +148,10 @@ def beam_tree(a: Any) -> None:
     text = "; ".join(f"{' '.join(WORDS[i] for i in tokens)} ({score:.2f})" for tokens, score in found)
     show(
         fig,
-        caption=f"What your beam of 3 looked at: prefixes that it asked about, and the three best, {text}. Greedy "
+        caption=f"What your beam of 3 looked at: prefixes that it asked about, and the three best, {text}. "
+        "Greedy "
         f"search finds {' '.join(WORDS[i] for i in single)}, with a plain sum of {total:.2f}.",
-        alt="A tree that grows to the right from the begin token, at most three branches in each column, the path of "
+        alt="A tree that grows to the right from the begin token, at most three branches in each column, "
+        "the path of "
         "the best hypothesis in blue.",
     )

@@ -25,9 +25,11 @@ def masks(a: Any) -> None:
         ax.set(xlabel=f"key: position of the {keys}", ylabel="query: position of the target")
     show(
         fig,
-        caption="Your masks for the second row of a batch: 7 of 10 target tokens and 8 of 12 source tokens are real. "
+        caption="Your masks for the second row of a batch: 7 of 10 target tokens and 8 of 12 source tokens "
+        "are real. "
         "Bright means “may attend”. Left a triangle, right full columns.",
-        alt="Two tables of two colours. Left a lower triangle that ends at column 7; right the first eight columns "
+        alt="Two tables of two colours. Left a lower triangle that ends at column 7; right the first eight "
+        "columns "
         "bright in every row.",
     )
 
@@ -49,7 +51,7 @@ def noise(a: Any) -> None:
     vocabulary = Vocabulary.of(["0123456789-"])
     rows = [vocabulary.encode(TARGET, ends=True)[1:].tolist() for _ in range(2)]
     tokens = torch.tensor(
-        [rows[0] + vocabulary.encode("000").tolist(), rows[1][:7] + [END] + [4, 4, 5, END, 6, 7]]
+        [rows[0] + vocabulary.encode("000").tolist(), [*rows[1][:7], END, 4, 4, 5, END, 6, 7]]
     )
     for row, cut in zip(tokens, a.until_end(tokens, END), strict=True):
         raw = "".join("·" if x == END else vocabulary.decode([x]) for x in row.tolist())
@@ -68,7 +70,8 @@ def memory(a: Any) -> None:
     ax.legend()
     show(
         fig,
-        caption="Your formula for 32 layers with heads of width 128, in half precision. With 32 key heads a single "
+        caption="Your formula for 32 layers with heads of width 128, in half precision. With 32 key heads a "
+        "single "
         f"text of 131,072 positions takes {a.cache_bytes(32, 32, 128, 131_072) / 2**30:.0f} GiB.",
         alt="Three parallel rising lines in a doubly logarithmic plot: 32 key heads above 8 above 1.",
     )

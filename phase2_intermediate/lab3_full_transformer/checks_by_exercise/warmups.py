@@ -95,7 +95,8 @@ def masks(a: Any, t: Trial) -> None:
     for name, found, right in (("self_mask", own, own_right), ("memory_mask", memory, memory_right)):
         if found.shape != right.shape and found.squeeze().shape == right.squeeze().shape:
             t.fail(
-                f"`{name}` has shape {tuple(found.shape)}, expected {tuple(right.shape)}: the axis of the heads is "
+                f"`{name}` has shape {tuple(found.shape)}, expected {tuple(right.shape)}: the axis of the "
+                "heads is "
                 "the second one",
                 diagnosis="axis-of-the-heads",
             )
@@ -150,11 +151,23 @@ def sums(a: Any, t: Trial) -> None:
         right,
         [
             ("padding-counted", lp.sum(1), "padding is in the sum: only real tokens count"),
-            ("logits-summed", (raw * given).sum(1), "logits were added up: `log_softmax` makes log-probabilities"),
+            (
+                "logits-summed",
+                (raw * given).sum(1),
+                "logits were added up: `log_softmax` makes log-probabilities",
+            ),
             ("no-logarithm", (p * given).sum(1), "probabilities were added up: add their logarithms"),
-            ("no-logarithm", torch.where(given, p, 1.0).prod(1), "that is the probability: its logarithm is asked for"),
+            (
+                "no-logarithm",
+                torch.where(given, p, 1.0).prod(1),
+                "that is the probability: its logarithm is asked for",
+            ),
             ("sign", -right, "the sign is wrong: log p is negative"),
-            ("mean", (lp * given).sum(1) / given.sum(1), "that is the mean over the tokens: the sum is asked for"),
+            (
+                "mean",
+                (lp * given).sum(1) / given.sum(1),
+                "that is the mean over the tokens: the sum is asked for",
+            ),
             ("mean", (lp * given).mean(1), "that is a mean: the sum is asked for"),
             ("whole-batch", right.sum(), "that is one number for the whole batch: one a row, [B]"),
             ("per-token", lp * given, "that is one number a token: add up over the positions"),
@@ -165,7 +178,7 @@ def sums(a: Any, t: Trial) -> None:
                 "the softmax runs over the positions: it runs over the vocabulary, the last axis",
             ),
         ],
-    )  # fmt: skip
+    )
     t.that(same(found, right), f"log p is {numbers(found)}, expected {numbers(right)}", diagnosis="sum-wrong")
 
 
@@ -174,7 +187,10 @@ def underflow(a: Any, t: Trial) -> str | None:
     logits = torch.tensor([1000.0, 0.0], dtype=torch.float64).expand(1, 3, 2)
     found = a.log_probability(logits, torch.ones(1, 3).long(), torch.ones(1, 3, dtype=torch.bool))
     if not same(found, torch.tensor([-3000.0])):
-        return f"three tokens of log-probability −1000 give {numbers(found)}: a probability rounded to 0 on the way"
+        return (
+            f"three tokens of log-probability −1000 give {numbers(found)}: a probability rounded to 0 on "
+            "the way"
+        )
     return None
 
 
