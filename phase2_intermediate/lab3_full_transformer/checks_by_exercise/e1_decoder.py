@@ -10,13 +10,13 @@ from courseware.check import Exercise, Trial, forbid
 from phase2_intermediate.lab3_full_transformer.checks_by_exercise import (
     e1_layer_mistakes,
     e1_model_mistakes,
+    e1_torch_mistakes,
     pictures,
 )
 from phase2_intermediate.lab3_full_transformer.checks_by_exercise.e1_layer_mistakes import (
     D,
     formula,
     run,
-    torchs,
 )
 from phase2_intermediate.lab3_full_transformer.checks_by_exercise.e1_layer_mistakes import built as layer_of
 from phase2_intermediate.lab3_full_transformer.checks_by_exercise.e1_model_mistakes import (
@@ -26,6 +26,7 @@ from phase2_intermediate.lab3_full_transformer.checks_by_exercise.e1_model_mista
     sources,
     targets,
 )
+from phase2_intermediate.lab3_full_transformer.checks_by_exercise.e1_torch_mistakes import torchs
 from phase2_intermediate.lab3_full_transformer.checks_by_exercise.tools import (
     LIBRARYS,
     TORCHS,
@@ -43,13 +44,14 @@ e1 = Exercise(
     hints=(
         "Three branches: the target asks itself, then it asks the source, then each position thinks for "
         "itself. In the second one queries come from y, keys and values from the memory.",
-        "y = y + attention(n₀(y)); y = y + cross(n₁(y), memory); y = y + network(n₂(y)). The model: encode = "
-        "norm(layers(embed(src))), decode = head(layers(embed(tgt))) with a causal self_mask.",
+        "y = y + attention(n₀(y)); y = y + cross(n₁(y), memory); y = y + network(n₂(y)). The model: encode "
+        "= norm(layers(embed(src))), decode = head(layers(embed(tgt))) with a causal self_mask.",
         "`y = y + self.dropout(self.cross(self.norms[1](y), memory, mask=memory_mask))`; `self_mask = "
         "causal_mask(T)`, `memory_mask = key_mask(mask)`; `self.out.weight = self.target_table.weight`.",
     ),
 )
 e1_layer_mistakes.probe.add_to(e1)
+e1_torch_mistakes.probe.add_to(e1)
 e1_model_mistakes.probe.add_to(e1)
 
 

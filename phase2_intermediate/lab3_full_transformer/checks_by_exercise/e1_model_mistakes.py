@@ -75,8 +75,7 @@ def leak(a: Any, t: Trial) -> str | None:
     if bool((moved[:5] > 0).any()):
         t.fail(
             f"the logits at t = {int((moved > 0).nonzero()[0])} changed when token 5 changed: the decoder "
-            "sees "
-            "the future. Give the layers a causal self_mask",
+            "sees the future. Give the layers a causal self_mask",
             diagnosis="leak",
         )
     changed = tgt.clone()
@@ -211,8 +210,7 @@ def last_norms(a: Any, t: Trial) -> str | None:
     if float(mean) > 1e-3 or not same(deviation, torch.ones_like(deviation), atol=1e-2, rtol=1e-2):
         return (
             f"the vectors of the memory have deviations up to {float(deviation.max()):.2f}, expected 1: "
-            "after "
-            "the last pre-norm layer comes one more LayerNorm"
+            "after the last pre-norm layer comes one more LayerNorm"
         )
     x = t.randn(1, 2, D)
     head = tried(t, lambda: model.head(x), "head-raises", "head(x)").detach()
@@ -284,8 +282,7 @@ def tying(a: Any, t: Trial) -> None:
             TGT * D,
             "tied-by-copy",
             "with tie=True the output layer's weight and the target's embedding are one parameter (assign "
-            "it, "
-            "a copy ties for one step only), with tie=False they are two",
+            "it, a copy ties for one step only), with tie=False they are two",
         ),
         (
             "enc=2",

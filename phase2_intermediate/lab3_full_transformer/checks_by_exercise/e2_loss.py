@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from courseware.check import Exercise, Trial, forbid
-from phase2_intermediate.lab3_full_transformer.checks_by_exercise import pictures
+from phase2_intermediate.lab3_full_transformer.checks_by_exercise import e2_other_mistakes, pictures
 from phase2_intermediate.lab3_full_transformer.checks_by_exercise.e2_mistakes import (
     pair_of,
     probe,
@@ -27,15 +27,15 @@ e2 = Exercise(
         why="it is the answer itself. `log_softmax` and a look at the target's number are all it takes",
     ),
     hints=(
-        "The decoder reads the answer one step late: y[:-1] after a begin token. Padding is taken out first, "
-        "then there is nothing to mask.",
+        "The decoder reads the answer one step late: y[:-1] after a begin token. Padding is taken out "
+        "first, then there is nothing to mask.",
         "loss of a token = (1 − ε)·(−log p_y) + ε·mean over all classes of (−log p_c); add up over real "
-        "tokens. "
-        "noam: max(step, 1), then the smaller of s^(−½) and s·w^(−3/2), times d^(−½).",
+        "tokens. noam: max(step, 1), then the smaller of s^(−½) and s·w^(−3/2), times d^(−½).",
         "`real = target != pad`; `log_p = logits[real].log_softmax(-1)`; `-(1 - s) * log_p.gather(1, "
         "target[real][:, None]).sum()`, and if s > 0 also `- s * log_p.mean(-1).sum()`.",
     ),
 )
+e2_other_mistakes.probe.add_to(e2)
 probe.add_to(e2)
 
 

@@ -9,6 +9,7 @@ import torch
 from courseware.check import Exercise, Trial, forbid
 from phase2_intermediate.lab3_full_transformer.checks_by_exercise import (
     e3_mistakes,
+    e3_reorder_mistakes,
     e3_step_mistakes,
     pictures,
 )
@@ -37,15 +38,15 @@ e3 = Exercise(
         "Of each new position compute query, key and value. Key and value go into the cache; the query asks "
         "everything that is in there.",
         "x = embed(token, length); per layer: keys, values = append(project(norm₀ x)); x += out(attend(q, "
-        "keys, "
-        "values)); then cross-attention with remembered keys; then the network. Logits: head of the last "
-        "position.",
+        "keys, values)); then cross-attention with remembered keys; then the network. Logits: head of the "
+        "last position.",
         "`buffer[:, :, length:end] = k`, return `buffer[:, :, :end]`; `keys, values = cache.append(i, "
         "*layer.attention.project(y))`; `attend(q, keys, values, causal=True)`; `cache.remember(i, lambda: "
         "layer.cross.project(memory))`.",
     ),
 )
 e3_mistakes.probe.add_to(e3)
+e3_reorder_mistakes.probe.add_to(e3)
 e3_step_mistakes.probe.add_to(e3)
 
 

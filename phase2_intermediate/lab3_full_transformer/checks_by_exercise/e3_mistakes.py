@@ -39,8 +39,8 @@ def appended(t: Trial, cache: Any, layer: int, pair: Pair) -> Pair:
     back = tried(t, lambda: cache.append(layer, *pair), "append-raises", f"append({layer}, k, v)")
     t.that(
         isinstance(back, tuple | list) and len(back) == 2 and all(isinstance(x, Tensor) for x in back),
-        f"append returned {'None' if back is None else f'a {type(back).__name__}'}, expected the pair (keys, "
-        "values) of all positions",
+        f"append returned {'None' if back is None else f'a {type(back).__name__}'}, expected the pair "
+        "(keys, values) of all positions",
         diagnosis="append-returns-nothing",
     )
     return back[0].clone(), back[1].clone()
@@ -98,8 +98,7 @@ def append(a: Any, t: Trial) -> None:
         if found[0].dim() == 4 and found[0].shape[2] > keys.shape[2]:
             t.fail(
                 f"append returned {found[0].shape[2]} positions after {keys.shape[2]} were given: either "
-                "the unused "
-                "part of a buffer, or another layer's",
+                "the unused part of a buffer, or another layer's",
                 diagnosis="returns-the-whole-buffer" if found[0].shape[2] == 8 else "layers-mixed",
             )
         t.that(
@@ -131,9 +130,8 @@ def length(a: Any, t: Trial) -> None:
                 (
                     "length-counts-layers",
                     2 * right,
-                    f"the length is {2 * right} after {right} positions in "
-                    "each of 2 "
-                    "layers: it counts every append",
+                    f"the length is {2 * right} after {right} positions in each of 2 layers: it counts "
+                    "every append",
                 ),
                 ("length-counts-calls", right - 1, "the length counts calls of append, not positions"),
                 ("length-counts-the-batch", 6, "the length counts rows and positions"),
@@ -202,132 +200,6 @@ def remember(a: Any, t: Trial) -> None:
         diagnosis="projects-again",
     )
     t.that(cache.length == 0, "remember changed the length", diagnosis="length-counts-the-memory")
-
-
-def filled(a: Any, t: Trial, batch: int = 3, positions: int = 2) -> tuple[Any, list[Pair], list[Pair]]:
-    cache, own, cross = built(a, t), [], []
-    for layer in (0, 1):
-        own.append(new(t, batch, positions))
-        cross.append(new(t, batch, 5))
-        appended(t, cache, layer, own[-1])
-        cache.remember(layer, lambda layer=layer: cross[layer])
-    return cache, own, cross
-
-
-@probe("reorder")
-def reorder(a: Any, t: Trial) -> None:
-    for rows in ([2, 0, 1], [2, 0, 0], [2, 0, 1, 1], [1]):
-        reordered(a, t, torch.tensor(rows), f"reorder({rows}) of a batch of 3")
-
-
-def reordered(a: Any, t: Trial, idx: Tensor, words: str) -> None:
-    cache, own, cross = filled(a, t)
-    size = len(idx)
-    tried(t, lambda: cache.reorder(idx), "reorder-raises", words)
-    for layer in (0, 1):
-        fresh = new(t, size)
-        keys, values = tried(
-            t, lambda layer=layer, fresh=fresh: cache.append(layer, *fresh), "append-after-reorder", f"append after {words}"
-        )
-        for what, found, old in (("keys", keys, own[layer][0]), ("values", values, own[layer][1])):
-            kept = found[:, :, :2]
-            t.that(
-                not same(kept, old),
-                f"reorder leaves the {what} of layer {layer} as they were: a beam continues with another's "
-                "history",
-                diagnosis="reorder-ignored" if what == "keys" else "reorder-forgets-the-values",
-            )
-            t.that(
-                idx.unique().numel() != 3 or size != 3 or not same(kept, old[idx.argsort()]),
-                "row i was put in place idx[i]: row i *takes* the history of row idx[i]",
-                diagnosis="reorder-backwards",
-            )
-            t.that(
-                same(kept, old[idx]),
-                f"after {words}, the {what} of layer {layer} are not those rows",
-                diagnosis="reorder-wrong",
-            )
-        t.that(
-            same(keys[:, :, 2:], fresh[0]) and same(values[:, :, 2:], fresh[1]),
-            "after a reorder that repeats a row, appending to one copy changes the other: rows share memory",
-            diagnosis="rows-share-memory",
-        )
-        memory = tuple(cache.remember(layer, lambda: (torch.zeros(0), torch.zeros(0))))
-        t.that(
-            not same(memory, cross[layer]),
-            "reorder leaves the keys of the memory as they were: with different sources in the batch, row 0 "
-            "would "
-            "read another's",
-            diagnosis="reorder-forgets-the-memory",
-        )
-        t.that(
-            same(memory, (cross[layer][0][idx], cross[layer][1][idx])),
-            f"after {words}, what is remembered is not of those rows",
-            diagnosis="reorder-wrong",
-        )
-
-
-@probe("reorder-of-nothing")
-def reorder_empty(a: Any, t: Trial) -> str | None:
-    cache = built(a, t)
-    attempt = t.tried(lambda: cache.reorder(torch.tensor([0, 1])))
-    if attempt.error is not None:
-        return f"reorder of an empty cache raised {type(attempt.error).__name__}: there is nothing to do"
-    return None
-
-
-@probe("crop")
-def crop(a: Any, t: Trial) -> None:
-    cache, own, cross = filled(a, t, positions=4)
-    tried(t, lambda: cache.crop(2), "crop-raises", "crop(2) of 4 positions")
-    t.that(cache.length != 4, "crop(2) of 4 positions leaves the length at 4", diagnosis="crop-ignored")
-    t.that(cache.length == 2, f"after crop(2) the length is {cache.length}", diagnosis="crop-wrong")
-    for layer in (0, 1):
-        fresh = new(t, 3)
-        found = appended(t, cache, layer, fresh)
-        k, v = own[layer]
-        right = torch.cat((k[:, :, :2], fresh[0]), 2), torch.cat((v[:, :, :2], fresh[1]), 2)
-        name_it(
-            t,
-            found[0],
-            right[0],
-            [
-                (
-                    "crop-drops-the-first",
-                    torch.cat((k[:, :, 2:], fresh[0]), 2),
-                    "crop(2) keeps the *last* two: the first ones stay",
-                ),
-                ("crop-ignored", torch.cat((k, fresh[0]), 2), "crop changed the length, but not the keys"),
-                ("crop-of-one-layer", torch.cat((k, fresh[0]), 2), "crop of all layers"),
-            ],
-        )
-        t.that(
-            same(found, right),
-            f"what follows crop(2) in layer {layer} is not appended at position 2",
-            diagnosis="crop-wrong",
-        )
-        memory = t.tried(lambda layer=layer: cache.remember(layer, lambda: new(t, 3)))
-        t.that(
-            memory.error is None and same(tuple(memory.value), cross[layer]),
-            "crop also forgot what `remember` keeps: the source stays",
-            diagnosis="crop-forgets-the-memory",
-        )
-    for n in (-1, 4):
-        attempt = t.tried(lambda n=n: cache.crop(n))
-        t.that(
-            isinstance(attempt.error, ValueError),
-            f"crop({n}) of 3 positions raised "
-            f"{'nothing' if attempt.error is None else type(attempt.error).__name__}: a ValueError is asked "
-            "for",
-            diagnosis="crop-outside",
-        )
-    cache.crop(0)
-    fresh = new(t, 3)
-    t.that(
-        cache.length == 0 and same(appended(t, cache, 0, fresh), fresh),
-        "after crop(0) the cache is not empty",
-        diagnosis="crop-to-nothing",
-    )
 
 
 @probe("nbytes")
@@ -404,8 +276,7 @@ def quadratic(a: Any, t: Trial) -> str | None:
     if spent > 6 * final:
         return (
             f"128 appends allocated {spent:,} bytes for a cache of {final:,}: every step copies all that "
-            "came "
-            "before, O(n²). Allocate once and fill, or double"
+            "came before, O(n²). Allocate once and fill, or double"
         )
     return None
 

@@ -155,8 +155,7 @@ def wrong_steps(model: Plain, chunks: list[Tensor], memory: Tensor, mask: Tensor
             "sees-the-first-key-only",
             f(sees=top_left),
             "the causal mask is aligned at the first key, so that a single query sees only key 0: it is the "
-            "last "
-            "position, and sees all",
+            "last position, and sees all",
         ),
         (
             "history-ignored",
@@ -232,8 +231,7 @@ def prefill(a: Any, t: Trial) -> None:
                     "sees-the-first-key-only",
                     by_hand(model, chunks, memory, None, sees=top_left),
                     f"{cuts[-1]} new tokens after {sum(cuts[:-1])} others see the first keys only: the "
-                    "queries are the "
-                    "*last* positions",
+                    "queries are the *last* positions",
                 ),
                 (
                     "first-of-the-new",
@@ -301,14 +299,12 @@ def work(a: Any, t: Trial) -> str | None:
     if spent[8] > rest + cross // 2:
         t.fail(
             f"a step at length 8 takes {spent[8]:,} operations, expected {rest:,}: the memory's keys and "
-            "values are "
-            "projected again. Let `remember` keep them",
+            "values are projected again. Let `remember` keep them",
             diagnosis="memory-projected-again",
         )
     if spent[64] > spent[8] + 2 * attention:
         return (
             f"a step takes {spent[8]:,} operations at length 8 and {spent[64]:,} at 64; only attention to "
-            "56 more "
-            f"keys should be added, {attention:,}: something is computed again for all positions"
+            f"56 more keys should be added, {attention:,}: something is computed again for all positions"
         )
     return None

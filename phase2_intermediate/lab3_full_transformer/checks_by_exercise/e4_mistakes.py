@@ -92,8 +92,7 @@ def greedy(a: Any, t: Trial) -> None:
                 t.that(
                     tokens == right or tokens != other,
                     f"with max_len={max_len} the hypothesis has {len(tokens)} tokens, {by}: max_len counts "
-                    "the tokens "
-                    "of the list, without bos",
+                    "the tokens of the list, without bos",
                     diagnosis="max-len",
                 )
         t.that(
@@ -174,8 +173,7 @@ def beam(a: Any, t: Trial) -> None:
         t.that(
             not copies,
             f"the first call of `step` had {table.widths[:1]} prefixes: begin with one live hypothesis, or "
-            "all beams "
-            "are equal",
+            "all beams are equal",
             diagnosis="identical-beams",
         )
         t.that(
@@ -203,8 +201,7 @@ def beam(a: Any, t: Trial) -> None:
     if all(by_how["alpha=0.0"]):
         t.fail(
             "with alpha=0 the results are right, with a penalty they are not: score = sum / ((5 + n) / "
-            "6)^alpha, "
-            "applied at the end only",
+            "6)^alpha, applied at the end only",
             diagnosis="penalty-wrong",
             observed=mine[number],
             expected=right[number],
@@ -236,8 +233,7 @@ def ties(a: Any, t: Trial) -> str | None:
     if found != [[0, 0], [0, 2], [0, 3]]:
         return (
             f"with equal probabilities everywhere the three best are {found}, expected [[0, 0], [0, 2], [0, "
-            "3]]: of "
-            "equals the better parent, then the smaller token"
+            "3]]: of equals the better parent, then the smaller token"
         )
     return None
 
@@ -256,8 +252,7 @@ def n_best(a: Any, t: Trial) -> str | None:
     if [tokens for tokens, _ in found] != [[EOS]]:
         t.fail(
             f"where only eos is possible, the three best are {[tokens for tokens, _ in found]}, expected "
-            f"[[{EOS}]]: "
-            "candidates of probability 0 are none, and fewer than n_best may come",
+            f"[[{EOS}]]: candidates of probability 0 are none, and fewer than n_best may come",
             diagnosis="impossible-candidates",
         )
     return None
@@ -272,8 +267,7 @@ def underflow(a: Any, t: Trial) -> str | None:
     if not same(found[0][1], right, rtol=1e-4):
         return (
             f"200 tokens of probability 1/58 have the score {found[0][1]:.4g}, expected {right:.1f}: their "
-            "product is "
-            "0 in floating point. Add logarithms"
+            "product is 0 in floating point. Add logarithms"
         )
     del table
     return None

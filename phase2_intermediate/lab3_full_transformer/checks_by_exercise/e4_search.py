@@ -33,12 +33,10 @@ e4 = Exercise(
     takes={"greedy": tuple, "beam_search": list, "sample": list},
     hints=(
         "A hypothesis is a list and a sum. All continuations of all live ones go into one list of "
-        "candidates; "
-        "the best stay.",
+        "candidates; the best stay.",
         "candidates = (tokens + [v], sum + log p_v) for all live and all v; sort by the sum; keep `beam`; "
-        "those "
-        "that end go aside. At the end sum / ((5 + n) / 6)^α. top_p: keep a token if the mass *before* it "
-        "is < p.",
+        "those that end go aside. At the end sum / ((5 + n) / 6)^α. top_p: keep a token if the mass "
+        "*before* it is < p.",
         "`live = [([], 0.0)]`; `rows = step(torch.tensor([[bos, *y] for y, _ in live])).tolist()`; `best = "
         "sorted(candidates, key=lambda c: -c[1])[:beam]`. Sampling: `before = p.cumsum(0) - p; p[before >= "
         "top_p] = 0`.",

@@ -72,8 +72,7 @@ class Table:
                 raise Diagnosed(
                     "text-after-the-end",
                     f"step was given the prefix {prefix}, which has ended (eos is {EOS}): a finished "
-                    "hypothesis is "
-                    "never continued",
+                    "hypothesis is never continued",
                 )
             rows.append(self.log_p(tuple(prefix[1:])))
         return torch.tensor(rows, dtype=self.dtype).reshape(len(rows), self.vocabulary)

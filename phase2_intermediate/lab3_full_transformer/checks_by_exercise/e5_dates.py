@@ -8,13 +8,13 @@ import torch
 
 from courseware.check import Exercise, Trial, forbid
 from phase2_intermediate.lab3_full_transformer.checks_by_exercise import e5_mistakes, e5_training_mistakes
-from phase2_intermediate.lab3_full_transformer.checks_by_exercise.e5_mistakes import (
+from phase2_intermediate.lab3_full_transformer.checks_by_exercise.e5_picture import alignment
+from phase2_intermediate.lab3_full_transformer.checks_by_exercise.e5_scene import (
     asked,
     scene,
     searched,
     tensor_of,
 )
-from phase2_intermediate.lab3_full_transformer.checks_by_exercise.e5_picture import alignment
 from phase2_intermediate.lab3_full_transformer.checks_by_exercise.e5_training_mistakes import trained
 from phase2_intermediate.lab3_full_transformer.checks_by_exercise.tools import LIBRARYS, TORCHS, family
 from shared.data.dates import DatePair, date_pairs
@@ -33,16 +33,13 @@ e5 = Exercise(
     ),
     hints=(
         "First overfit ten pairs: if that fails, shift, masks or loss are wrong. Then the details of the "
-        "statement, "
-        "the stem above all.",
+        "statement, the stem above all.",
         "loss = seq_loss(decode(encode(src, real), real, read), say) / count; clip; AdamW; OneCycleLR. "
-        "Evaluation: "
-        "start with START, append the argmax, until every row has ended or 12 tokens are written.",
+        "Evaluation: start with START, append the argmax, until every row has ended or 12 tokens are "
+        "written.",
         "`src, read, real, say = pad_pairs(examples)` pads `say` with −100. Beam with a cache: for each "
-        "prefix find "
-        "the row of the last call that equals `prefix[:-1]`, `cache.reorder` with those, then `decode_step` "
-        "on the "
-        "last tokens.",
+        "prefix find the row of the last call that equals `prefix[:-1]`, `cache.reorder` with those, then "
+        "`decode_step` on the last tokens.",
     ),
 )
 e5_mistakes.probe.add_to(e5)

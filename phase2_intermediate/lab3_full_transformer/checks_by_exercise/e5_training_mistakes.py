@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from courseware.check import Probes, Trial
-from phase2_intermediate.lab3_full_transformer.checks_by_exercise.e5_mistakes import tensor_of
+from phase2_intermediate.lab3_full_transformer.checks_by_exercise.e5_scene import tensor_of
 from phase2_intermediate.lab3_full_transformer.checks_by_exercise.tools import tried
 from shared.data import Vocabulary
 from shared.data.dates import DatePair, date_pairs
@@ -95,8 +95,7 @@ def some_steps(a: Any, t: Trial) -> None:
     t.that(
         copying > following,
         f"after 40 steps the model repeats what it reads (loss {copying:.2f}) rather than saying what comes "
-        "next "
-        f"({following:.2f}): the decoder was shown the token that it had to say. Shift by one",
+        f"next ({following:.2f}): the decoder was shown the token that it had to say. Shift by one",
         diagnosis="not-shifted",
     )
     t.that(
@@ -108,7 +107,6 @@ def some_steps(a: Any, t: Trial) -> None:
     t.that(
         end > 0.3,
         f"after the ten characters of a date END has probability {end:.2f}: without END in the targets the "
-        "model "
-        "never stops, and writes 2006-04-3000",
+        "model never stops, and writes 2006-04-3000",
         diagnosis="no-end-token",
     )

@@ -26,9 +26,7 @@ def where_it_looks(a: Any) -> None:
         library.attention.load_state_dict(layer.attention.state_dict())
         assert library.cross is not None
         library.cross.load_state_dict(layer.cross.state_dict())
-        library.feedforward.load_state_dict(
-            dict(zip(library.feedforward.state_dict(), layer.feedforward.state_dict().values(), strict=True))
-        )
+        library.feedforward = layer.feedforward
         assert torch.allclose(library(y, memory), out, atol=1e-5)
         q, k = layer.cross.query(layer.norms[1](y)), layer.cross.key(memory)
         weights = (q @ k.transpose(-1, -2) / 32**0.5).softmax(-1)[0]
@@ -40,11 +38,10 @@ def where_it_looks(a: Any) -> None:
         caption="The cross-attention of your layer, its query and key matrices set to multiples of the "
         "identity. "
         "Target positions 0, 1 and 2 hold the vectors of source positions 4, 1 and 9, and find them; the "
-        "others are "
-        "random. The library's layer, with your weights, gives the same output.",
+        "others are random, and look wherever they fit. The library's layer, with your weights, gives the same output.",
         alt="A heat map of six rows and twelve columns. Row 0 is bright at column 4, row 1 at column 1, row "
         "2 at "
-        "column 9; the other rows are spread.",
+        "column 9; each of the other rows has a bright cell, too.",
     )
 
 
@@ -127,7 +124,7 @@ def beam_tree(a: Any) -> None:
     nodes = sorted(
         {prefix[:n] for prefix in [*asked, *(tuple(y) for y, _ in found)] for n in range(len(prefix) + 1)}
     )
-    height = {node: -i for i, node in enumerate(sorted((n for n in nodes if n), key=lambda x: (len(x), x)))}
+    height: dict[tuple[int, ...], float] = {}
     columns: dict[int, list[tuple[int, ...]]] = {}
     for node in nodes:
         columns.setdefault(len(node), []).append(node)
@@ -143,8 +140,9 @@ def beam_tree(a: Any) -> None:
         word = WORDS[node[-1]] if node else WORDS[BOS]
         box = {"boxstyle": "round,pad=0.3", "facecolor": "white", "edgecolor": colour}
         ax.text(len(node), height[node], word, ha="center", va="center", fontsize=8, bbox=box)
+    tallest = max(len(group) for group in columns.values()) / 2
+    ax.set(xlim=(-0.3, len(columns) - 0.7), ylim=(-tallest, tallest))
     ax.set_axis_off()
-    ax.margins(0.08)
     text = "; ".join(f"{' '.join(WORDS[i] for i in tokens)} ({score:.2f})" for tokens, score in found)
     show(
         fig,

@@ -96,8 +96,7 @@ def masks(a: Any, t: Trial) -> None:
         if found.shape != right.shape and found.squeeze().shape == right.squeeze().shape:
             t.fail(
                 f"`{name}` has shape {tuple(found.shape)}, expected {tuple(right.shape)}: the axis of the "
-                "heads is "
-                "the second one",
+                "heads is the second one",
                 diagnosis="axis-of-the-heads",
             )
         t.that(
