@@ -50,6 +50,11 @@ def built(a: Any, t: Trial, **how: Any) -> Any:
         f"`norms` has {len(layer.norms)} norms: three branches need one each",
         diagnosis="norms-shared",
     )
+    t.that(
+        layer.attention is not layer.cross,
+        "`attention` and `cross` are one and the same module: each has its own weights",
+        diagnosis="attentions-shared",
+    )
     return shake(layer, t)
 
 
@@ -127,6 +132,11 @@ def order_cases(layer: Any, y: Tensor, memory: Tensor, pre: bool) -> list[Case]:
             "the memory, the queries alone from y",
         ),
         (
+            "memory-in-self-attention",
+            memory_first(layer, y, memory, pre),
+            "`attention` reads the memory: it is self-attention, queries, keys and values come from y",
+        ),
+        (
             "memory-normed",
             f(source=lambda norm, x: layer.cross(x, norm(memory))),
             "the memory goes through norms[1] as well: the norm acts on y, the encoder has normed the memory",
@@ -140,6 +150,8 @@ def order_cases(layer: Any, y: Tensor, memory: Tensor, pre: bool) -> list[Case]:
     for order in permutations(range(3)):
         words = "the branches come in another order: self-attention, cross-attention, network"
         cases.append(("order-of-branches", f(order=order), words))
+        by_place = tuple(order.index(number) for number in range(3))
+        cases.append(("order-of-branches", f(order=order, norms=by_place), words))
     for norms in ((0, 0, 0), (1, 1, 1), (2, 2, 2), (0, 0, 1), (0, 0, 2), (0, 1, 1), (0, 2, 1), (2, 1, 0)):
         words = f"the three branches use norms {norms}: each has its own, in order 0, 1, 2"
         cases.append(("norms-shared", f(norms=norms), words))
@@ -147,6 +159,18 @@ def order_cases(layer: Any, y: Tensor, memory: Tensor, pre: bool) -> list[Case]:
         which = ("self-attention", "cross-attention", "the network")[norms.index(-1)]
         cases.append(("norms-missing", f(norms=norms), f"the norm of {which} is missing"))
     return cases
+
+
+def memory_first(layer: Any, y: Tensor, memory: Tensor, pre: bool) -> Tensor:
+    first, second, third = layer.norms
+    with torch.no_grad():
+        if pre:
+            y = y + layer.attention(first(y), memory)
+            y = y + layer.cross(second(y), memory)
+            return y + layer.feedforward(third(y))
+        y = first(y + layer.attention(y, memory))
+        y = second(y + layer.cross(y, memory))
+        return third(y + layer.feedforward(y))
 
 
 def exchanged(layer: Any, y: Tensor, memory: Tensor, pre: bool) -> Tensor:

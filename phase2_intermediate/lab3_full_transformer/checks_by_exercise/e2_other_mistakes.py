@@ -127,6 +127,11 @@ def schedule(a: Any, t: Trial) -> None:
                 "the warm-up is s · w^(−½): it is s · w^(−3/2), so that both terms meet at s = w",
             ),
             (
+                "noam-decay",
+                values(lambda s: 64**-0.5 * min(1 / s, s * 100**-1.5)),
+                "after the warm-up the rate falls like 1/s: it falls like one over the *root* of s",
+            ),
+            (
                 "noam-counts-from-zero",
                 values(lambda s: 64**-0.5 * min((s + 1) ** -0.5, (s + 1) * 100**-1.5)),
                 "1 was added to the step: steps count from 1, only step 0 counts as step 1",

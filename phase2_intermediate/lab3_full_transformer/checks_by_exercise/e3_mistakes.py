@@ -106,6 +106,28 @@ def append(a: Any, t: Trial) -> None:
             f"after {keys.shape[2]} positions append does not return them in order",
             diagnosis="append-wrong",
         )
+        t.that(
+            found[0].dtype == F64,
+            f"float64 keys came back as {found[0].dtype}: buffers have the dtype of what is appended",
+            diagnosis="append-changes-the-dtype",
+        )
+
+
+@probe("caches-share-state")
+def two_caches(a: Any, t: Trial) -> str | None:
+    one = built(a, t, 1)
+    appended(t, one, 0, new(t))
+    other = built(a, t, 1)
+    if other.length != 0:
+        return "a new cache begins with what another one holds: state belongs in __init__, not in the class"
+    fresh = new(t)
+    if not same(appended(t, other, 0, fresh), fresh):
+        t.fail("two caches share their buffers", diagnosis="caches-share-state")
+    kept, other = built(a, t, 1), new(t)
+    kept.remember(0, lambda: fresh)
+    if not same(tuple(built(a, t, 1).remember(0, lambda: other)), other):
+        t.fail("a new cache remembers the source of another one", diagnosis="caches-share-state")
+    return None
 
 
 @probe("length")
@@ -204,7 +226,12 @@ def remember(a: Any, t: Trial) -> None:
 
 @probe("nbytes")
 def nbytes(a: Any, t: Trial) -> None:
-    for dtype, size in ((F64, 8), (torch.float16, 2)):
+    found, own, cross = (
+        [],
+        2 * 2 * (2 * 3 * 3 * 4),
+        2 * (2 * 3 * 5 * 4),
+    )  # keys and values, two layers, [2, 3, 3, 4]
+    for dtype in (F64, torch.float16):
         cache = built(a, t)
         t.that(
             tried(t, cache.nbytes, "nbytes-of-nothing", "nbytes() of an empty cache") == 0,
@@ -213,54 +240,50 @@ def nbytes(a: Any, t: Trial) -> None:
         )
         for layer in (0, 1):
             appended(t, cache, layer, new(t, 2, 3, dtype))
-        own = 2 * 2 * (2 * 3 * 3 * 4)  # keys and values, two layers, [2, 3, 3, 4]
-        name_it(
-            t,
-            cache.nbytes(),
-            own * size,
-            [
-                (
-                    "nbytes-of-the-capacity",
-                    own // 3 * 8 * size,
-                    "nbytes() counts the whole buffer: 3 of 8 positions are in use",
-                ),
-                (
-                    "nbytes-keys-only",
-                    own * size // 2,
-                    "nbytes() counts half: keys *and* values, of every layer",
-                ),
-                ("nbytes-counts-numbers", own, "nbytes() counts numbers: multiply by the element size"),
-                (
-                    "nbytes-element-size-fixed",
-                    own * 4,
-                    "nbytes() takes 4 bytes a number: ask `element_size()`",
-                ),
-                (
-                    "nbytes-element-size-fixed",
-                    own * 2,
-                    "nbytes() takes 2 bytes a number: ask `element_size()`",
-                ),
-            ],
-        )
-        t.that(
-            cache.nbytes() == own * size,
-            f"nbytes() is {cache.nbytes()}, expected {own * size}",
-            diagnosis="nbytes-wrong",
-        )
+        found.append(cache.nbytes())
         pair = new(t, 2, 5, dtype)
         cache.remember(0, lambda pair=pair: pair)
-        cross = 2 * (2 * 3 * 5 * 4)
-        name_it(
-            t,
-            cache.nbytes(),
-            (own + cross) * size,
-            [("nbytes-without-the-memory", own * size, "nbytes() does not count what `remember` keeps")],
-        )
-        t.that(
-            cache.nbytes() == (own + cross) * size,
-            f"nbytes() is {cache.nbytes()}, expected {(own + cross) * size}, with what `remember` keeps",
-            diagnosis="nbytes-wrong",
-        )
+        found.append(cache.nbytes() - found[-1])
+    right = [own * 8, cross * 8, own * 2, cross * 2]
+    name_it(
+        t,
+        found[::2],
+        right[::2],
+        [
+            (
+                "nbytes-of-the-capacity",
+                [own // 3 * 8 * size for size in (8, 2)],
+                "nbytes() counts the whole buffer: 3 of 8 positions are in use",
+            ),
+            (
+                "nbytes-keys-only",
+                [own * 4, own],
+                "nbytes() counts half: keys *and* values, of every layer",
+            ),
+            ("nbytes-counts-numbers", [own, own], "nbytes() counts numbers: multiply by the element size"),
+            *(
+                (
+                    "nbytes-element-size-fixed",
+                    [own * size] * 2,
+                    f"nbytes() takes {size} bytes a number in float64 and in float16: ask `element_size()`",
+                )
+                for size in (2, 4, 8)
+            ),
+        ],
+    )
+    t.that(
+        found[::2] == right[::2],
+        f"nbytes() is {found[::2]} in float64 and float16, expected {right[::2]}",
+        diagnosis="nbytes-wrong",
+    )
+    t.that(
+        found[1] != 0, "nbytes() does not count what `remember` keeps", diagnosis="nbytes-without-the-memory"
+    )
+    t.that(
+        found == right,
+        f"with what `remember` keeps, nbytes() grows by {found[1::2]}, expected {right[1::2]}",
+        diagnosis="nbytes-wrong",
+    )
 
 
 @probe("copies-everything-each-time")
@@ -278,17 +301,4 @@ def quadratic(a: Any, t: Trial) -> str | None:
             f"128 appends allocated {spent:,} bytes for a cache of {final:,}: every step copies all that "
             "came before, O(n²). Allocate once and fill, or double"
         )
-    return None
-
-
-@probe("caches-share-state")
-def two_caches(a: Any, t: Trial) -> str | None:
-    one = built(a, t, 1)
-    appended(t, one, 0, new(t))
-    other = built(a, t, 1)
-    if other.length != 0:
-        return "a new cache begins with what another one holds: state belongs in __init__, not in the class"
-    fresh = new(t)
-    if not same(appended(t, other, 0, fresh), fresh):
-        t.fail("two caches share their buffers", diagnosis="caches-share-state")
     return None

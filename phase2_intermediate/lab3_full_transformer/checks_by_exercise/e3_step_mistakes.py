@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import product
 from typing import Any
 
 import torch
@@ -52,36 +53,47 @@ def by_hand(
     start: Callable[[int], int] = lambda n: n,
     sees: Callable[[int, int], Tensor] | None = None,
     keep: bool = True,
-    normed: bool = True,
+    normed: tuple[bool, bool, bool] = (True, True, True),
     cross: bool = True,
     network: bool = True,
+    depth: int | None = None,
+    together: bool = False,
+    mixed: bool = False,
 ) -> Tensor:
     """The logits after the last chunk, with a mistake; without one they are those of `model.decode`."""
-    kept: list[list[tuple[Tensor, Tensor]]] = [[] for _ in model.layers]
+    layers = list(model.layers)[:depth]
+    kept: list[list[tuple[Tensor, Tensor]]] = [[] for _ in layers]
+    if together:
+        kept = [kept[0]] * len(layers)
     length = 0
     with torch.no_grad():
         for chunk in chunks:
             x, size = model.embed(chunk, start(length)), chunk.shape[1]
-            for layer, pairs in zip(model.layers, kept, strict=True):
-                y = layer.norms[0](x) if normed else x
+            for layer, pairs in zip(layers, kept, strict=True):
+                y = layer.norms[0](x) if normed[0] else x
                 pairs[:] = [*(pairs if keep else []), layer.attention.project(y)]
                 keys, values = torch.cat([k for k, _ in pairs], 2), torch.cat([v for _, v in pairs], 2)
                 total = keys.shape[2]
                 seen = torch.arange(total) <= torch.arange(total - size, total)[:, None]
                 seen = sees(size, total) if sees else seen
-                x = x + weigh(layer.attention, y, keys, values, seen)
+                x = x + weigh(layer.attention, y, keys, values, seen, mixed)
                 if cross:
                     keys, values = layer.cross.project(memory)
                     memory_mask = None if mask is None else mask[:, None, None, :]
-                    x = x + weigh(layer.cross, layer.norms[1](x), keys, values, memory_mask)
+                    y = layer.norms[1](x) if normed[1] else x
+                    x = x + weigh(layer.cross, y, keys, values, memory_mask)
                 if network:
-                    x = x + layer.feedforward(layer.norms[2](x))
+                    x = x + layer.feedforward(layer.norms[2](x) if normed[2] else x)
             length += size
         return model.head(x)[:, -1]
 
 
-def weigh(attention: Any, y: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
+def weigh(
+    attention: Any, y: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, mixed: bool = False
+) -> Tensor:
     q = attention.query(y).unflatten(-1, (attention.heads, -1)).transpose(1, 2)
+    if mixed:  # split without a transposition
+        q = attention.query(y).reshape(q.shape)
     scores = q @ keys.transpose(-1, -2) / q.shape[-1] ** 0.5
     if mask is not None:
         scores = scores.masked_fill(~mask, -torch.inf)
@@ -175,7 +187,21 @@ def wrong_steps(model: Plain, chunks: list[Tensor], memory: Tensor, mask: Tensor
         ),
         ("cross-missing", f(cross=False), "cross-attention is missing"),
         ("network-missing", f(network=False), "the feed-forward network is missing"),
-        ("norm-missing", f(normed=False), "norms[0] is missing before self-attention"),
+        *(
+            ("norms-missing", f(normed=normed), f"norms are missing: {words} a step with norms {normed}")
+            for normed in product((True, False), repeat=3)
+            if not all(normed)
+        ),
+        (
+            "one-layer-only",
+            f(depth=1),
+            "only the first layer is computed: go through all of `model.layers`",
+        ),
+        (
+            "layers-share-a-place",
+            f(together=True),
+            "all layers append to one place of the cache: give `append` the number of the layer",
+        ),
         ("head-missing", f() * 0, "the logits are all 0"),
         (
             "log-probabilities",
@@ -226,6 +252,13 @@ def prefill(a: Any, t: Trial) -> None:
                     "prefill-not-causal",
                     by_hand(model, chunks, memory, None, sees=everything),
                     "several new tokens see each other's future: they need a causal mask among themselves",
+                ),
+                (
+                    "heads-mixed",
+                    by_hand(model, chunks, memory, None, mixed=True),
+                    "with several new tokens the heads mix time and channels: reshape to [B, t, H, D_h], "
+                    "then "
+                    "transpose(1, 2)",
                 ),
                 (
                     "sees-the-first-key-only",

@@ -37,8 +37,9 @@ def where_it_looks(a: Any) -> None:
         fig,
         caption="The cross-attention of your layer, its query and key matrices set to multiples of the "
         "identity. "
-        "Target positions 0, 1 and 2 hold the vectors of source positions 4, 1 and 9, and find them; the "
-        "others are random, and look wherever they fit. The library's layer, with your weights, gives the same output.",
+        "Target positions 0, 1 and 2 hold the vectors of source positions 4, 1 and 9, and find them; "
+        "the others are random, and look wherever they fit. The library's layer, with your weights, gives "
+        "the same output.",
         alt="A heat map of six rows and twelve columns. Row 0 is bright at column 4, row 1 at column 1, row "
         "2 at "
         "column 9; each of the other rows has a bright cell, too.",

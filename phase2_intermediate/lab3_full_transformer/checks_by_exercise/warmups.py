@@ -110,7 +110,7 @@ def masks(a: Any, t: Trial) -> None:
 
 @w1.property("both masks, for every length")
 def every_length(a: Any, t: Trial) -> None:
-    for batch, source, target in ((1, 1, 1), (2, 3, 1), (3, 2, 4), (0, 2, 3), (2, 5, 5)):
+    for batch, source, target in ((1, 1, 1), (2, 3, 1), (3, 2, 4), (2, 5, 5)):
         tokens = t.rand(batch, source) < 0.6, t.rand(batch, target) < 0.6  # padding may stand anywhere
         with family("masks-at-the-edge", f"source {batch}×{source}, target {batch}×{target}"):
             t.equal(tuple(a.decoder_masks(*tokens)), right_masks(*tokens))
@@ -170,6 +170,11 @@ def sums(a: Any, t: Trial) -> None:
             ("mean", (lp * given).mean(1), "that is a mean: the sum is asked for"),
             ("whole-batch", right.sum(), "that is one number for the whole batch: one a row, [B]"),
             ("per-token", lp * given, "that is one number a token: add up over the positions"),
+            (
+                "best-token",
+                torch.where(given, logits.log_softmax(-1).amax(-1), 0.0).sum(1),
+                "that is the log-probability of the likeliest tokens: of those in `tokens`",
+            ),
             ("mask-inverted", (lp * ~given).sum(1), "the padding was added up instead of the tokens"),
             (
                 "softmax-over-time",
@@ -178,7 +183,11 @@ def sums(a: Any, t: Trial) -> None:
             ),
         ],
     )
-    t.that(same(found, right), f"log p is {numbers(found)}, expected {numbers(right)}", diagnosis="sum-wrong")
+    t.that(
+        same(found, right, rtol=1e-5, atol=1e-6),
+        f"log p is {numbers(found)}, expected {numbers(right)}",
+        diagnosis="sum-wrong",
+    )
 
 
 @w2.probe("underflow")
@@ -204,7 +213,7 @@ def leaks(a: Any, t: Trial) -> str | None:
 
 @w2.property("log p of every row")
 def every_row(a: Any, t: Trial) -> None:
-    for batch, length, classes in ((1, 1, 1), (2, 3, 4), (3, 2, 7), (0, 2, 3), (2, 0, 3)):
+    for batch, length, classes in ((1, 1, 1), (2, 3, 4), (3, 2, 7)):
         for dtype in (torch.float64, torch.float32):
             logits = (3 * t.randn(batch, length, classes)).to(dtype)
             tokens, given = t.randint(0, classes, batch, length), t.rand(batch, length) < 0.6
@@ -269,7 +278,7 @@ def end_argument(a: Any, t: Trial) -> str | None:
 
 @w3.property("every row, up to its end")
 def rows(a: Any, t: Trial) -> None:
-    for batch, length in ((0, 3), (1, 0), (1, 1), (4, 6)):
+    for batch, length in ((1, 1), (2, 3), (4, 6)):
         tokens = t.randint(0, 4, batch, length)
         right = []
         for row in tokens.tolist():
