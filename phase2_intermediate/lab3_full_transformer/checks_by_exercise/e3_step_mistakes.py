@@ -58,6 +58,7 @@ def by_hand(
     network: bool = True,
     depth: int | None = None,
     together: bool = False,
+    one_memory: bool = False,
     mixed: bool = False,
 ) -> Tensor:
     """The logits after the last chunk, with a mistake; without one they are those of `model.decode`."""
@@ -78,7 +79,7 @@ def by_hand(
                 seen = sees(size, total) if sees else seen
                 x = x + weigh(layer.attention, y, keys, values, seen, mixed)
                 if cross:
-                    keys, values = layer.cross.project(memory)
+                    keys, values = (layers[0] if one_memory else layer).cross.project(memory)
                     memory_mask = None if mask is None else mask[:, None, None, :]
                     y = layer.norms[1](x) if normed[1] else x
                     x = x + weigh(layer.cross, y, keys, values, memory_mask)
@@ -201,6 +202,16 @@ def wrong_steps(model: Plain, chunks: list[Tensor], memory: Tensor, mask: Tensor
             "layers-share-a-place",
             f(together=True),
             "all layers append to one place of the cache: give `append` the number of the layer",
+        ),
+        (
+            "layers-share-a-place",
+            f(together=True, one_memory=True),
+            "all layers use one place of the cache: give `append` and `remember` the number of the layer",
+        ),
+        (
+            "layers-share-a-place",
+            f(one_memory=True),
+            "all layers read the first one's keys of the memory: give `remember` the number of the layer",
         ),
         ("head-missing", f() * 0, "the logits are all 0"),
         (

@@ -149,13 +149,13 @@ def results(t: Trial, call: Any, words: str) -> Found:
 
 def settings(t: Trial) -> list[tuple[Table, dict[str, Any]]]:
     cases = []
-    for number in range(14):
-        beam, max_len = 2 + number % 3, 3 + number % 4
+    for number in range(20):
+        beam, max_len = 2 + number % 4, 3 + number % 3
         how = {
             "beam": beam,
             "max_len": max_len,
             "alpha": (0.6, 2.5, 0.0, 1.0)[number % 4],
-            "n_best": 1 + number % 2,
+            "n_best": 1 + number % beam,
         }
         cases.append((Table(f"{t.seed}/b{number}", 5, end=(0.4, 1.5)[number % 2]), how))
     return cases

@@ -109,6 +109,10 @@ SETTINGS: tuple[dict[str, Any], ...] = (
 )
 
 
+def how_many(settings: dict[str, Any]) -> str:
+    return "".join(f"{k}={v}, " for k, v in settings.items())
+
+
 def distance(p: list[float], q: list[float]) -> float:
     return sum(abs(x - y) for x, y in zip(p, q, strict=True)) / 2
 
@@ -117,9 +121,7 @@ def drawn(a: Any, t: Trial, how: dict[str, Any], p: tuple[float, ...] = P, draws
     """How often each token came when one token is drawn, many times."""
     table = Table("sample", len(p), rows=lambda prefix: p)
     generator = torch.Generator().manual_seed(t.random.getrandbits(40))
-    words = (
-        f"sample(step, {BOS}, {EOS}, max_len=1, {', '.join(f'{k}={v}' for k, v in how.items())}, generator=…)"
-    )
+    words = f"sample(step, {BOS}, {EOS}, max_len=1, {how_many(how)}generator=…)"
     counts: Counter[int] = Counter()
     for _ in range(draws):
         tokens = tried(
@@ -154,9 +156,26 @@ def valid(t: Trial, tokens: Any, words: str, max_len: int) -> None:
 @probe("the-distribution")
 def distribution(a: Any, t: Trial) -> None:
     found = [drawn(a, t, how) for how in SETTINGS]
+    if max(found[0]) == 1:
+        best_alone = found[0][2] == 1
+        t.fail(
+            f"{DRAWS} draws gave {DRAWS} times the same token"
+            + (
+                ", the most probable: draw at random"
+                if best_alone
+                else ": draw with `generator`, not a new one"
+            ),
+            diagnosis="always-the-best" if best_alone else "generator-ignored",
+        )
     right = [truncated(P, **how) for how in SETTINGS]
     if max(map(distance, found, right)) < 0.13:
         return
+    ranked = [[*sorted(truncated(P, **how), reverse=True)] for how in SETTINGS]
+    if max(map(distance, found, ranked)) < 0.13:
+        t.fail(
+            "what comes back is the *rank* of a token: look its number up in the sorted order",
+            diagnosis="ranks-instead-of-tokens",
+        )
     fits = {
         wrong: max(
             distance(f, truncated(P, **how, wrong=wrong)) for f, how in zip(found, SETTINGS, strict=True)

@@ -104,6 +104,8 @@ def penalty(kind: str, tokens: list[int], alpha: float) -> float:
     size = len(tokens)
     if kind == "no length penalty":
         return 1.0
+    if kind == "mean":
+        return float(size)
     if kind == "penalty is a power of the length":
         return float(size**alpha)
     if kind == "penalty counts bos":
@@ -119,6 +121,10 @@ def search(table: Table, beam: int, max_len: int, alpha: float, n_best: int, wro
     live: list[tuple[list[int], float]] = [([], 0.0)]
     if wrong == "starts with copies":
         live = live * beam
+    if wrong == "as greedy":
+        beam = 1
+    if wrong == "a step less":
+        max_len -= 1
     done: list[tuple[list[int], float]] = []
     for _ in range(max_len):
         width = beam - len(done) if wrong == "finished ones take places" else beam
@@ -137,21 +143,25 @@ def search(table: Table, beam: int, max_len: int, alpha: float, n_best: int, wro
         key: Callable[[Any], float] = lambda x: -x[1]  # noqa: E731
         if wrong == "last token alone counts":
             key = lambda x: -table.log_p(tuple(x[0][:-1]))[x[0][-1]]  # noqa: E731
+        if wrong == "least probable":
+            key = lambda x: x[1]  # noqa: E731
         if wrong == "ends first":
             key = lambda x: (x[0][-1] != EOS, -x[1])  # type: ignore[return-value]  # noqa: E731
         if wrong == "eos aside":  # ends do not compete with the others
             done += [x for x in kept if x[0][-1] == EOS]
             kept = [x for x in kept if x[0][-1] != EOS]
+        if wrong == "penalty at every step":
+            kept = [(tokens, total / penalty("", tokens, alpha)) for tokens, total in kept]
         best = sorted(kept, key=key)[: max(width, 0)]
         done += [x for x in best if x[0][-1] == EOS]
         live = [x for x in best if x[0][-1] != EOS]
         if wrong == "twice as many":
             live = live[:beam]
-        if not live or (wrong == "stops at the first end" and done):
+        if not live or (wrong.startswith("stops at the first end") and done):
             break
         if wrong == "stops when enough ended" and len(done) >= n_best:
             break
-        if wrong == "stops when beam ended" and len(done) >= beam:
+        if wrong.startswith("stops when beam ended") and len(done) >= beam:
             break
         if wrong == "compares live with penalised" and done:
             first = max(total / penalty("", tokens, alpha) for tokens, total in done)
@@ -168,7 +178,8 @@ def search(table: Table, beam: int, max_len: int, alpha: float, n_best: int, wro
         found = done or live
     else:
         found = done + live
-    scored = [(tokens, total / penalty(wrong, tokens, alpha)) for tokens, total in found]
+    used = 0.0 if wrong == "penalty at every step" else alpha
+    scored = [(tokens, total / penalty(wrong, tokens, used)) for tokens, total in found]
     if wrong == "ranked by the sum":
         scored = [x for _, x in sorted(zip(found, scored, strict=True), key=lambda both: -both[0][1])]
     else:
@@ -176,6 +187,8 @@ def search(table: Table, beam: int, max_len: int, alpha: float, n_best: int, wro
     if wrong == "worst first":
         scored = scored[::-1]
     scored = scored[:n_best]
+    if wrong == "turned round at the end":
+        scored = scored[::-1]
     if wrong == "plain sums returned":
         sums = {tuple(tokens): total for tokens, total in found}
         scored = [(tokens, sums[tuple(tokens)]) for tokens, _ in scored]
@@ -210,6 +223,14 @@ BEAM_MISTAKES = {
         "stops-too-early",
         "the search ends as soon as `beam` hypotheses are finished: those still alive may win",
     ),
+    "stops when beam ended, and takes the living": (
+        "stops-too-early",
+        "the search ends as soon as `beam` hypotheses are finished: those still alive may win",
+    ),
+    "stops at the first end, and takes the living": (
+        "stops-at-the-first-end",
+        "the search ends with the first finished hypothesis: one that is still alive may win",
+    ),
     "compares live with penalised": (
         "stops-too-early",
         "the search ends when the penalised score of the live ones falls below a finished one: a longer "
@@ -239,6 +260,15 @@ BEAM_MISTAKES = {
     "last token alone counts": (
         "sum-forgotten",
         "candidates are ranked by their last token alone: by the sum of all log-probabilities",
+    ),
+    "as greedy": ("beam-is-greedy", "that is greedy search: the `beam` best hypotheses live on, not one"),
+    "a step less": ("max-len", "the hypotheses have at most max_len − 1 tokens: max_len counts all but bos"),
+    "least probable": ("worst-first", "the least probable candidates stay: sort downwards"),
+    "turned round at the end": ("worst-first", "of the n_best, the worst comes first: the best first"),
+    "mean": ("penalty-formula", "the score is the mean log-probability: sum / ((5 + n) / 6)^alpha"),
+    "penalty at every step": (
+        "penalty-at-every-step",
+        "the length penalty is applied at every step: sums are compared plainly, scores are made at the end",
     ),
     "no length penalty": ("penalty-missing", "`alpha` has no effect: divide the sum by ((5 + n) / 6)^alpha"),
     "penalty is a power of the length": (

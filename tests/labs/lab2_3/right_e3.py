@@ -163,9 +163,8 @@ def attention_by_hand():
                 i, lambda c=layer.cross: (split(c.key(memory), c.heads), split(c.value(memory), c.heads))
             )
             mask = None if memory_mask is None else memory_mask[:, None, None, :]
-            x = x + layer.cross.out(
-                merge(plain_attention(split(layer.cross.query(h), layer.cross.heads), mk, mv, mask))
-            )
+            q = split(layer.cross.query(h), layer.cross.heads)
+            x = x + layer.cross.out(merge(plain_attention(q, mk, mv, mask)))
             x = x + layer.feedforward(layer.norms[2](x))
         return model.head(x)[:, -1, :]
 
