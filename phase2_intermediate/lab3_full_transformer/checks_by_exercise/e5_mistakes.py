@@ -29,61 +29,53 @@ def unseen(a: Any, t: Trial) -> None:
         return [DatePair(f"{n} mar 2001", f"2001-03-{n:02}", language, "medium") for n in numbers]
 
     training, other = made(1, 2), made(2, language="es")  # the same text as in Italian
-    pairs = [*made(5, 1, 4), *other, *made(5), *made(4, language="es"), *made(3)]
-    right = [pairs[0], pairs[2], pairs[6]]
+    written_out = DatePair(
+        "1 marzo 2001", "2001-03-01", "it", "long"
+    )  # a day that was trained on, as another text
+    pairs = [*made(5, 1, 4), *other, *made(5), written_out, *made(4, language="es"), *made(3)]
+    right = [pairs[0], pairs[2], written_out, pairs[7]]
     found = a.unseen_pairs(pairs, training)
     t.that(
         all(isinstance(pair, DatePair) for pair in found),
         f"the result holds {type(found[0]).__name__ if found else 'nothing'}, expected the pairs themselves",
         diagnosis="not-pairs",
     )
+    texts, days = {pair.text for pair in training}, {pair.iso for pair in training}
 
     def new(keep: Any) -> list[DatePair]:
         return [pair for pair in pairs if keep(pair)]
 
-    texts = {pair.text for pair in training}
+    spanish = "a text that was trained on as Italian came back as Spanish: compare the texts, not the pairs"
+    by_day = "a text was left out because its day was trained on in other words: compare the texts alone"
     name_it(
         t,
         found,
         right,
         [
             ("nothing-excluded", pairs, "texts of the training are among the result"),
-            (
-                "nothing-excluded",
-                list({p.text: p for p in reversed(pairs)}.values())[::-1],
-                "texts of the training are among the result",
-            ),
-            (
-                "compares-whole-pairs",
-                list(dict.fromkeys(new(lambda p: p not in training))),
-                "a text that was trained on as Italian came back as Spanish: compare the texts, not the "
-                "pairs",
-            ),
-            (
-                "compares-whole-pairs",
-                new(lambda p: p not in training),
-                "a text that was trained on as Italian came back as Spanish: compare the texts, not the "
-                "pairs",
-            ),
+            ("nothing-excluded", list(dict.fromkeys(pairs)), "texts of the training are among the result"),
+            ("compares-whole-pairs", list(dict.fromkeys(new(lambda p: p not in training))), spanish),
+            ("compares-whole-pairs", new(lambda p: p not in training), spanish),
+            ("compares-the-answers", new(lambda p: p.iso not in days), by_day),
+            ("compares-the-answers", [pairs[0], pairs[2], pairs[7]], by_day),
             ("texts-repeat", new(lambda p: p.text not in texts), "texts come several times: each once"),
-            (
-                "keeps-the-last",
-                [pairs[4], pairs[5], pairs[6]],
-                "of equal texts the last pair was kept: the first",
-            ),
-            ("order-changed", sorted(right), "the pairs came back sorted: keep their order"),
             ("inverted", new(lambda p: p.text in texts), "the pairs that *were* trained on came back"),
         ],
     )
+    names, wanted = [pair.text for pair in found], [pair.text for pair in right]
     t.that(
-        sorted(found) != sorted(right) or found == right,
-        "the right pairs came in another order: keep theirs",
+        sorted(names) != sorted(wanted) or names == wanted,
+        f"the texts came in the order {names}: keep that of the pairs, {wanted}",
         diagnosis="order-changed",
     )
     t.that(
+        names != wanted or found == right,
+        "of pairs with equal texts another than the first was kept",
+        diagnosis="keeps-the-last",
+    )
+    t.that(
         found == right,
-        f"unseen_pairs gave the texts {[pair.text for pair in found]}, expected "
-        f"{[pair.text for pair in right]}",
+        f"unseen_pairs gave the texts {names}, expected {wanted}",
         diagnosis="unseen-wrong",
     )
 
@@ -119,6 +111,16 @@ def outputs(a: Any, t: Trial) -> None:
             ),
             ("limit-of-twelve", up_to(10), "long outputs are cut at 10 tokens: at most 12"),
             ("limit-of-twelve", up_to(11), "long outputs are cut at 11 tokens: at most 12"),
+            (
+                "limit-of-twelve",
+                [x[:10] for x in right],
+                "outputs are cut at 10 characters: at most 12 tokens",
+            ),
+            (
+                "limit-of-twelve",
+                [x[:11] for x in right],
+                "outputs are cut at 11 characters: at most 12 tokens",
+            ),
             ("limit-of-twelve", up_to(13), "outputs have up to 13 tokens: at most 12"),
             (
                 "without-the-first-character",
@@ -275,12 +277,18 @@ def with_beam(a: Any, t: Trial) -> None:
     greedy = [vocabulary.decode(written(model, p.text)) for p in pairs]
     narrow = [vocabulary.decode(searched(model, p.text, beam=2)) for p in pairs]
     level = [vocabulary.decode(searched(model, p.text, alpha=0.0)) for p in pairs]
+    raw = [vocabulary.decode(searched(model, p.text, logits=True)) for p in pairs]
     plain = asked(a, t, model, pairs, "beam", cached=False)["outputs"]
     name_it(
         t,
         plain,
         right,
         [
+            (
+                "beam-of-logits",
+                raw,
+                "the beam adds up logits: `step` gives log-probabilities, so `log_softmax` comes first",
+            ),
             ("beam-is-greedy", greedy, 'decoder="beam" writes what greedy decoding writes'),
             ("beam-with-other-defaults", narrow, "the beam is 2 wide: take the defaults of beam_search, 4"),
             ("beam-with-other-defaults", level, "alpha is 0: take the defaults of beam_search, 0.6"),

@@ -44,7 +44,7 @@ def written(model: Any, text: str, limit: int = LIMIT) -> list[int]:
     return tokens
 
 
-def searched(model: Any, text: str, beam: int = 4, alpha: float = 0.6) -> list[int]:
+def searched(model: Any, text: str, beam: int = 4, alpha: float = 0.6, *, logits: bool = False) -> list[int]:
     """Beam search, one text, the whole prefix at every step."""
     live: list[tuple[list[int], float]] = [([], 0.0)]
     done: list[tuple[list[int], float]] = []
@@ -52,9 +52,8 @@ def searched(model: Any, text: str, beam: int = 4, alpha: float = 0.6) -> list[i
         memory = model.encode(model.source_vocabulary.encode(text)[None], None)
         for _ in range(LIMIT):
             prefixes = torch.tensor([[START, *tokens] for tokens, _ in live])
-            rows = (
-                model.decode(memory.expand(len(live), -1, -1), None, prefixes)[:, -1].log_softmax(-1).tolist()
-            )
+            scores = model.decode(memory.expand(len(live), -1, -1), None, prefixes)[:, -1]
+            rows = (scores if logits else scores.log_softmax(-1)).tolist()
             kept = [
                 ([*y, v], s + x) for (y, s), row in zip(live, rows, strict=True) for v, x in enumerate(row)
             ]

@@ -250,7 +250,7 @@ def everything_new():
 
 
 class Rows:
-    """Preallocated lists of one tensor a position, stacked when asked: linear copies a step, not bytes kept."""
+    """Another class inside, to which everything is handed on."""
 
     def __init__(self, layers, max_length):
         self.inner, self.max_length = Doubling(layers, max_length), max_length
