@@ -880,7 +880,8 @@ if __name__ == "__main__":
 # `model.target_vocabulary` are `shared.data.Vocabulary`, made of the characters of the texts and of the iso
 # strings in `pairs`. `seed` decides everything random: two calls with the same seed give the same weights,
 # whatever was drawn before; another seed gives others. The target of a pair is START, its characters, END
-# (`vocabulary.encode(iso, ends=True)`); `shared.data.pad_pairs` makes a batch of (source, target) pairs.
+# (`vocabulary.encode(iso, ends=True)`); `shared.data.pad_pairs` makes a batch of (source, target) pairs. The
+# list `pairs` is left as it is.
 #
 # What works: one encoder and one decoder layer, d = 64, four heads, **`stem=True`**, batches of 64 pairs
 # drawn at random, `AdamW` and `OneCycleLR` with a maximum of 4e-3 over `steps` steps, gradients clipped to

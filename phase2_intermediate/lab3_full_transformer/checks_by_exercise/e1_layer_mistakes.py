@@ -50,10 +50,25 @@ def built(a: Any, t: Trial, **how: Any) -> Any:
         f"`norms` has {len(layer.norms)} norms: three branches need one each",
         diagnosis="norms-shared",
     )
+    right, found = (
+        8 * (D * D + D) + 2 * D * HIDDEN + HIDDEN + D + 6 * D,
+        sum(p.numel() for p in layer.parameters()),
+    )
     t.that(
         layer.attention is not layer.cross,
         "`attention` and `cross` are one and the same module: each has its own weights",
         diagnosis="attentions-shared",
+    )
+    t.that(
+        found == right,
+        f"the layer has {found} numbers to train, expected {right} in two attentions, two linear layers and "
+        "three "
+        + (
+            "norms: something is not registered (a plain list is not, nn.ModuleList is)"
+            if found < right
+            else "norms: it holds more than its parts"
+        ),
+        diagnosis="parameters-missing" if found < right else "parameters-too-many",
     )
     return shake(layer, t)
 

@@ -305,14 +305,18 @@ def tying(a: Any, t: Trial) -> None:
             count(enc=2) - plain,
             12 * D * D + 13 * D,
             "encoder-layers",
-            "a second encoder layer has its own weights: attention, and a network of width 4d",
+            "a second encoder layer has its own weights, attention and a network of width 4d, and stands in "
+            "an "
+            "nn.ModuleList: what a plain list holds is not registered",
         ),
         (
             "dec=2",
             count(dec=2) - plain,
             16 * D * D + 19 * D,
             "decoder-layers",
-            "a second decoder layer has its own weights: two attentions, and a network of width 4d",
+            "a second decoder layer has its own weights, two attentions and a network of width 4d, and "
+            "stands in "
+            "an nn.ModuleList: what a plain list holds is not registered",
         ),
         (
             "stem=True",

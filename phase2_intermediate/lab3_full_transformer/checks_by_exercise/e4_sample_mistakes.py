@@ -217,6 +217,16 @@ def limits(a: Any, t: Trial) -> str | None:
             f"{how} with 5 tokens keeps all of them",
             diagnosis="top-k-at-its-limit",
         )
+    endless = Table("endless", 3, rows=lambda prefix: (0.5, 0.0, 0.5))
+    found = tried(
+        t,
+        lambda: a.sample(endless, BOS, EOS, generator=torch.Generator().manual_seed(1)),
+        "sample-raises",
+        "sample without max_len",
+    )
+    t.that(
+        len(found) == 20, f"without max_len, {len(found)} tokens are drawn: 20 at most", diagnosis="max-len"
+    )
     gaps = (0.5, 0.5, 0.0, 0.0, 0.0)
     found = tried(
         t, lambda: drawn(a, t, {"top_k": 3}, gaps, 40), "impossible-token-drawn", "−∞ among the top k"

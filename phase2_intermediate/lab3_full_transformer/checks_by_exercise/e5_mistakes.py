@@ -266,6 +266,13 @@ def caching(a: Any, t: Trial) -> str | None:
             "with cached=False `model.decode` is never called: it decodes without a cache, to compare",
             diagnosis="cached-ignored",
         )
+    model.decoded = 0
+    asked(a, t, model, pairs)
+    if model.decoded:
+        t.fail(
+            "without arguments `model.decode` is called: `cached=True` is the default",
+            diagnosis="cache-not-used",
+        )
     return None
 
 

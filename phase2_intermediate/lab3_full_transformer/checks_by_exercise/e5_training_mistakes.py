@@ -38,7 +38,13 @@ def weights(model: nn.Module) -> Tensor:
 @probe("the-model-that-comes-back")
 def what_comes_back(a: Any, t: Trial) -> None:
     pairs = date_pairs(80, seed=t.random.getrandbits(20), languages=("en", "it"))
+    given = list(pairs)
     model = trained(a, t, pairs, steps=2)
+    t.that(
+        pairs == given,
+        "the list of pairs that was given is another one after training (shuffled?): leave it as it is",
+        diagnosis="changes-the-pairs",
+    )
     t.that(
         not model.training, "the model came back in training mode: `model.eval()`", diagnosis="training-mode"
     )
