@@ -50,6 +50,13 @@ def built(a: Any, t: Trial, **how: Any) -> Any:
         f"`norms` has {len(layer.norms)} norms: three branches need one each",
         diagnosis="norms-shared",
     )
+    ready = [m for m in layer.modules() if isinstance(m, TransformerLayer | nn.TransformerDecoderLayer)]
+    t.that(
+        not ready,
+        f"inside the layer there is a {type(ready[0]).__name__ if ready else ''}: build it from attention "
+        "and a network",
+        diagnosis="ready-made-inside",
+    )
     right, found = (
         8 * (D * D + D) + 2 * D * HIDDEN + HIDDEN + D + 6 * D,
         sum(p.numel() for p in layer.parameters()),
@@ -373,12 +380,3 @@ def alone(layer: Any, number: int) -> None:
 
 def linears(module: nn.Module) -> list[nn.Linear]:
     return [part for part in module.modules() if isinstance(part, nn.Linear)]
-
-
-@probe("ready-made-inside")
-def ready_made(a: Any, t: Trial) -> str | None:
-    layer = built(a, t)
-    found = [m for m in layer.modules() if isinstance(m, TransformerLayer | nn.TransformerDecoderLayer)]
-    if found:
-        return f"inside the layer there is a {type(found[0]).__name__}: build it from attention and a network"
-    return None
