@@ -8,6 +8,8 @@ import torch
 
 from courseware.check import Exercise, Trial, forbid
 from phase2_intermediate.lab3_full_transformer.checks_by_exercise import (
+    e1_dropout_mistakes,
+    e1_encoder_mistakes,
     e1_layer_mistakes,
     e1_model_mistakes,
     e1_torch_mistakes,
@@ -51,8 +53,10 @@ e1 = Exercise(
     ),
 )
 e1_layer_mistakes.probe.add_to(e1)
+e1_dropout_mistakes.probe.add_to(e1)
 e1_torch_mistakes.probe.add_to(e1)
 e1_model_mistakes.probe.add_to(e1)
+e1_encoder_mistakes.probe.add_to(e1)
 
 
 @e1.property("the layer's three branches, pre and post, with every mask", points=6)

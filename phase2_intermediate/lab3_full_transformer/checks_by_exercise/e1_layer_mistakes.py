@@ -57,10 +57,13 @@ def built(a: Any, t: Trial, **how: Any) -> Any:
         "and a network",
         diagnosis="ready-made-inside",
     )
-    right, found = (
-        8 * (D * D + D) + 2 * D * HIDDEN + HIDDEN + D + 6 * D,
-        sum(p.numel() for p in layer.parameters()),
+    t.that(
+        len({id(norm) for norm in layer.norms}) == 3,
+        "`norms` holds one and the same norm several times: each branch has its own",
+        diagnosis="norms-shared",
     )
+    right = 8 * (D * D + D) + 2 * D * HIDDEN + HIDDEN + D + 6 * D
+    found = sum(p.numel() for p in layer.parameters())
     t.that(
         layer.attention is not layer.cross,
         "`attention` and `cross` are one and the same module: each has its own weights",
@@ -68,8 +71,7 @@ def built(a: Any, t: Trial, **how: Any) -> Any:
     )
     t.that(
         found == right,
-        f"the layer has {found} numbers to train, expected {right} in two attentions, two linear layers and "
-        "three "
+        f"the layer has {found} numbers to train, expected {right} in two attentions, two linear layers, three "
         + (
             "norms: something is not registered (a plain list is not, nn.ModuleList is)"
             if found < right
@@ -346,37 +348,3 @@ def masks(a: Any, t: Trial) -> None:
         ],
     )
     t.that(same(out, right), "with a `self_mask` the output is wrong", diagnosis="self-mask-wrong")
-
-
-@probe("dropout-in-evaluation")
-def dropout(a: Any, t: Trial) -> str | None:
-    layer, y, memory = built(a, t, dropout=0.5), t.randn(1, 40, D), t.randn(1, 5, D)
-    if not same(run(t, layer, y, memory), formula(layer, y, memory)):
-        return "with dropout=0.5 the output changes in evaluation mode too: dropout acts in training only"
-    layer.train()
-    if same(run(t, layer, y, memory), run(t, layer, y, memory)):
-        t.fail("in training, dropout=0.5 drops nothing: two calls agree", diagnosis="dropout-missing")
-    for number, name in enumerate(("self-attention", "cross-attention", "the network")):
-        alone(layer, number)
-        added = run(t, layer, y, memory) - y
-        share = float((added == 0).double().mean())
-        t.that(
-            0.3 < share < 0.7,
-            f"with dropout=0.5, {share:.2f} of what {name} adds is 0, expected about half: dropout also "
-            "acts on what each branch adds, before the addition",
-            diagnosis="dropout-of-the-branch",
-        )
-    return None
-
-
-def alone(layer: Any, number: int) -> None:
-    """Silence every branch but one: its last linear layer gives a constant, the others 0."""
-    lasts = [layer.attention.out, layer.cross.out, [*linears(layer.feedforward)][-1]]
-    with torch.no_grad():
-        for index, last in enumerate(lasts):
-            last.weight.zero_()
-            last.bias.fill_(1.0 if index == number else 0.0)
-
-
-def linears(module: nn.Module) -> list[nn.Linear]:
-    return [part for part in module.modules() if isinstance(part, nn.Linear)]

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from courseware.check import Probes, Trial
 from courseware.check.compare import same
+from phase2_intermediate.lab3_full_transformer.checks_by_exercise.e1_layer_mistakes import formula
 from phase2_intermediate.lab3_full_transformer.checks_by_exercise.tools import name_it, real, shake, tried
 
 probe = Probes()
@@ -41,7 +42,9 @@ def targets(t: Trial, *shape: int) -> Tensor:
 
 def memory_of(t: Trial, model: Any, src: Tensor, mask: Tensor | None = None) -> Tensor:
     words = f"encode with ids {tuple(src.shape)}{'' if mask is None else f' and a mask {tuple(mask.shape)}'}"
+    given = src.clone(), None if mask is None else mask.clone()
     memory = tried(t, lambda: model.encode(src, mask), "encode-raises", words)
+    t.that(same((src, mask), given), f"{words} changed its input in place", diagnosis="changes-its-input")
     t.that(
         isinstance(memory, Tensor) and memory.shape == (*src.shape, D),
         f"{words} gave {tuple(memory.shape) if isinstance(memory, Tensor) else type(memory).__name__}, "
@@ -53,7 +56,9 @@ def memory_of(t: Trial, model: Any, src: Tensor, mask: Tensor | None = None) -> 
 
 def logits_of(t: Trial, model: Any, memory: Tensor, mask: Tensor | None, tgt: Tensor) -> Tensor:
     words = f"decode with a memory {tuple(memory.shape)} and ids {tuple(tgt.shape)}"
+    given = memory.clone(), None if mask is None else mask.clone(), tgt.clone()
     logits = tried(t, lambda: model.decode(memory, mask, tgt), "decode-raises", words)
+    t.that(same((memory, mask, tgt), given), f"{words} changed its input", diagnosis="changes-its-input")
     t.that(
         isinstance(logits, Tensor) and logits.shape == (*tgt.shape, TGT),
         f"{words} gave {tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__}, "
@@ -149,6 +154,15 @@ def parts(a: Any, t: Trial) -> str | None:
         diagnosis="model-parts-missing",
     )
     past = torch.ones(5, 5, dtype=torch.bool).tril()
+    for layer in model.layers:
+        if hasattr(layer, "norms") and hasattr(layer, "attention"):
+            y = t.randn(1, 3, D)
+            post = formula(layer, y, memory[:1], pre=False)
+            t.that(
+                not same(layer(y, memory[:1]).detach(), post),
+                "the model's decoder layers are post-norm: the norms are pre",
+                diagnosis="decoder-not-pre-norm",
+            )
     words = "model.embed(tgt), the layers, model.head"
     x = tried(t, lambda: model.embed(tgt), "embed-raises", "embed")
     for layer in model.layers:
@@ -190,15 +204,6 @@ def embed(a: Any, t: Trial) -> None:
     )
 
 
-@probe("encoder-without-positions")
-def encoder_positions(a: Any, t: Trial) -> str | None:
-    model, src = built(a, t), torch.tensor([[1, 2, 3, 4]])
-    order = torch.tensor([2, 0, 3, 1])
-    if same(memory_of(t, model, src[:, order]), memory_of(t, model, src)[:, order]):
-        return "permuting the source only permutes the memory: the encoder does not know positions"
-    return None
-
-
 @probe("encoder-without-last-norm")
 def last_norms(a: Any, t: Trial) -> str | None:
     model = built(a, t, enc=2)
@@ -213,6 +218,12 @@ def last_norms(a: Any, t: Trial) -> str | None:
             "after the last pre-norm layer comes one more LayerNorm"
         )
     x = t.randn(1, 2, D)
+    total = tried(t, lambda: model.head(x), "head-raises", "head(x)").detach().exp().sum(-1)
+    t.that(
+        not same(total, torch.ones_like(total)),
+        "`head` gives (log-)probabilities: logits are asked for",
+        diagnosis="head-gives-log-probabilities",
+    )
     head = tried(t, lambda: model.head(x), "head-raises", "head(x)").detach()
     if not same(model.head(5 * x + 3).detach(), head, rtol=1e-3, atol=1e-4):
         t.fail(
@@ -291,6 +302,13 @@ def tying(a: Any, t: Trial) -> None:
         f"no parameter is [{TGT}, {D}], the target's embedding",
         diagnosis="no-target-table",
     )
+    for key, value in (("tie", True), ("stem", False)):
+        t.that(
+            count(**{key: value}) == plain,
+            f"by default the model has {plain} parameters, with {key}={value} {count(**{key: value})}: "
+            f"{key}={value} is the default",
+            diagnosis="defaults",
+        )
     differences = (
         (
             "tie=False",
@@ -306,8 +324,7 @@ def tying(a: Any, t: Trial) -> None:
             12 * D * D + 13 * D,
             "encoder-layers",
             "a second encoder layer has its own weights, attention and a network of width 4d, and stands in "
-            "an "
-            "nn.ModuleList: what a plain list holds is not registered",
+            "an nn.ModuleList: what a plain list holds is not registered",
         ),
         (
             "dec=2",
@@ -315,8 +332,7 @@ def tying(a: Any, t: Trial) -> None:
             16 * D * D + 19 * D,
             "decoder-layers",
             "a second decoder layer has its own weights, two attentions and a network of width 4d, and "
-            "stands in "
-            "an nn.ModuleList: what a plain list holds is not registered",
+            "stands in an nn.ModuleList: what a plain list holds is not registered",
         ),
         (
             "stem=True",
@@ -332,44 +348,3 @@ def tying(a: Any, t: Trial) -> None:
             f"{what} adds {found} numbers to the parameters, expected {right}: {words}",
             diagnosis=name,
         )
-
-
-@probe("stem")
-def stem(a: Any, t: Trial) -> str | None:
-    model = built(a, t, enc=0, stem=True)
-    convolutions = [m for m in model.modules() if isinstance(m, nn.Conv1d)]
-    if len(convolutions) != 1:
-        return f"with stem=True the model has {len(convolutions)} nn.Conv1d, expected one"
-    seen: list[Tensor] = []
-    hook = convolutions[0].register_forward_pre_hook(lambda _, given: seen.append(given[0].detach()))
-    memory = memory_of(t, model, sources(t, 2, 6), real(t, 6, 4, size=6))
-    hook.remove()
-    if not seen:
-        t.fail("`encode` does not call the convolution", diagnosis="stem-unused")
-    h = seen[0]
-    t.that(
-        h.shape == (2, D, 6),
-        f"the convolution reads {tuple(h.shape)}, expected [B, d, S] = (2, {D}, 6): it runs along the "
-        "positions",
-        diagnosis="stem-along-the-channels",
-    )
-    with torch.no_grad():
-        conv, stream = convolutions[0](h), h
-    cases = {
-        "right": stream + conv.relu(),
-        "stem-without-residual": conv.relu(),
-        "stem-without-relu": stream + conv,
-        "stem-relu-outside": (stream + conv).relu(),
-        "stem-gelu": stream + nn.functional.gelu(conv),
-        "stem-bare": conv,
-    }
-    normed = {name: nn.functional.layer_norm(value.transpose(1, 2), (D,))[0] for name, value in cases.items()}
-    for name, value in normed.items():
-        if name != "right" and same(memory[0], value, rtol=1e-4, atol=1e-5):
-            t.fail(
-                "the stem is not h + relu(conv(h)): the residual or the ReLU is missing or misplaced",
-                diagnosis="stem-formula",
-            )
-    if not same(memory[0], normed["right"], rtol=1e-4, atol=1e-5):
-        t.fail("the stem is not h + relu(conv(h)), then the LayerNorm", diagnosis="stem-formula")
-    return None
