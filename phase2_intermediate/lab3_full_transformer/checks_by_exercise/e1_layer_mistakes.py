@@ -71,7 +71,7 @@ def built(a: Any, t: Trial, **how: Any) -> Any:
     )
     t.that(
         found == right,
-        f"the layer has {found} numbers to train, expected {right} in two attentions, two linear layers, three "
+        f"the layer has {found} parameters, expected {right} in two attentions, two linear layers, three "
         + (
             "norms: something is not registered (a plain list is not, nn.ModuleList is)"
             if found < right

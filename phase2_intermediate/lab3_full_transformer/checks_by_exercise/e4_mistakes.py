@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from inspect import signature
 from typing import Any
 
 import torch
@@ -22,6 +23,10 @@ from phase2_intermediate.lab3_full_transformer.checks_by_exercise.tools import n
 
 probe = Probes()
 CLOSE = {"rtol": 1e-6, "atol": 1e-8}
+DEFAULTS = {
+    "beam_search": {"beam": 4, "max_len": 20, "alpha": 0.6, "n_best": 1},
+    "sample": {"max_len": 20, "temperature": 1.0, "top_k": 0, "top_p": 1.0},
+}
 
 
 def as_pair(t: Trial, found: Any, words: str) -> tuple[list[int], float]:
@@ -56,8 +61,9 @@ def greedily(table: Table, max_len: int) -> tuple[list[int], float]:
 
 @probe("greedy")
 def greedy(a: Any, t: Trial) -> None:
-    for number in range(8):
-        table, max_len = Table(f"{t.seed}/g{number}", 4, end=0.5), 6
+    max_len = 6
+    tables = [Table(f"{t.seed}/g{number}", 4, end=0.5 + number % 2) for number in range(8)]
+    for table in sorted(tables, key=lambda table: len(greedily(table, max_len)[0])):
         right, total = greedily(table, max_len)
         words = f"greedy(step, {BOS}, {EOS}, {max_len})"
         found = as_pair(
@@ -73,11 +79,14 @@ def greedy(a: Any, t: Trial) -> None:
             [
                 ("bos-kept", [BOS, *right], "the hypothesis begins with bos: it is no part of it"),
                 (
-                    "eos-stripped",
-                    right[:-1],
-                    "the hypothesis lost its last token: it ends with eos"
-                    if right[-1] == EOS
-                    else "the hypothesis has a token less than max_len",
+                    ("eos-stripped", right[:-1], "the hypothesis lost its last token: it ends with eos")
+                    if len(right) < max_len
+                    else (
+                        "max-len",
+                        right[:-1],
+                        f"with max_len={max_len} the hypothesis has {max_len - 1} tokens, one too few: "
+                        "it counts the tokens of the list, without bos",
+                    )
                 ),
             ],
         )
@@ -158,6 +167,9 @@ def settings(t: Trial) -> list[tuple[Table, dict[str, Any]]]:
             "n_best": 1 + number % beam,
         }
         cases.append((Table(f"{t.seed}/b{number}", 5, end=(0.4, 1.5)[number % 2]), how))
+    for number in range(8):  # many ends, and all that is found is asked for
+        how = {"beam": 2 + number % 3, "max_len": 6, "alpha": 2.5, "n_best": 2 + number % 3}
+        cases.append((Table(f"{t.seed}/e{number}", 5, end=2.0), how))
     return cases
 
 
@@ -235,6 +247,35 @@ def ties(a: Any, t: Trial) -> str | None:
             f"with equal probabilities everywhere the three best are {found}, expected [[0, 0], [0, 2], [0, "
             "3]]: of equals the better parent, then the smaller token"
         )
+    rows = {(): [0.5, 0.0, 0.5, 0.0], (2,): [0.0, 0.25, 0.0, 0.75], (0,): [0.0, 0.0, 0.5, 0.5]}
+    equals = Table("equals", 4, rows=lambda prefix: rows.get(prefix, [0.0, 0.5, 0.5, 0.0]))
+    found = [
+        tokens
+        for tokens, score in a.beam_search(equals, BOS, EOS, beam=8, max_len=3, alpha=0.0, n_best=7)
+        if same(score, math.log(0.125), **CLOSE)
+    ]
+    if found[:1] != [[2, EOS]]:
+        return f"of the equal scores of {found} that of [2, {EOS}] was finished first, so it comes first"
+    return None
+
+
+@probe("empty-text")
+def nothing(a: Any, t: Trial) -> str | None:
+    rows = [0.2, 0.5, 0.2, 0.1]
+    table = Table("nothing", 4, rows=lambda prefix: rows)
+    found = a.greedy(table, BOS, EOS, 3)[0]
+    if found != [EOS]:
+        return f"greedy found {found} where eos is the most probable token from the start, expected [{EOS}]"
+    return None
+
+
+@probe("defaults")
+def defaults(a: Any, t: Trial) -> str | None:
+    for name, wanted in DEFAULTS.items():
+        own = signature(getattr(a, name)).parameters
+        for key, value in wanted.items():
+            if key in own and own[key].default != value:
+                return f"the default of {key} in `{name}` is {own[key].default!r}, expected {value!r}"
     return None
 
 
@@ -260,7 +301,6 @@ def n_best(a: Any, t: Trial) -> str | None:
 
 @probe("underflow")
 def underflow(a: Any, t: Trial) -> str | None:
-    table = Table("deep", 3, rows=lambda prefix: [0.0, 0.001, 0.999e-4])
     half = Table("half", 60, rows=lambda prefix: [0.0, 0.0, *([1.0] * 58)])
     found = results(t, lambda: a.beam_search(half, BOS, EOS, beam=1, max_len=200, alpha=0.0), "200 tokens")
     right = -200 * math.log(58)
@@ -269,7 +309,6 @@ def underflow(a: Any, t: Trial) -> str | None:
             f"200 tokens of probability 1/58 have the score {found[0][1]:.4g}, expected {right:.1f}: their "
             "product is 0 in floating point. Add logarithms"
         )
-    del table
     return None
 
 

@@ -110,6 +110,8 @@ def penalty(kind: str, tokens: list[int], alpha: float) -> float:
         return float(size**alpha)
     if kind == "penalty counts bos":
         size += 1
+    if kind == "penalty counts one less":
+        size -= 1
     if kind == "penalty leaves eos out":
         size -= tokens[-1:] == [EOS]
     base = 5 + size if kind == "penalty not divided by 6" else (5 + size) / 6
@@ -152,20 +154,26 @@ def search(table: Table, beam: int, max_len: int, alpha: float, n_best: int, wro
             kept = [x for x in kept if x[0][-1] != EOS]
         if wrong == "penalty at every step":
             kept = [(tokens, total / penalty("", tokens, alpha)) for tokens, total in kept]
-        best = sorted(kept, key=key)[: max(width, 0)]
+        ranked = sorted(kept, key=key)
+        best = ranked[: max(width, 0)]
         done += [x for x in best if x[0][-1] == EOS]
         live = [x for x in best if x[0][-1] != EOS]
+        if wrong == "every end found":
+            done += [x for x in ranked[max(width, 0) :] if x[0][-1] == EOS]
+        if wrong == "filled up":
+            live = [x for x in ranked if x[0][-1] != EOS][:beam]
         if wrong == "twice as many":
             live = live[:beam]
         if not live or (wrong.startswith("stops at the first end") and done):
             break
-        if wrong == "stops when enough ended" and len(done) >= n_best:
+        if wrong.startswith("stops when enough ended") and len(done) >= n_best:
             break
         if wrong.startswith("stops when beam ended") and len(done) >= beam:
             break
-        if wrong == "compares live with penalised" and done:
-            first = max(total / penalty("", tokens, alpha) for tokens, total in done)
-            if all(total / penalty("", tokens, alpha) <= first for tokens, total in live):
+        needed = n_best if wrong.endswith("takes the living") else 1
+        if wrong.startswith("compares live with penalised") and len(done) >= needed:
+            ends = sorted((total / penalty("", tokens, alpha) for tokens, total in done), reverse=True)
+            if all(total / penalty("", tokens, alpha) <= ends[needed - 1] for tokens, total in live):
                 break
     if wrong in ("unfinished forgotten", "unfinished only if none ended"):
         found = done if done or wrong == "unfinished forgotten" else live
@@ -178,15 +186,17 @@ def search(table: Table, beam: int, max_len: int, alpha: float, n_best: int, wro
         found = done or live
     else:
         found = done + live
-    used = 0.0 if wrong == "penalty at every step" else alpha
+    if wrong == "eos forced":
+        found = done + [([*tokens, EOS], total) for tokens, total in live]
+    used = {"penalty at every step": 0.0, "alpha fixed": 0.6}.get(wrong, alpha)
     scored = [(tokens, total / penalty(wrong, tokens, used)) for tokens, total in found]
     if wrong == "ranked by the sum":
         scored = [x for _, x in sorted(zip(found, scored, strict=True), key=lambda both: -both[0][1])]
-    else:
+    elif wrong != "not sorted":
         scored = sorted(scored, key=lambda x: -x[1])
     if wrong == "worst first":
         scored = scored[::-1]
-    scored = scored[:n_best]
+    scored = scored if wrong == "n_best ignored" else scored[:n_best]
     if wrong == "turned round at the end":
         scored = scored[::-1]
     if wrong == "plain sums returned":
@@ -231,6 +241,15 @@ BEAM_MISTAKES = {
         "stops-at-the-first-end",
         "the search ends with the first finished hypothesis: one that is still alive may win",
     ),
+    "stops when enough ended, and takes the living": (
+        "stops-too-early",
+        "the search ends with the first n_best finished hypotheses: those still alive may win",
+    ),
+    "compares live with penalised, and takes the living": (
+        "stops-too-early",
+        "the search ends when the penalised scores of the live ones fall below the n_best finished ones: a "
+        "longer hypothesis is divided by more, and may still win",
+    ),
     "compares live with penalised": (
         "stops-too-early",
         "the search ends when the penalised score of the live ones falls below a finished one: a longer "
@@ -252,6 +271,16 @@ BEAM_MISTAKES = {
         "twice-as-many-candidates",
         "2·beam candidates were kept: a step keeps the `beam` best, those that end included",
     ),
+    "every end found": (
+        "ends-do-not-compete",
+        "continuations by eos are put aside as finished although better candidates fill the beam: they "
+        "compete with the others",
+    ),
+    "filled up": (
+        "finished-replaced",
+        "the places of hypotheses that end are given to further candidates: a step keeps the `beam` best of "
+        "all, those that end included, so fewer live on",
+    ),
     "eos aside": (
         "ends-do-not-compete",
         "continuations by eos are put aside without competing: they are candidates like the others",
@@ -270,12 +299,17 @@ BEAM_MISTAKES = {
         "penalty-at-every-step",
         "the length penalty is applied at every step: sums are compared plainly, scores are made at the end",
     ),
+    "alpha fixed": ("alpha-ignored", "`alpha` has no effect: the scores are always those of alpha=0.6"),
     "no length penalty": ("penalty-missing", "`alpha` has no effect: divide the sum by ((5 + n) / 6)^alpha"),
     "penalty is a power of the length": (
         "penalty-formula",
         "the penalty is n^α: ((5 + n) / 6)^α is asked for",
     ),
     "penalty counts bos": ("penalty-length", "n counts bos as well: it counts the tokens of the hypothesis"),
+    "penalty counts one less": (
+        "penalty-length",
+        "the penalty is ((4 + n) / 6)^α: n counts every token of the hypothesis, and 5 is added",
+    ),
     "penalty leaves eos out": ("penalty-length", "n leaves eos out: it counts the tokens of the hypothesis"),
     "penalty not divided by 6": ("penalty-formula", "the penalty is (5 + n)^α: divide by 6, ((5 + n) / 6)^α"),
     "penalty multiplied": ("penalty-multiplied", "the sum was multiplied by the penalty: divide by it"),
@@ -284,6 +318,12 @@ BEAM_MISTAKES = {
         "hypotheses are ranked by their sums: by their scores at the end",
     ),
     "plain sums returned": ("plain-sums-returned", "the result has the sums: return the scores"),
+    "not sorted": ("not-sorted", "the results come in the order in which they were found: the best first"),
+    "n_best ignored": ("n-best-ignored", "more than `n_best` hypotheses came back: the n_best best alone"),
+    "eos forced": (
+        "end-forced",
+        "what is alive at max_len got an eos that nobody chose: it stops as it is, unfinished",
+    ),
     "worst first": ("worst-first", "the worst hypothesis comes first: sort downwards"),
     "eos stripped": ("eos-stripped", "a finished hypothesis came back without its eos: it ends with it"),
     "bos kept": ("bos-kept", "hypotheses came back with bos: it is no part of them"),
