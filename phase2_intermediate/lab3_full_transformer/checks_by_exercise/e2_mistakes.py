@@ -70,6 +70,7 @@ def loss(a: Any, t: Trial) -> None:
     total, count = pair_of(t, a.seq_loss(logits, target, pad=0))
     right, tokens = right_loss(logits, target, 0)
     everything, _ = right_loss(logits, target, -1)
+    smoothed, _ = right_loss(logits, target, 0, 0.1)
     p = logits.softmax(-1).gather(-1, target[..., None])[..., 0][target != 0]
     name_it(
         t,
@@ -90,6 +91,7 @@ def loss(a: Any, t: Trial) -> None:
             ),
             ("mean-instead-of-sum", everything / 8, "that is a mean, padding included: return the sum"),
             ("mean-instead-of-sum", right / 2, "the sum was divided by the number of rows: return the sum"),
+            ("smoothing-by-default", smoothed, "the default is smoothing=0.0; yours smooths by 0.1"),
             ("sign-of-the-loss", -right, "the sign is wrong: the loss is *minus* log p, so it is positive"),
             (
                 "no-logarithm",
@@ -116,12 +118,12 @@ def loss(a: Any, t: Trial) -> None:
         [
             ("pads-in-the-count", 8, "the count is 8: padding was counted as tokens; 5 are real"),
             ("count-of-rows", 2, "the count is 2, the number of rows: 5 tokens are real"),
-            ("count-of-rows", 3, "the count is 3, the number of pads: 5 tokens are real"),
+            ("count-of-rows", 3, "the count is 3: of 8 positions 5 are real, 3 are padding"),
         ],
     )
     t.that(
         same(total, right),
-        f"the total of 5 tokens is {float(total):.4f}, expected {float(right):.4f}",
+        f"the total of 5 tokens is {float(total):.10g}, expected {float(right):.10g}",
         diagnosis="loss-wrong",
     )
     t.that(count == tokens, f"the count is {count}, expected {tokens}", diagnosis="count-wrong")
@@ -306,6 +308,11 @@ def nothing(a: Any, t: Trial) -> str | None:
             return f"{words} gave ({float(total):.4g}, {count}), expected (0, 0)"
         if not total.requires_grad:
             return f"{words} has no graph: `backward()` must work, and give gradients of 0"
+        total.backward()
+        if logits.grad is None or bool(logits.grad.any()):
+            return (
+                f"{words} does not hang on the logits: after `backward()` they have no gradient, expected 0"
+            )
     return None
 
 

@@ -144,6 +144,11 @@ def schedule(a: Any, t: Trial) -> None:
         diagnosis="noam-at-zero",
     )
     t.that(
+        same(f(50, factor=1.0), found[1]),
+        "without `factor` the rate is another than with factor=1.0, the default",
+        diagnosis="noam-factor",
+    )
+    t.that(
         same(f(50, factor=3.0), 3 * found[1], rtol=1e-9), "`factor` has no effect", diagnosis="noam-factor"
     )
     right = values(lambda s: 64**-0.5 * min(s**-0.5, s * 100**-1.5))

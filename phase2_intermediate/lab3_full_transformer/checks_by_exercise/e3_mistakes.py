@@ -116,6 +116,11 @@ def append(a: Any, t: Trial) -> None:
 @probe("caches-share-state")
 def two_caches(a: Any, t: Trial) -> str | None:
     one = built(a, t, 1)
+    t.that(
+        one.length == 0,
+        f"the length of a new cache is {one.length!r}, expected 0",
+        diagnosis="length-of-a-new-cache",
+    )
     appended(t, one, 0, new(t))
     other = built(a, t, 1)
     if other.length != 0:

@@ -26,7 +26,7 @@ def filled(a: Any, t: Trial, batch: int = 3, positions: int = 2) -> tuple[Any, l
         own.append(new(t, batch, positions))
         cross.append(new(t, batch, 5))
         appended(t, cache, layer, own[-1])
-        cache.remember(layer, lambda layer=layer: cross[layer])
+        cache.remember(layer, lambda layer=layer: tuple(x.clone() for x in cross[layer]))
     return cache, own, cross
 
 

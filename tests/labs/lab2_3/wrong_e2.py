@@ -257,3 +257,35 @@ def accuracy_over_the_wrong_axis():
         )
 
     return {"token_accuracy": token_accuracy}
+
+
+@wrong("E2")
+def smooths_by_default():
+    def seq_loss(logits, target, *, pad, smoothing=0.1):
+        return loss(lambda lp, y, eps, n, logits: (both(lp, y, eps), n))["seq_loss"](
+            logits, target, pad=pad, smoothing=smoothing
+        )
+
+    return {"seq_loss": seq_loss}
+
+
+@wrong("E2")
+def nothing_left_is_a_new_tensor():
+    def make(lp, y, eps, n, logits):
+        return (both(lp, y, eps), n) if n else (torch.zeros((), dtype=lp.dtype, requires_grad=True), 0)
+
+    return loss(make)
+
+
+@wrong("E2")
+def a_small_number_inside_the_logarithm():
+    return loss(lambda lp, y, eps, n, logits: (both((lp.exp() + 1e-9).log(), y, eps), n))
+
+
+@wrong("E2")
+def twice_the_rate_by_default():
+    def noam(step, d, warmup, factor=2.0):
+        s = max(step, 1)
+        return factor * d**-0.5 * min(s**-0.5, s * warmup**-1.5)
+
+    return {"noam": noam}

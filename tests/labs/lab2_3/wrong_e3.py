@@ -327,3 +327,17 @@ def always_float32():
         return OneTensor.append(self, layer, k.float(), v.float())
 
     return cache(append=append)
+
+
+@wrong("E3")
+def length_is_the_capacity():
+    class Roomy(OneTensor):
+        def __init__(self, layers, max_length):
+            super().__init__(layers, max_length)
+            self.room = max_length
+
+        @property
+        def length(self):
+            return self.room
+
+    return {"KVCache": Roomy}

@@ -201,3 +201,12 @@ def a_float():
         return 2.0 * layers * kv_heads * head_width * positions * batch * bytes_per_number
 
     return {"cache_bytes": cache_bytes}
+
+
+@wrong("W2")
+def squeezes_every_axis():
+    def log_probability(logits, tokens, real):
+        chosen = logits.log_softmax(-1).gather(-1, tokens[..., None]).squeeze()
+        return torch.where(real, chosen, 0.0).sum(-1)
+
+    return {"log_probability": log_probability}
