@@ -116,6 +116,12 @@ def some_steps(a: Any, t: Trial) -> None:
         diagnosis="does-not-learn",
     )
     t.that(
+        not 0.05 < end <= 0.3,
+        f"after 40 steps END has probability {end:.2f} behind the ten characters of a date, expected above "
+        "0.3: it is learned, but slowly. Are all `steps` taken, is the rate as high as 4e-3?",
+        diagnosis="learns-slowly",
+    )
+    t.that(
         end > 0.3,
         f"after the ten characters of a date END has probability {end:.2f}: without END in the targets the "
         "model never stops, and writes 2006-04-3000",
