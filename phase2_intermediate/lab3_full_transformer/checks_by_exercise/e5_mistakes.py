@@ -1,0 +1,320 @@
+"""The known mistakes of E5's pairs and evaluation, found on models of random weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from courseware.check import Probes, Trial
+from courseware.check.compare import same
+from phase2_intermediate.lab3_full_transformer.checks_by_exercise.e5_scene import (
+    LIMIT,
+    asked,
+    decoded,
+    forced,
+    in_one_batch,
+    scene,
+    searched,
+    without_ends,
+    written,
+)
+from phase2_intermediate.lab3_full_transformer.checks_by_exercise.tools import name_it
+from shared.data.dates import DatePair
+
+probe = Probes()
+
+
+@probe("unseen")
+def unseen(a: Any, t: Trial) -> None:
+    def made(*numbers: int, language: str = "it") -> list[DatePair]:
+        return [DatePair(f"{n} mar 2001", f"2001-03-{n:02}", language, "medium") for n in numbers]
+
+    training, other = made(1, 2), made(2, language="es")  # the same text as in Italian
+    written_out = DatePair(
+        "1 marzo 2001", "2001-03-01", "it", "long"
+    )  # a day that was trained on, as another text
+    pairs = [*made(5, 1, 4), *other, *made(5), written_out, *made(4, language="es"), *made(3)]
+    right = [pairs[0], pairs[2], written_out, pairs[7]]
+    found = a.unseen_pairs(pairs, training)
+    t.that(
+        all(isinstance(pair, DatePair) for pair in found),
+        f"the result holds {type(found[0]).__name__ if found else 'nothing'}, expected the pairs themselves",
+        diagnosis="not-pairs",
+    )
+    texts, days = {pair.text for pair in training}, {pair.iso for pair in training}
+
+    def new(keep: Any) -> list[DatePair]:
+        return [pair for pair in pairs if keep(pair)]
+
+    spanish = "a text that was trained on as Italian came back as Spanish: compare the texts, not the pairs"
+    by_day = "a text was left out because its day was trained on in other words: compare the texts alone"
+    name_it(
+        t,
+        found,
+        right,
+        [
+            ("nothing-excluded", pairs, "texts of the training are among the result"),
+            ("nothing-excluded", list(dict.fromkeys(pairs)), "texts of the training are among the result"),
+            ("compares-whole-pairs", list(dict.fromkeys(new(lambda p: p not in training))), spanish),
+            ("compares-whole-pairs", new(lambda p: p not in training), spanish),
+            ("compares-the-answers", new(lambda p: p.iso not in days), by_day),
+            ("compares-the-answers", [pairs[0], pairs[2], pairs[7]], by_day),
+            ("texts-repeat", new(lambda p: p.text not in texts), "texts come several times: each once"),
+            ("inverted", new(lambda p: p.text in texts), "the pairs that *were* trained on came back"),
+        ],
+    )
+    names, wanted = [pair.text for pair in found], [pair.text for pair in right]
+    t.that(
+        sorted(names) != sorted(wanted) or names == wanted,
+        f"the texts came in the order {names}: keep that of the pairs, {wanted}",
+        diagnosis="order-changed",
+    )
+    t.that(
+        names != wanted or found == right,
+        "of pairs with equal texts another than the first was kept",
+        diagnosis="keeps-the-last",
+    )
+    t.that(
+        found == right,
+        f"unseen_pairs gave the texts {names}, expected {wanted}",
+        diagnosis="unseen-wrong",
+    )
+
+
+@probe("what-it-writes")
+def outputs(a: Any, t: Trial) -> None:
+    model, pairs, right = scene(t)
+    report = asked(a, t, model, pairs)
+    found = report["outputs"]
+
+    def up_to(limit: int) -> list[str]:
+        return [model.target_vocabulary.decode(written(model, p.text, limit)) for p in pairs]
+
+    filtered = without_ends(model, in_one_batch(model, pairs, limit=LIMIT))
+    name_it(
+        t,
+        found,
+        right,
+        [
+            (
+                "teacher-forced",
+                forced(model, pairs),
+                "the outputs are what the model says when it is shown the right answer: in evaluation it "
+                "reads what it wrote itself",
+            ),
+            ("gold-returned", [p.iso for p in pairs], "the outputs are `pair.iso`"),
+            ("goes-on-after-the-end", filtered, "the outputs go on after END: what comes after it is noise"),
+            (
+                "padding-attended",
+                decoded(model, in_one_batch(model, pairs, masked=False, limit=LIMIT)),
+                "padding of the sources is attended to: in a batch of texts of different lengths, give the "
+                "mask to encode and decode",
+            ),
+            ("limit-of-twelve", up_to(10), "long outputs are cut at 10 tokens: at most 12"),
+            ("limit-of-twelve", up_to(11), "long outputs are cut at 11 tokens: at most 12"),
+            (
+                "limit-of-twelve",
+                [x[:10] for x in right],
+                "outputs are cut at 10 characters: at most 12 tokens",
+            ),
+            (
+                "limit-of-twelve",
+                [x[:11] for x in right],
+                "outputs are cut at 11 characters: at most 12 tokens",
+            ),
+            ("limit-of-twelve", up_to(13), "outputs have up to 13 tokens: at most 12"),
+            (
+                "without-the-first-character",
+                [x[1:] for x in right],
+                "the first character is missing in each output",
+            ),
+        ],
+    )
+    changed = [p._replace(iso="2000-01-01") for p in pairs]
+    t.that(
+        asked(a, t, model, changed)["outputs"] == found,
+        "the outputs change when `pair.iso` is changed: the model must read what it wrote itself, not the "
+        "answer",
+        diagnosis="teacher-forced",
+    )
+    lonely = [asked(a, t, model, [p])["outputs"][0] for p in pairs[:6]]
+    t.that(
+        found == right or lonely == found[:6],
+        "a text gets another output alone than in a batch: padding is attended to",
+        diagnosis="padding-attended",
+    )
+    t.that(
+        found == right,
+        f"the first outputs are {found[:3]}, free-running greedy decoding gives {right[:3]}",
+        diagnosis="outputs-wrong",
+    )
+
+
+@probe("dropout-at-evaluation")
+def dropout(a: Any, t: Trial) -> str | None:
+    model, pairs, right = scene(t, 12, dropout=0.5)
+    model.train()
+    if asked(a, t, model, pairs)["outputs"] != right:
+        return (
+            "with a model in training mode the outputs are random: dropout is on. Evaluate in evaluation mode"
+        )
+    return None
+
+
+@probe("the-shares")
+def shares(a: Any, t: Trial) -> None:
+    model, pairs, right = scene(t, 30)
+    report = asked(a, t, model, pairs)
+    hits = [out == p.iso for out, p in zip(right, pairs, strict=True)]
+    share = sum(hits) / 30
+    characters = sum(
+        x == y for out, p in zip(right, pairs, strict=True) for x, y in zip(out, p.iso, strict=False)
+    )
+    name_it(
+        t,
+        report["exact"],
+        share,
+        [
+            ("exact-is-a-count", sum(hits), "`exact` is a count: a share from 0 to 1"),
+            ("exact-is-a-percentage", 100 * share, "`exact` is a percentage: a share from 0 to 1"),
+            (
+                "exact-counts-characters",
+                characters / sum(len(p.iso) for p in pairs),
+                "`exact` counts characters: an output is right only as a whole",
+            ),
+            ("exact-inverted", 1 - share, "`exact` is the share of wrong outputs"),
+        ],
+    )
+    t.that(
+        same(report["exact"], share),
+        f"`exact` is {report['exact']}, expected {share:.3f}: whole outputs that equal `pair.iso`",
+        diagnosis="exact-wrong",
+    )
+    for key, of in (("by_language", "language"), ("by_style", "style")):
+        groups: dict[str, list[bool]] = {}
+        for hit, pair in zip(hits, pairs, strict=True):
+            groups.setdefault(getattr(pair, of), []).append(hit)
+        wanted = {name: sum(group) / len(group) for name, group in groups.items()}
+        found = report[key]
+        t.that(
+            isinstance(found, dict),
+            f'"{key}" is a {type(found).__name__}, expected a dict',
+            diagnosis="no-dict",
+        )
+        other = {getattr(p, "style" if of == "language" else "language") for p in pairs}
+        t.that(
+            set(found) != other,
+            f'"{key}" is by {"style" if of == "language" else "language"}: the two are exchanged',
+            diagnosis="groups-exchanged",
+        )
+        name_it(
+            t,
+            found,
+            wanted,
+            [
+                (
+                    "divides-by-all",
+                    {n: sum(g) / 30 for n, g in groups.items()},
+                    f'"{key}" divides by all pairs: by those of the group',
+                ),
+                ("group-counts", {n: sum(g) for n, g in groups.items()}, f'"{key}" has counts: shares'),
+                (
+                    "group-is-everything",
+                    dict.fromkeys(groups, share),
+                    f'"{key}" has the overall share everywhere',
+                ),
+            ],
+        )
+        t.that(same(found, wanted), f'"{key}" is {found}, expected {wanted}', diagnosis="groups-wrong")
+    empty = asked(a, t, model, [])
+    t.that(
+        same(empty["exact"], 0.0) and not empty["by_language"] and not empty["by_style"],
+        f"evaluate of no pairs gives {empty}, expected 0.0 and empty dicts",
+        diagnosis="no-pairs",
+    )
+
+
+@probe("decoder-not-refused")
+def decoder_argument(a: Any, t: Trial) -> str | None:
+    model, pairs, _ = scene(t, 2)
+    attempt = t.tried(lambda: a.evaluate(model, pairs, decoder="best"))
+    if not isinstance(attempt.error, ValueError):
+        what = "nothing" if attempt.error is None else type(attempt.error).__name__
+        return f'decoder="best" raised {what}: only "greedy" and "beam" are decoders, else a ValueError'
+    return None
+
+
+@probe("with-and-without-cache")
+def caching(a: Any, t: Trial) -> str | None:
+    model, pairs, right = scene(t, 10)
+    for cached in (True, False):
+        model.decoded = model.embedded = 0
+        found = asked(a, t, model, pairs, cached=cached)["outputs"]
+        if found != right:
+            return f"with cached={cached} the outputs are not those of free-running greedy decoding"
+        t.that(
+            not (cached and model.decoded),
+            "with cached=True `model.decode` is called: `decode_step` and a KVCache are asked for",
+            diagnosis="cache-not-used",
+        )
+        t.that(
+            not cached or model.embedded <= 10 * (LIMIT + 1),
+            f"with cached=True {model.embedded} target positions were computed for 10 texts: at most 12 each",
+            diagnosis="cache-not-used",
+        )
+        t.that(
+            cached or model.decoded,
+            "with cached=False `model.decode` is never called: it decodes without a cache, to compare",
+            diagnosis="cached-ignored",
+        )
+    model.decoded = 0
+    asked(a, t, model, pairs)
+    if model.decoded:
+        t.fail(
+            "without arguments `model.decode` is called: `cached=True` is the default",
+            diagnosis="cache-not-used",
+        )
+    return None
+
+
+@probe("the-beam")
+def with_beam(a: Any, t: Trial) -> None:
+    model, pairs, _ = scene(t, 30)
+    vocabulary = model.target_vocabulary
+    right = [vocabulary.decode(searched(model, p.text)) for p in pairs]
+    greedy = [vocabulary.decode(written(model, p.text)) for p in pairs]
+    narrow = [vocabulary.decode(searched(model, p.text, beam=2)) for p in pairs]
+    level = [vocabulary.decode(searched(model, p.text, alpha=0.0)) for p in pairs]
+    raw = [vocabulary.decode(searched(model, p.text, logits=True)) for p in pairs]
+    plain = asked(a, t, model, pairs, "beam", cached=False)["outputs"]
+    name_it(
+        t,
+        plain,
+        right,
+        [
+            (
+                "beam-of-logits",
+                raw,
+                "the beam adds up logits: `step` gives log-probabilities, so `log_softmax` comes first",
+            ),
+            ("beam-is-greedy", greedy, 'decoder="beam" writes what greedy decoding writes'),
+            ("beam-with-other-defaults", narrow, "the beam is 2 wide: take the defaults of beam_search, 4"),
+            ("beam-with-other-defaults", level, "alpha is 0: take the defaults of beam_search, 0.6"),
+        ],
+    )
+    t.that(
+        plain == right,
+        f'decoder="beam", cached=False writes {plain[:2]}, a beam of 4 with max_len=12 finds {right[:2]}',
+        diagnosis="beam-outputs-wrong",
+    )
+    model.decoded = 0
+    t.that(
+        asked(a, t, model, pairs, decoder="beam")["outputs"] == right,
+        "with a cache the beam writes something else than without: after each step the rows change places, "
+        "and the cache must be reordered with them",
+        diagnosis="beam-not-reordered",
+    )
+    t.that(
+        not model.decoded,
+        'decoder="beam" with cached=True calls `model.decode`: `decode_step` is asked for',
+        diagnosis="cache-not-used",
+    )
