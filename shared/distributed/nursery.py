@@ -1,9 +1,10 @@
 """The helper of `ReadyRanks`: an interpreter that has loaded torch, and forks the ranks of each job.
 
-`python -m shared.distributed.nursery CONTROL OWNER HOME IDLE_SECONDS [MODULE …]`. It never computes anything
-itself and has one thread, so a fork of it is a clean process. A job comes as a message on the socket
-CONTROL: the job's folder and number of ranks, and a socket for this job alone. When that one is closed by
-the owner the job is ended. When the owner has died, or nothing was asked for long, the helper ends itself.
+`python -m shared.distributed.nursery CONTROL OWNER HOME IDLE_SECONDS`. It never computes anything itself and
+has one thread, so a fork of it is a clean process. A job comes as a message on the socket CONTROL: the
+job's folder, number of ranks and modules to have at hand, and a socket for this job alone. When that one is
+closed by the owner the job is ended. When the owner has died, or nothing was asked for long, the helper ends
+itself.
 """
 
 from __future__ import annotations
@@ -34,10 +35,10 @@ PATIENCE_WITH_OTHERS = 0.5
 _ROUND = 0.003
 
 
-def main(control: socket.socket, owner: int, home: Path, idle_seconds: float, modules: list[str]) -> None:
+def main(control: socket.socket, owner: int, home: Path, idle_seconds: float) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     adopt_orphans()
-    _load(modules)
+    _load(*_ALWAYS)
     last = time.monotonic()
     try:
         while os.getppid() == owner and time.monotonic() - last < idle_seconds:
@@ -47,6 +48,7 @@ def main(control: socket.socket, owner: int, home: Path, idle_seconds: float, mo
             if not message:
                 return
             request = json.loads(message)
+            _load(*request["modules"])
             with socket.socket(fileno=sockets[0]) as job:
                 Job(job, control, owner, Path(request["folder"]), request["ranks"]).run()
             last = time.monotonic()
@@ -59,11 +61,15 @@ _ALWAYS = ("torch._dynamo", "torch.nn.parallel", "shared.distributed")
 """What ranks would load each time; the first, two seconds' worth, is loaded by torch's optimizers."""
 
 
-def _load(modules: list[str]) -> None:
-    for name in (*_ALWAYS, *modules):
-        importlib.import_module(name)
-    gc.collect()
-    gc.freeze()  # a collection in a rank would touch, and so copy, every page
+def _load(*modules: str) -> None:
+    """So that not each rank has to. What cannot be loaded is left to the ranks, which can say why."""
+    missing = [name for name in modules if name not in sys.modules]
+    for name in missing:
+        with contextlib.suppress(Exception):
+            importlib.import_module(name)
+    if missing:
+        gc.collect()
+        gc.freeze()  # a collection in a rank would touch, and so copy, every page
 
 
 class Job:
@@ -171,5 +177,4 @@ if __name__ == "__main__":
         int(sys.argv[2]),
         Path(sys.argv[3]),
         float(sys.argv[4]),
-        sys.argv[5:],
     )

@@ -34,10 +34,10 @@ IDLE_SECONDS = 0.3
 
 
 class ReadyRanks:
-    """A helper process that forks ranks. `modules` are loaded into it beforehand."""
+    """A helper process that forks ranks. It ends after `idle_seconds` without a job."""
 
-    def __init__(self, *, modules: Sequence[str] = (), idle_seconds: float = 300.0) -> None:
-        self._modules, self._idle_seconds = tuple(modules), idle_seconds
+    def __init__(self, *, idle_seconds: float = 300.0) -> None:
+        self._idle_seconds = idle_seconds
         self._lock = threading.RLock()
         self._helper: _Helper | None = None
 
@@ -54,12 +54,15 @@ class ReadyRanks:
         ranks: int = 2,
         timeout: float = 120.0,
         cpu_seconds: float = float("inf"),
+        modules: Sequence[str] = (),
     ) -> list[Any]:
         """Run `fn(*args)` on every rank of a gloo group and return the results in the order of ranks.
 
         As `launch` does: prints appear here with their rank, the first rank that raises ends all with
         `RankFailed`, ranks that wait for each other or need longer than `timeout` seconds (`cpu_seconds`
         of processor time) end with `LaunchTimeout`, and nothing that they started outlives the call.
+        `modules` are loaded into the helper once, so that not every rank of every job has to; a change of
+        their source is not seen afterwards.
         """
         if ranks < 1:
             raise ValueError(f"ranks={ranks}: expected at least one")
@@ -70,7 +73,7 @@ class ReadyRanks:
             try:
                 (folder / "task.pkl").write_bytes(task)
                 (folder / "surroundings.json").write_text(json.dumps(_surroundings()))
-                with Job(helper, folder, ranks) as job:
+                with Job(helper, folder, ranks, modules) as job:
                     job.wait_until_started()
                     watch = Watch(
                         job,
@@ -98,7 +101,7 @@ class ReadyRanks:
         if self._helper is None or not self._helper.usable():
             if self._helper is not None:
                 self._helper.end()
-            self._helper = _Helper(self._modules, self._idle_seconds)
+            self._helper = _Helper(self._idle_seconds)
         return self._helper
 
 
@@ -113,13 +116,13 @@ def _surroundings() -> dict[str, Any]:
 class _Helper:
     """The helper process, seen from its owner."""
 
-    def __init__(self, modules: tuple[str, ...], idle_seconds: float) -> None:
+    def __init__(self, idle_seconds: float) -> None:
         self.owner, self._mark = os.getpid(), uuid.uuid4().hex
         self.home = Path(tempfile.mkdtemp(prefix="ranks-"))
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         os.register_at_fork(after_in_child=self.control.close)  # a fork must not keep the helper alive
         command = [sys.executable, "-m", "shared.distributed.nursery", str(theirs.fileno())]
-        command += [str(self.owner), str(self.home), str(idle_seconds), *modules]
+        command += [str(self.owner), str(self.home), str(idle_seconds)]
         with theirs, (self.home / "helper.log").open("w") as log:
             self.process = subprocess.Popen(
                 command,
@@ -168,12 +171,12 @@ def _environment(mark: str) -> dict[str, str]:
 class Job:
     """One job of the helper as a `Launcher`. Leaving the block ends it, with everything it has started."""
 
-    def __init__(self, helper: _Helper, folder: Path, ranks: int) -> None:
+    def __init__(self, helper: _Helper, folder: Path, ranks: int, modules: Sequence[str]) -> None:
         self._helper, self._folder = helper, folder
         self._exits: list[tuple[int, int]] = []
         self._ended, self._read = False, 0
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        request = json.dumps({"folder": str(folder), "ranks": ranks}).encode()
+        request = json.dumps({"folder": str(folder), "ranks": ranks, "modules": list(modules)}).encode()
         with theirs:
             socket.send_fds(helper.control, [request], [theirs.fileno()])
 
