@@ -475,10 +475,10 @@ if __name__ == "__main__":
 # - **Gradients.** After `loss.backward()` and `ddp.finish()`, `p.grad` is the mean over ranks of what the
 #   ranks would have had in `p.grad` without you. So gradients add up over several backward passes as usual:
 #   a second backward without clearing adds the second mean to the first.
-# - **Buckets.** Gradients are packed into buckets: whole tensors, in the reverse order of `parameters()`,
-#   at most `bucket_bytes` in each. A tensor that is larger is a bucket by itself. There is **one all-reduce
-#   for each bucket**; different dtypes need different buckets. A parameter that is used in two places
-#   counts once, frozen parameters not at all.
+# - **Buckets.** Gradients are packed into buckets in the reverse order of `parameters()`: whole tensors, as
+#   many as fit into `bucket_bytes`, then the next bucket begins. A tensor that is larger is a bucket by
+#   itself. There is **one all-reduce for each bucket**; different dtypes need different buckets. A parameter
+#   that is used in two places counts once, frozen parameters not at all.
 # - **Overlap.** As soon as all gradients of a bucket are there, its all-reduce starts, with
 #   `async_op=True`, and backward goes on. Nobody waits before the backward pass is over; `finish()` waits.
 #   All ranks must start the buckets in the **same order**, even if their gradients come in different

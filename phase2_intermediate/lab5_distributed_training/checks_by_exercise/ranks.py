@@ -84,6 +84,11 @@ class Me:
         draw = partial(torch.randn, shape, generator=generator, dtype=torch.float64)
         return [draw().to(dtype) for _ in range(self.world)]
 
+    def note(self, event: str) -> None:
+        """Put an event among the messages, where their order matters."""
+        if self.watching:
+            self.messages.append(Message(event, 0, 0))
+
     def sent(self) -> list[Message]:
         return [message for message in self.messages if message.call == "send"]
 
@@ -158,6 +163,11 @@ def _watch(me: Me, refuse: str) -> None:
 
         setattr(dist.ProcessGroup, name, call)
 
+    def wait(self: dist.Work, *args: Any, _wait: Any = dist.Work.wait, **kwargs: Any) -> Any:
+        me.note("wait")
+        return _wait(self, *args, **kwargs)
+
+    dist.Work.wait = wait  # type: ignore[method-assign]
     for name in POINT_TO_POINT:
         watch(name, False)
     for name in COLLECTIVES:
