@@ -783,7 +783,7 @@ if __name__ == "__main__":
 # | flag | default | meaning |
 # |---|---|---|
 # | `--out` | (required) | a folder; make it if it is not there |
-# | `--epochs` | 10 | how many epochs in all |
+# | `--epochs` | 10 | how many epochs in all (0: report on the untrained network) |
 # | `--batch` | 64 | rows of the **global** batch, over all ranks |
 # | `--lr` | 0.1 | learning rate |
 # | `--seed` | 0 | first weights and order of rows |

@@ -65,6 +65,7 @@ class Me:
     world: int
     seed: int
     folder: Path
+    data: Any = None
     messages: list[Message] = field(default_factory=list)
     watching: bool = False
     refused: str | None = None
@@ -119,10 +120,15 @@ def attempt(call: Callable[[], Any]) -> Any:
 
 
 def _run_cases(
-    folder: str, objects: dict[str, Any], cases: Sequence[Callable[..., Any]], seed: int, refuse: str
+    folder: str,
+    objects: dict[str, Any],
+    cases: Sequence[Callable[..., Any]],
+    seed: int,
+    refuse: str,
+    data: Any,
 ) -> None:
     torch.set_num_threads(1)
-    me = Me(dist.get_rank(), dist.get_world_size(), seed, Path(folder))
+    me = Me(dist.get_rank(), dist.get_world_size(), seed, Path(folder), data)
     _watch(me, refuse)
     answers = types.SimpleNamespace(**objects)
     for case in cases:
@@ -252,44 +258,41 @@ def on_ranks(
     ranks: int = 2,
     refuse: str = "",
     cpu_seconds: float = CPU_SECONDS,
+    data: Any = None,
+    modules: Sequence[str] = (),
 ) -> Outcome:
-    """Run the cases on the learner's objects of these names; once for each run of the check."""
+    """Run the cases on the learner's objects of these names; once for each run of the check.
+
+    `data` is what cases find in `me.data`; `modules` are loaded beforehand, once for all.
+    """
     key = (ranks, t.seed, tuple(case.__name__ for case in cases))
     known = _outcomes.setdefault(a, {})
     if key not in known:
         objects = {name: a.raw(name) for name in names}
         for value in objects.values():
             raise_if_stub(value)
-        known[key] = _launch(objects, cases, t.seed, ranks, refuse, cpu_seconds)
+        job = partial(_run_cases, objects=objects, cases=tuple(cases), seed=t.seed, refuse=refuse, data=data)
+        names_of_modules = (*modules, *_modules(objects, cases))
+        known[key] = _launch(job, [case.__name__ for case in cases], ranks, cpu_seconds, names_of_modules)
     return known[key]
 
 
 def _launch(
-    objects: dict[str, Any],
-    cases: Sequence[Callable[..., Any]],
-    seed: int,
-    ranks: int,
-    refuse: str,
-    cpu_seconds: float,
+    job: Callable[[str], None], cases: list[str], ranks: int, cpu_seconds: float, modules: Sequence[str]
 ) -> Outcome:
     with tempfile.TemporaryDirectory(prefix="cases-") as name:
-        job = partial(_run_cases, name, objects, tuple(cases), seed, refuse)
         stopped = None
         try:
             ready_ranks().run(
-                job,
-                ranks=ranks,
-                timeout=SECONDS,
-                cpu_seconds=cpu_seconds,
-                modules=_modules(objects, cases),
+                job, name, ranks=ranks, timeout=SECONDS, cpu_seconds=cpu_seconds, modules=modules
             )
         except RankFailed as failure:
             stopped = _stopped(failure, Path(name))
         facts = {
-            case.__name__: [
+            case: [
                 cloudpickle.loads(path.read_bytes())
                 for rank in range(ranks)
-                if (path := Path(name, f"fact-{case.__name__}-{rank}")).exists()
+                if (path := Path(name, f"fact-{case}-{rank}")).exists()
             ]
             for case in cases
         }
