@@ -155,4 +155,4 @@ def grouped(a: Any, me: Me) -> Any:
     return facts
 
 
-CASES = (powers, operations, traffic, sizes, bits, layouts, dtypes, refusals, grouped)
+CASES = (powers, operations, sizes, traffic, bits, layouts, dtypes, refusals, grouped)

@@ -25,6 +25,11 @@ SITUATIONS = {
     "grouped": "group= three, two and one of the four ranks",
 }
 
+GROUPS = (
+    "Rank and world size are counted within the group, `dist.get_rank(group)`; dst and src are "
+    "`dist.get_global_rank(group, …)`; and the messages themselves belong to the group"
+)
+
 
 def outcome(a: Any, t: Trial) -> Outcome:
     return on_ranks(a, t, ["ring_all_reduce"], e1_cases.CASES, ranks=N, refuse="collectives")
@@ -72,7 +77,7 @@ def all_receive(a: Any, t: Trial) -> str | None:
 @probe("waits-for-an-empty-chunk")
 def empty_chunks(a: Any, t: Trial) -> str | None:
     stopped = stopped_in(a, t, "sizes")
-    if stopped and stopped.kind == "deadlock":
+    if stopped and (stopped.kind == "deadlock" or stopped.sizes_differ):
         return (
             "with fewer numbers than ranks somebody waits for a message that is not sent. "
             "Sender and receiver "
@@ -114,21 +119,8 @@ def fails_dtypes(a: Any, t: Trial) -> str | None:
 @probe("group-ignored")
 def group_ignored(a: Any, t: Trial) -> str | None:
     stopped = stopped_in(a, t, "grouped")
-    advice = (
-        "Rank and world size are counted within the group, `dist.get_rank(group)`; dst and src are "
-        "`dist.get_global_rank(group, …)`; and the messages themselves belong to the group"
-    )
     if stopped:
-        return f"with {SITUATIONS['grouped']}: {stopped.words}\n{advice}"
-    for rank, facts in enumerate(outcome(a, t).of(e1_cases.grouped) or []):
-        for members, result, expected, messages in facts:
-            if not same(result, expected):
-                return (
-                    f"in a group of ranks {members} rank {rank} ended with {numbers(result)}, expected "
-                    f"{numbers(expected)}. {advice}"
-                )
-            if len(members) == 1 and messages:
-                return "in a group of one rank there is nobody to send to, and a message was sent"
+        return f"with {SITUATIONS['grouped']}: {stopped.words}\n{GROUPS}"
     return None
 
 
@@ -155,6 +147,18 @@ def unknown_op(a: Any, t: Trial) -> str | None:
         if getattr(result, "kind", None) != "ValueError":
             what = str(result) if getattr(result, "kind", None) else "it was accepted"
             return f'op="prod" is to be a ValueError: {what}'
+    return None
+
+
+@probe("messages-of-different-sizes")
+def sizes_differ(a: Any, t: Trial) -> str | None:
+    stopped = stopped_in(a, t)
+    if stopped and stopped.sizes_differ:
+        return (
+            f"with {SITUATIONS[stopped.case]}: {stopped.words}\nWhat a rank receives must "
+            "have the size of what its "
+            "left neighbour sends in the same step: the same chunk, cut alike"
+        )
     return None
 
 
@@ -370,4 +374,18 @@ def through(a: Any, t: Trial) -> str | None:
                     f"{numbers(expected, 20)}. Compute in the tensor's own dtype, and start "
                     "from its own values"
                 )
+    return None
+
+
+@probe("group-is-not-the-group")
+def group_values(a: Any, t: Trial) -> str | None:
+    for rank, facts in enumerate(outcome(a, t).of(e1_cases.grouped) or []):
+        for members, result, expected, messages in facts:
+            if not same(result, expected):
+                return (
+                    f"in a group of ranks {members} rank {rank} ended with {numbers(result)}, expected "
+                    f"{numbers(expected)}. {GROUPS}"
+                )
+            if len(members) == 1 and messages:
+                return "in a group of one rank there is nobody to send to, and a message was sent"
     return None

@@ -24,7 +24,7 @@ def metrics(a: Any, me: Me) -> Any:
         "a rank without examples": ([3.0, 0.0, 1.0], [4.0, 0.0, 2.0], torch.float32, torch.int64),
         "a sum of zero": ([0.0, 0.0, 0.0], [1.0, 2.0, 3.0], torch.float32, torch.int64),
         "nobody has an example": ([0.0, 0.0, 0.0], [0.0, 0.0, 0.0], torch.float32, torch.int64),
-        "sums beyond float32": ([16777216.0, 1.0, 1.0], [1.0, 1.0, 1.0], torch.float32, torch.int64),
+        "sums beyond float32": ([16777216.0, 1.0, 2.0], [1.0, 1.0, 1.0], torch.float32, torch.int64),
     }
     facts = []
     for name, (sums, counts, sum_type, count_type) in given.items():

@@ -81,17 +81,24 @@ def unused_hangs(a: Any, t: Trial) -> str | None:
     return None
 
 
+ORDER = (
+    "Gradients come in another order on each rank. The i-th all-reduce of one rank meets the "
+    "i-th of the other: "
+    "start bucket i only after bucket i − 1"
+)
+
+
 @probe("buckets-in-another-order")
 def bucket_order(a: Any, t: Trial) -> str | None:
-    stopped, facts = outcome(a, t).stopped, outcome(a, t).of(e3_cases.orders) or []
-    wrong = next((rank for rank, fact in enumerate(facts) if not agrees(*fact)), None)
-    if (stopped and stopped.case == "orders") or wrong is not None:
-        what = stopped.words if stopped and wrong is None else f"the gradients of rank {wrong} are wrong"
-        return (
-            f"with {SITUATIONS['orders']}: {what}\nGradients come in another order on each "
-            "rank. The i-th all-reduce of one "
-            "rank meets the i-th of the other: start bucket i only after bucket i − 1"
-        )
+    stopped, right = outcome(a, t).stopped, outcome(a, t).of(e3_cases.union) or []
+    if stopped and stopped.case == "orders":
+        return f"with {SITUATIONS['orders']}: {stopped.words}\n{ORDER}"
+    if not all(agrees(fact["found"], fact["expected"]) for fact in right):
+        return None
+    for rank, fact in enumerate(outcome(a, t).of(e3_cases.orders) or []):
+        name = differing(*fact)
+        if name:
+            return f"with {SITUATIONS['orders']}: the gradient of {name} on rank {rank} is wrong. {ORDER}"
     return None
 
 

@@ -12,7 +12,7 @@ probe = Probes()
 KEYS = ("s", "o", "predicted", "speedup", "efficiency", "verdict")
 EXACT = [{"world": n, "seconds": 8 / n + 2} for n in (1, 2, 4)]  # s = 8, o = 2
 NOISY = [
-    {"world": n, "seconds": s} for n, s in ((1, 10.0), (1, 12.0), (2, 7.0), (4, 4.0), (4, 5.0), (4, 6.0))
+    {"world": n, "seconds": s} for n, s in ((1, 10.0), (1, 12.0), (2, 8.0), (4, 4.5), (4, 5.0), (4, 6.0))
 ]
 SLOWER = [{"world": 1, "seconds": 0.35}, {"world": 2, "seconds": 1.3}, {"world": 4, "seconds": 5.3}]
 EVEN = [{"world": 2, "seconds": 1.0}, {"world": 1, "seconds": 1.05}]

@@ -221,6 +221,11 @@ class Stopped:
     words: str
     where: dict[int, str]  # the function in which each rank waited
 
+    @property
+    def sizes_differ(self) -> bool:
+        """Gloo ends a process whose buffer has another size than the message that has come."""
+        return "SIGABRT" in self.words
+
     def all_in(self, *names: str) -> bool:
         return bool(self.where) and all(place in names for place in self.where.values())
 
@@ -322,6 +327,8 @@ def _stopped(failure: RankFailed, folder: Path) -> Stopped:
         kind = "deadlock" if "waited for each other" in text else "too long"
     else:
         kind = "raised" if "failed:" in text else "died"
+    if "SIGABRT" in text:
+        text += ". Gloo ends a process so when a message has another size than the buffer that waits for it"
     return Stopped(kind, begun.get(failure.rank, ""), failure.rank, _without_ours(text), where)
 
 

@@ -138,14 +138,12 @@ def mean_of_the_own_chunk_is_rounded_otherwise():
     """The owner of a chunk keeps its own, wider result; the others get what has been rounded for the wire."""
 
     def ring_all_reduce(t, op="sum", group=None):
-        if t.dtype != torch.float32 or op == "max":
+        if t.dtype != torch.float32 or op not in ("sum", "mean"):
             return ring()["ring_all_reduce"](t, op, group)
-        wide = t.double()
         r, n = dist.get_rank(group), dist.get_world_size(group)
-        total = wide.clone()
         ring()["ring_all_reduce"](t, "sum", group)
         own = t.view(-1).tensor_split(n)[(r + 1) % n]
-        own.copy_(own * (1 + 2.0**-23) if total.numel() else own)
+        own.mul_(1 + 2.0**-23)
         return t.div_(n) if op == "mean" else t
 
     return {"ring_all_reduce": ring_all_reduce}

@@ -17,7 +17,7 @@ def sampler(
             if not 0 <= rank < world or mode not in ("pad", "drop", "exact"):
                 raise ValueError("rank or mode")
             self.n, self.rank, self.world, self.shuffle = n, rank, world, shuffle
-            self.seed, self.mode, self.epoch = seed, "pad" if pad_exact else mode, 0
+            self.seed, self.mode, self.epoch = seed, "pad" if pad_exact and mode == "exact" else mode, 0
 
         def set_epoch(self, epoch):
             self.epoch = epoch
@@ -141,7 +141,7 @@ def every_rank_weighs_the_same():
     return mean_by(weigh)
 
 
-@misconception("E2", diagnosis="waits-for-ever")
+@misconception("E2", diagnosis="calls-differ")
 def leaves_out_what_is_none():
     def weighted_grad_mean(model, local_tokens):
         tokens = torch.tensor(float(local_tokens), dtype=torch.float64)

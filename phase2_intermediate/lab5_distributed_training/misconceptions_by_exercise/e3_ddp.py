@@ -172,10 +172,23 @@ def no_sync_clears():
     return {"MiniDDP": MiniDDP}
 
 
-@misconception("E3", diagnosis="unused-parameter-hangs")
-def waits_for_buckets_that_never_fill():
+@misconception("E3", diagnosis="unused-parameter-is-wrong")
+def leaves_out_buckets_that_never_fill():
     class MiniDDP(Sound):
         def finish(self):
+            self.collect()
+            self.clear()
+
+    return {"MiniDDP": MiniDDP}
+
+
+@misconception("E3", diagnosis="unused-parameter-hangs")
+def starts_what_it_has_used_itself():
+    class MiniDDP(Sound):
+        def finish(self):
+            for i, bucket in enumerate(self.buckets):
+                if i not in self.works and self.seen.intersection(bucket):
+                    self.launch(i)
             self.collect()
             self.clear()
 
