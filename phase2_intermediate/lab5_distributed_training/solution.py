@@ -846,7 +846,7 @@ def main(argv: list[str]) -> nn.Module:
     with process_group():
         rank, world = dist.get_rank(), dist.get_world_size()
         args.out.mkdir(parents=True, exist_ok=True)
-        train, test = digits(flat=True).train, digits(flat=True).test
+        data = digits(flat=True)
         torch.manual_seed(args.seed)
         model = build_model()
         optimizer = torch.optim.SGD(model.parameters(), lr=args.lr, momentum=0.9)
@@ -863,24 +863,26 @@ def main(argv: list[str]) -> nn.Module:
         for epoch in range(resumed_from, args.epochs):
             generator = torch.Generator().manual_seed(args.seed + epoch)
             total = torch.zeros((), dtype=torch.float64)
-            for batch in torch.randperm(len(train.inputs), generator=generator).split(args.batch):
+            for batch in torch.randperm(len(data.train.inputs), generator=generator).split(args.batch):
                 rows = batch[rank::world]
                 optimizer.zero_grad()
-                loss = F.cross_entropy(model(train.inputs[rows]), train.targets[rows], reduction="sum")
+                loss = F.cross_entropy(
+                    model(data.train.inputs[rows]), data.train.targets[rows], reduction="sum"
+                )
                 loss.backward()
                 weighted_grad_mean(model, len(rows))
                 optimizer.step()
                 total += loss.detach()
-            losses.append(global_metric(total, torch.tensor(len(train.inputs) / world)))
+            losses.append(global_metric(total, torch.tensor(len(data.train.inputs) / world)))
             if rank == 0:
                 part = path.with_suffix(".part")
                 state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "losses": losses}
                 torch.save(state, part)
                 part.replace(path)
 
-        mine = list(ShardSampler(len(test.inputs), rank, world, shuffle=False, mode="exact"))
+        mine = list(ShardSampler(len(data.test.inputs), rank, world, shuffle=False, mode="exact"))
         with torch.no_grad():
-            right = (model(test.inputs[mine]).argmax(dim=1) == test.targets[mine]).sum()
+            right = (model(data.test.inputs[mine]).argmax(dim=1) == data.test.targets[mine]).sum()
         accuracy = global_metric(right, torch.tensor(len(mine)))
         flat = torch.cat([p.detach().flatten() for p in model.parameters()])
         first = flat.clone()
@@ -1023,5 +1025,5 @@ if __name__ == "__main__":
                 runs.append({"world": world, "seconds": time.perf_counter() - started})
         report = scaling_report(runs)
         for n, gain in report["speedup"].items():
-            print(f"{n} ranks: {gain:.2f} times as fast as one, efficiency {report['efficiency'][n]:.0%}")
+            print(f"{n} rank{'s' if n > 1 else ''}: {gain:.2f} times as fast as one, efficiency {report['efficiency'][n]:.0%}")
         print("verdict:", report["verdict"])

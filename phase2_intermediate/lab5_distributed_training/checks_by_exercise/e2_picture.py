@@ -26,7 +26,7 @@ def owners(a: Any) -> None:
             row += 1
         row += 1
         names.append("")
-    ax.set(yticks=range(len(names)), xlabel="example", xlim=(0, N))
+    ax.set(yticks=range(len(names)), xlabel="example", xlim=(0, N), xticks=range(0, N, 3))
     ax.set_yticklabels(names, fontsize=7)
     ax.invert_yaxis()
     show(

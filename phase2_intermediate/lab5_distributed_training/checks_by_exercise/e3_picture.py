@@ -34,6 +34,7 @@ def timeline(a: Any) -> None:
         for layer in model:
             layer.weight.register_post_accumulate_grad_hook(lambda p: events.append("gradient"))
         ddp = wrapper(model, bucket_bytes=2 * 32 * 33 * 4)
+        events.clear()
         ddp(torch.ones(1, 32)).sum().backward()
         events.append("end")
         ddp.finish()

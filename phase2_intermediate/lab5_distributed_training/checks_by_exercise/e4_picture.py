@@ -18,7 +18,7 @@ def memory(a: Any) -> None:
                 height = plan[name] / BILLION
                 ax.bar(at, height, bottom=bottom, color=COLOURS[colour], label=name if at == 0 else None)
                 bottom += height
-            labels.append(f"{world} ranks\nstage {stage}")
+            labels.append(f"{world} rank{'s' if world > 1 else ''}\nstage {stage}")
             at += 1
     ax.axhline(80, color=COLOURS["red"], linestyle=":")
     ax.set(ylabel="GB per rank", xticks=range(at))

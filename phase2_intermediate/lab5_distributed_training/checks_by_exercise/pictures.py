@@ -38,7 +38,7 @@ def traffic(a: Any) -> None:
         caption="Your counts. The star's busiest rank has more to do with every helper; the ring "
         "stays below four "
         "times the tensor.",
-        alt="A straight line that leaves the picture at ten ranks, and a curve that flattens below four.",
+        alt="A straight line that leaves the picture at eleven ranks, and a curve that flattens below four.",
     )
 
 
