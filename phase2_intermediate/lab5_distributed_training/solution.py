@@ -1025,7 +1025,6 @@ if __name__ == "__main__":
                 runs.append({"world": world, "seconds": time.perf_counter() - started})
         report = scaling_report(runs)
         for n, gain in report["speedup"].items():
-            print(
-                f"{n} rank{'s' if n > 1 else ''}: {gain:.2f} times as fast as one, efficiency {report['efficiency'][n]:.0%}"
-            )
+            words = f"{n} rank{'s' if n > 1 else ''}"
+            print(f"{words}: {gain:.2f} times as fast as one, efficiency {report['efficiency'][n]:.0%}")
         print("verdict:", report["verdict"])

@@ -265,9 +265,10 @@ def dtypes(a: Any, me: Me) -> Any:
         chain = Chain(model)
         expected = union_gradients(chain, parts, mean_square)
         ddp = a.MiniDDP(chain)
+        me.messages.clear()
         mean_square(ddp(parts[me.rank])).backward()
         ddp.finish()
-        facts[name] = gradients(chain), expected
+        facts[name] = gradients(chain), expected, len(reductions(me.messages))
     return facts
 
 

@@ -62,8 +62,8 @@ def gradients(a: Any, t: Trial) -> None:
     for rank, fact in enumerate(need(t, found, e3_cases.tied)):
         all_equal(t, fact["found"], fact["expected"], f"rank {rank}, tied and frozen weights")
     for rank, fact in enumerate(need(t, found, e3_cases.dtypes)):
-        all_equal(t, *fact["bfloat16"], f"rank {rank}, bfloat16", rtol=2.0**-5, atol=2.0**-6)
-        all_equal(t, *fact["two dtypes"], f"rank {rank}, two dtypes", rtol=1e-4, atol=1e-5)
+        all_equal(t, *fact["bfloat16"][:2], f"rank {rank}, bfloat16", rtol=2.0**-5, atol=2.0**-6)
+        all_equal(t, *fact["two dtypes"][:2], f"rank {rank}, two dtypes", rtol=1e-4, atol=1e-5)
     single_rank = on_ranks(a, t, ["MiniDDP"], [e3_cases.alone], ranks=1, refuse="ddp")
     all_equal(t, *need(t, single_rank, e3_cases.alone)[0], "one rank")
 
@@ -79,7 +79,7 @@ def overlap(a: Any, t: Trial) -> None:
         during = events[events.index("begin") : events.index("end")]
         early = during[: during.index("first layer")]
         t.that("allreduce" in early, "no all-reduce was started before the first layer's gradient")
-        t.that("wait" not in during, "somebody waited before the backward pass was over")
+        t.that("wait" not in early, "somebody waited before the backward pass was over")
 
 
 @e3.property("no_sync, and quiet where there is nothing to say", points=3)

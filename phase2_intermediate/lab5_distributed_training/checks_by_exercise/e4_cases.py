@@ -124,6 +124,7 @@ def state(a: Any, me: Me) -> Any:
         optimizer.step()
         oracle.step(mean(grads))
     saved = optimizer.state_dict_full()
+    hidden = _holds(optimizer, torch.cat([m.flatten() for m in oracle.m]))
     kept = {k: [x.clone() if isinstance(x, Tensor) else x for x in v] for k, v in saved.items()}
     grads = grads_of(me, 3, params)
     give(params, grads[me.rank])
@@ -139,7 +140,7 @@ def state(a: Any, me: Me) -> Any:
         "state": kept,
         "expected": {"step": oracle.steps, "exp_avg": oracle.m, "exp_avg_sq": oracle.v},
         "copies": copies,
-        "hidden": _holds(optimizer, torch.cat([m.flatten() for m in oracle.m])),
+        "hidden": hidden,
     }
 
 

@@ -28,7 +28,11 @@ def curves(a: Any) -> None:
         found.items(), (7, 4, 1.5), ("yellow", "blue", "black"), strict=True
     ):
         left.plot(
-            range(1, EPOCHS + 1), losses, linewidth=width, color=COLOURS[colour], label=f"{world} ranks"
+            range(1, EPOCHS + 1),
+            losses,
+            linewidth=width,
+            color=COLOURS[colour],
+            label=f"{world} rank{'s' if world > 1 else ''}",
         )
     left.set(xlabel="epoch", ylabel="loss", xticks=range(1, EPOCHS + 1))
     left.legend()
