@@ -31,7 +31,7 @@ def powers(a: Any, me: Me) -> Any:
         "returned": result.clone() if isinstance(result, torch.Tensor) else type(result).__name__,
         "is_t": result is t,
         "aliases": isinstance(result, torch.Tensor) and result.data_ptr() == t.data_ptr(),
-        "messages": list(me.messages),
+        "pending": me.pending(),
     }
 
 
@@ -121,6 +121,12 @@ def dtypes(a: Any, me: Me) -> Any:
     return facts
 
 
+def smallest(a: Any, me: Me) -> Any:
+    """The mean of the smallest float64 there is: a quarter of it is rounded to 0."""
+    tiny = torch.full((6,), 5e-324, dtype=torch.float64)
+    return a.ring_all_reduce(tiny.clone(), "mean"), tiny
+
+
 def refusals(a: Any, me: Me) -> Any:
     facts = {}
     for name, t, op in (
@@ -146,13 +152,15 @@ def grouped(a: Any, me: Me) -> Any:
         inputs = me.randn(7, key=60 + len(members))
         t = inputs[me.rank].clone()
         me.messages.clear()
+        op = "mean" if len(members) == 2 else "sum"
         if me.rank in members:
-            a.ring_all_reduce(t, "sum", group) if len(members) == 3 else a.ring_all_reduce(t, group=group)
-        wanted = expected([inputs[r] for r in members], "sum") if me.rank in members else inputs[me.rank]
+            a.ring_all_reduce(t, "sum", group) if len(members) == 3 else a.ring_all_reduce(t, op, group=group)
+        op = "mean" if len(members) == 2 else "sum"
+        wanted = expected([inputs[r] for r in members], op) if me.rank in members else inputs[me.rank]
         facts.append((members, t, wanted, len(me.messages)))
         with me.unwatched():
             dist.barrier()
     return facts
 
 
-CASES = (powers, operations, sizes, traffic, bits, layouts, dtypes, refusals, grouped)
+CASES = (powers, operations, sizes, traffic, bits, layouts, dtypes, smallest, refusals, grouped)

@@ -8,7 +8,11 @@ from courseware.check import Probes, Trial
 from courseware.check.compare import same
 from courseware.check.describe import numbers
 from phase2_intermediate.lab5_distributed_training.checks_by_exercise import e1_cases
-from phase2_intermediate.lab5_distributed_training.checks_by_exercise.ranks import Outcome, on_ranks
+from phase2_intermediate.lab5_distributed_training.checks_by_exercise.ranks import (
+    REQUEST_LOST,
+    Outcome,
+    on_ranks,
+)
 
 probe = Probes()
 N = e1_cases.RANKS
@@ -21,6 +25,7 @@ SITUATIONS = {
     "bits": "101 numbers on each of 4 ranks",
     "layouts": "tensors that are not contiguous",
     "dtypes": "integers, bfloat16, float16",
+    "smallest": "5e-324 on each of 4 ranks, op mean",
     "refusals": 'op="mean" of integers, and op="prod"',
     "grouped": "group= three, two and one of the four ranks",
 }
@@ -113,6 +118,20 @@ def fails_dtypes(a: Any, t: Trial) -> str | None:
     stopped = stopped_in(a, t, "dtypes")
     if stopped:
         return f"with {SITUATIONS['dtypes']}: {stopped.words}"
+    return None
+
+
+@probe("request-not-waited-for")
+def request_lost(a: Any, t: Trial) -> str | None:
+    stopped = stopped_in(a, t)
+    if stopped and stopped.request_lost:
+        return f"{REQUEST_LOST}\n{stopped.words}"
+    for rank, fact in enumerate(outcome(a, t).of(e1_cases.powers) or []):
+        if fact["pending"] > 0:
+            return (
+                f"when ring_all_reduce had returned on rank {rank}, {fact['pending']} messages were begun "
+                "and not waited for: keep the request of each `isend` and `irecv`, and call its `wait()`"
+            )
     return None
 
 
@@ -284,6 +303,32 @@ def mean_is_sum(a: Any, t: Trial) -> str | None:
     return None
 
 
+@probe("mean-divided-before-adding")
+def mean_before(a: Any, t: Trial) -> str | None:
+    operations = outcome(a, t).of(e1_cases.operations) or []
+    if not all(same(*fact["mean"]) for fact in operations):
+        return None
+    for result, tiny in outcome(a, t).of(e1_cases.smallest) or []:
+        if isinstance(result, torch.Tensor) and not bool(result.any()) and bool(tiny.any()):
+            return (
+                "5e-324, the smallest number of float64, on each of four ranks: its mean became 0, since a "
+                "quarter of it was rounded. Add first, and divide once, at the end"
+            )
+    return None
+
+
+@probe("mean-divides-by-all-ranks")
+def mean_of_all(a: Any, t: Trial) -> str | None:
+    for rank, facts in enumerate(outcome(a, t).of(e1_cases.grouped) or []):
+        for members, result, expected, _ in facts:
+            if rank in members and len(members) == 2 and same(result * N, expected * 2):
+                return (
+                    'op="mean" in a group of two of the four ranks: the sum was divided by 4. Divide by the '
+                    "number of ranks in the group, `dist.get_world_size(group)`"
+                )
+    return None
+
+
 @probe("mean-divides-too-often")
 def mean_divides(a: Any, t: Trial) -> str | None:
     for fact in outcome(a, t).of(e1_cases.operations) or []:
@@ -294,6 +339,29 @@ def mean_divides(a: Any, t: Trial) -> str | None:
                 f"{numbers(expected[:3])} …: "
                 "divide once, when the sum is complete, not at every hop and not a part alone"
             )
+    return None
+
+
+@probe("through-a-narrower-dtype")
+def narrower(a: Any, t: Trial) -> str | None:
+    for rank, fact in enumerate(outcome(a, t).of(e1_cases.operations) or []):
+        for op, (found, expected) in fact.items():
+            if same(found, expected, rtol=1e-5, atol=1e-5) and not same(found, expected):
+                return (
+                    f"float64, op={op!r}: the result on rank {rank} is right to some six digits only. "
+                    "It went through a narrower dtype: compute in the tensor's own"
+                )
+    return None
+
+
+@probe("maximum-with-zero")
+def max_zero(a: Any, t: Trial) -> str | None:
+    for facts in outcome(a, t).of(e1_cases.dtypes) or []:
+        for name, _, found, _, _ in facts:
+            if name == "negative float64" and not bool(found.any()):
+                return (
+                    "the maximum of negative numbers became 0: start from the rank's own numbers, not from 0"
+                )
     return None
 
 

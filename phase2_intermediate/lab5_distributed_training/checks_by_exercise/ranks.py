@@ -67,6 +67,7 @@ class Me:
     folder: Path
     data: Any = None
     messages: list[Message] = field(default_factory=list)
+    trace: Any = None  # the same calls, in a file that outlives a rank which is ended
     watching: bool = False
     refused: str | None = None
 
@@ -88,7 +89,17 @@ class Me:
     def note(self, event: str) -> None:
         """Put an event among the messages, where their order matters."""
         if self.watching:
-            self.messages.append(Message(event, 0, 0))
+            self.log(Message(event, 0, 0))
+
+    def log(self, message: Message) -> None:
+        self.messages.append(message)
+        if self.trace is not None:
+            self.trace.write(f"{message.call}\n".encode())
+
+    def pending(self) -> int:
+        """How many messages were begun and not waited for."""
+        calls = [message.call for message in self.messages]
+        return sum(calls.count(name) for name in POINT_TO_POINT) - calls.count("wait")
 
     def sent(self) -> list[Message]:
         return [message for message in self.messages if message.call == "send"]
@@ -133,6 +144,7 @@ def _run_cases(
     answers = types.SimpleNamespace(**objects)
     for case in cases:
         (me.folder / f"begun-{me.rank}").write_text(case.__name__)
+        me.trace = (me.folder / f"calls-{me.rank}").open("wb", buffering=0)
         me.messages.clear()
         torch.manual_seed(seed)
         me.watching = True
@@ -161,25 +173,31 @@ def _watch(me: Me, refuse: str) -> None:
 
         def call(self: Any, *args: Any, **kwargs: Any) -> Any:
             if me.watching:
-                me.messages.append(_message(name, args))
+                me.log(_message(name, args))
                 if forbidden:
                     me.refused = name
                     raise Refused(name)
             return original(self, *args, **kwargs)
 
-        setattr(dist.ProcessGroup, name, call)
+        setattr(dist.ProcessGroup, name, _as_torch(call))
 
     def wait(self: dist.Work, *args: Any, _wait: Any = dist.Work.wait, **kwargs: Any) -> Any:
         me.note("wait")
         return _wait(self, *args, **kwargs)
 
-    dist.Work.wait = wait  # type: ignore[method-assign]
+    dist.Work.wait = _as_torch(wait)  # type: ignore[method-assign]
     for name in POINT_TO_POINT:
         watch(name, False)
     for name in COLLECTIVES:
         watch(name, refuse == "collectives")
     for owner, name in _CLASSES.get(refuse, ()):
         _refuse_class(owner, name, me)
+
+
+def _as_torch(function: Any) -> Any:
+    """On a stack this stands for torch: where a rank waits is told by the line that called it."""
+    function.__code__ = function.__code__.replace(co_filename=dist.__file__)
+    return function
 
 
 _CLASSES: dict[str, tuple[tuple[Any, str], ...]] = {
@@ -220,11 +238,18 @@ class Stopped:
     rank: int
     words: str
     where: dict[int, str]  # the function in which each rank waited
+    pending: dict[int, int]  # messages begun and not waited for
 
     @property
     def sizes_differ(self) -> bool:
         """Gloo ends a process whose buffer has another size than the message that has come."""
         return "SIGABRT" in self.words
+
+    @property
+    def request_lost(self) -> bool:
+        """Gloo turns in circles when the request of a message is gone before the message is."""
+        busy = self.kind == "too long" and self.all_in("send", "recv", "wait")
+        return busy and any(count > 0 for count in self.pending.values())
 
     def all_in(self, *names: str) -> bool:
         return bool(self.where) and all(place in names for place in self.where.values())
@@ -316,6 +341,11 @@ def _modules(objects: dict[str, Any], cases: Sequence[Callable[..., Any]]) -> tu
     return (__name__, "shared.data", *sorted(name for name in names if name.startswith(f"{lab}.")))
 
 
+_OF_COLLECTIVES = (
+    "\nA collective returns only when every rank calls it, in the same order, with the same shapes."
+)
+
+
 def _stopped(failure: RankFailed, folder: Path) -> Stopped:
     text = str(failure)
     begun = {int(path.name[6:]): path.read_text() for path in folder.glob("begun-*")}
@@ -327,9 +357,19 @@ def _stopped(failure: RankFailed, folder: Path) -> Stopped:
         kind = "deadlock" if "waited for each other" in text else "too long"
     else:
         kind = "raised" if "failed:" in text else "died"
+    if where and set(where.values()) <= {"send", "recv", "wait", "finished"}:
+        text = text.replace(_OF_COLLECTIVES, "")
     if "SIGABRT" in text:
         text += ". Gloo ends a process so when a message has another size than the buffer that waits for it"
-    return Stopped(kind, begun.get(failure.rank, ""), failure.rank, _without_ours(text), where)
+    return Stopped(
+        kind, begun.get(failure.rank, ""), failure.rank, _without_ours(text), where, _pending(folder)
+    )
+
+
+def _pending(folder: Path) -> dict[int, int]:
+    calls = {int(path.name[6:]): path.read_text().split() for path in folder.glob("calls-*")}
+    begun = ("send", "recv", "recv_anysource")
+    return {rank: sum(c in begun for c in found) - found.count("wait") for rank, found in calls.items()}
 
 
 def _without_ours(text: str) -> str:
@@ -372,6 +412,11 @@ def _is_stub(function: FunctionType) -> bool:
 
 
 # ---- what probes and properties of several exercises say ------------------------------------------------
+
+REQUEST_LOST = (
+    "the ranks turn in circles inside of torch, waiting for messages. That happens when a request of "
+    "`isend` or `irecv` is thrown away before its message has gone: keep each, and call its `wait()`"
+)
 
 
 def need(t: Trial, outcome: Outcome, case: Callable[..., Any]) -> list[Any]:

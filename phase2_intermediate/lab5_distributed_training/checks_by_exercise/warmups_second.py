@@ -7,7 +7,12 @@ from torch import Tensor
 
 from courseware.check import Exercise, Trial
 from phase2_intermediate.lab5_distributed_training.checks_by_exercise import pictures
-from phase2_intermediate.lab5_distributed_training.checks_by_exercise.ranks import Me, Outcome, on_ranks
+from phase2_intermediate.lab5_distributed_training.checks_by_exercise.ranks import (
+    REQUEST_LOST,
+    Me,
+    Outcome,
+    on_ranks,
+)
 
 w3 = Exercise(
     "W3",
@@ -26,7 +31,7 @@ w3 = Exercise(
 def three(a: Any, me: Me) -> Any:
     mine = torch.tensor([10.0 * (me.rank + 1)])
     found = a.pass_right(mine)
-    return {"found": found, "same": found is mine, "mine": mine}
+    return {"found": found, "same": found is mine, "mine": mine, "pending": me.pending()}
 
 
 def shapes(a: Any, me: Me) -> Any:
@@ -51,7 +56,15 @@ def alone(a: Any, me: Me) -> Any:
 
 
 def w3_outcome(a: Any, t: Trial) -> Outcome:
-    return on_ranks(a, t, ["pass_right"], [three, shapes], ranks=3)
+    return on_ranks(a, t, ["pass_right"], [three, shapes], ranks=3, refuse="collectives")
+
+
+@w3.probe("forbidden")
+def forbidden(a: Any, t: Trial) -> str | None:
+    name = w3_outcome(a, t).refused
+    if name:
+        return f"a collective (`{name}`) was called: `dist.send`, `recv`, `isend` and `irecv` are yours"
+    return None
 
 
 @w3.probe("everybody-sends-first")
@@ -82,6 +95,20 @@ def other_deadlock(a: Any, t: Trial) -> str | None:
     stopped = w3_outcome(a, t).stopped
     if stopped and stopped.kind == "deadlock":
         return f"a message that is waited for was never sent, or not to this rank:\n{stopped.words}"
+    return None
+
+
+@w3.probe("request-not-waited-for")
+def not_waited(a: Any, t: Trial) -> str | None:
+    stopped = w3_outcome(a, t).stopped
+    if stopped and stopped.request_lost:
+        return f"{REQUEST_LOST}\n{stopped.words}"
+    facts = w3_outcome(a, t).of(three) or []
+    if any(fact["pending"] > 0 and float(fact["found"]) not in (10.0, 20.0, 30.0) for fact in facts):
+        return (
+            "the buffer was returned before the message had come: `irecv` only announces, and "
+            "`request.wait()` waits for it"
+        )
     return None
 
 

@@ -209,3 +209,32 @@ def rank_1_leaves():
         return reference(t, op, group)
 
     return around(change)
+
+
+@wrong("E1")
+def mean_divided_before_adding():
+    def change(t, op, group):
+        looked_at(t, op)
+        if op == "mean":
+            t.div_(len(members(group)[0]))
+        return reference(t, "sum" if op == "mean" else op, group)
+
+    return around(change)
+
+
+@wrong("E1")
+def mean_divided_by_all_ranks():
+    def change(t, op, group):
+        looked_at(t, op)
+        reference(t, "sum" if op == "mean" else op, group)
+        return t.div_(dist.get_world_size()) if op == "mean" else t
+
+    return around(change)
+
+
+@wrong("E1")
+def maximum_starts_from_zero():
+    def change(t, op, group):
+        return reference(t.clamp_(min=0) if op == "max" else t, op, group)
+
+    return around(change)

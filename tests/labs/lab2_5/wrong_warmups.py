@@ -115,3 +115,13 @@ def rank_0_for_all():
         return [((0 - s) % n, (-s - 1) % n) for s in range(2 * (n - 1))]
 
     return {"ring_plan": ring_plan}
+
+
+@wrong("W3")
+def gathered_from_all():
+    def pass_right(t):
+        everything = [torch.empty_like(t) for _ in range(dist.get_world_size())]
+        dist.all_gather(everything, t)
+        return everything[dist.get_rank() - 1]
+
+    return {"pass_right": pass_right}
