@@ -81,11 +81,14 @@ def gradients(a: Any, me: Me) -> Any:
 
 def plain(a: Any, me: Me) -> Any:
     """One weight whose gradients of sums are 6, 30 and 2: the mean over 2 + 1 + 1 tokens is 9.5."""
-    model = nn.Linear(1, 1, bias=False)
+    model = nn.Linear(1, 1)
+    model.bias.requires_grad_(False)
+    model.bias.grad = torch.tensor([4.0])  # from before it was frozen
     tokens, grads = (2, 1, 1), (6.0, 30.0, 2.0)
     model.weight.grad = torch.tensor([[grads[me.rank]]])
     result = a.weighted_grad_mean(model, tokens[me.rank])
-    return float(model.weight.grad), type(result).__name__
+    kept = model.bias.grad is not None and float(model.bias.grad) == 4.0
+    return float(model.weight.grad), type(result).__name__, kept
 
 
 CASES = (metrics, plain, gradients)

@@ -58,13 +58,15 @@ def partition(a: Any, t: Trial) -> None:
     raise_if_stub(a.ShardSampler)
     for n, world in SIZES:
         for shuffle in (True, False):
-            found = shards(a, n, world, shuffle=shuffle, mode="exact", seed=t.seed % 97)
+            epoch = None if shuffle else 3
+            found = shards(a, n, world, epoch, shuffle=shuffle, mode="exact", seed=t.seed % 97)
             t.equal(sorted(i for shard in found for i in shard), list(range(n)), f"n={n}, {world} ranks")
             t.equal([len(shard) for shard in found], [len(range(r, n, world)) for r in range(world)])
             lengths = [len(a.ShardSampler(n, r, world, mode="exact")) for r in range(world)]
             t.equal(lengths, [len(shard) for shard in found], f"len, n={n}, {world} ranks")
             if not shuffle:
                 t.equal(found, [list(range(r, n, world)) for r in range(world)], "shuffle=False")
+    t.that(not e2_sampler.seeds_global(a), "iterating changes torch's global random state")
     t.raises(ValueError, lambda: a.ShardSampler(5, 2, 2), "rank=2 of world=2")
     t.raises(ValueError, lambda: a.ShardSampler(5, -1, 2), "rank=-1")
     t.raises(ValueError, lambda: a.ShardSampler(5, 0, 2, mode="cut"), 'mode="cut"')
@@ -84,6 +86,8 @@ def metric(a: Any, t: Trial) -> None:
 
 @e2.property("gradients are those of one process with all tokens", points=6)
 def gradients(a: Any, t: Trial) -> None:
+    for fact in need(t, outcome(a, t), e2_cases.plain):
+        t.that(fact[2], "the gradient that a frozen parameter had has changed")
     for rank, facts in enumerate(need(t, outcome(a, t), e2_cases.gradients)):
         for name, found, expected in facts:
             for (p, grad), wanted in zip(found, expected, strict=True):

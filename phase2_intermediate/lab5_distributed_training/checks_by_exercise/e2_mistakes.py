@@ -218,6 +218,10 @@ def frozen(a: Any, t: Trial) -> str | None:
     for words, _, grad, wanted in gradient_facts(a, t):
         if wanted is None and grad is not None:
             return f"{words} is frozen, and got a gradient: leave out what does not require one"
+    if any(not kept for *_, kept in outcome(a, t).of(e2_cases.plain) or []):
+        return (
+            "a frozen parameter had a gradient from before, and that has changed: `p.requires_grad` decides"
+        )
     return None
 
 

@@ -26,6 +26,15 @@ def order(n: int, seed: int, epoch: int = 0) -> list[int]:
     return torch.randperm(n, generator=torch.Generator().manual_seed(seed + epoch)).tolist()
 
 
+def seeds_global(a: Any) -> bool:
+    """Does iterating change what `torch.rand` gives next?"""
+    before = torch.get_rng_state()
+    list(a.ShardSampler(7, 0, 3))
+    changed = not torch.equal(before, torch.get_rng_state())
+    torch.set_rng_state(before)
+    return changed
+
+
 @probe("sampler-fails")
 def fails(a: Any, t: Trial) -> str | None:
     raise_if_stub(a.ShardSampler)
@@ -52,6 +61,16 @@ def tensors(a: Any, t: Trial) -> str | None:
     first = next(iter(a.ShardSampler(7, 0, 3)))
     if not isinstance(first, int):
         return f"the sampler gives {first!r}: indices are Python ints (`.tolist()`)"
+    return None
+
+
+@probe("seeds-the-global-generator")
+def global_state(a: Any, t: Trial) -> str | None:
+    if seeds_global(a):
+        return (
+            "iterating changes torch's global random state, and with it the dropout and the first weights "
+            "of the whole program: draw from a `torch.Generator()` of your own"
+        )
     return None
 
 

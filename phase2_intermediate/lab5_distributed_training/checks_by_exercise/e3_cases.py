@@ -35,11 +35,13 @@ def gradients(module: nn.Module) -> Named:
     return {name: None if p.grad is None else p.grad.clone() for name, p in module.named_parameters()}
 
 
-def union_gradients(model: nn.Module, parts: list[Tensor], loss: Callable[[Tensor], Tensor]) -> Named:
+def union_gradients(
+    model: nn.Module, parts: list[Tensor], loss: Callable[[Tensor], Tensor], *more: Any
+) -> Named:
     """Of one process that sees the rows of all ranks."""
     single = copy.deepcopy(model)
     single.zero_grad()
-    loss(single(torch.cat(parts))).backward()
+    loss(single(torch.cat(parts), *more)).backward()
     return gradients(single)
 
 
@@ -129,7 +131,7 @@ def overlap(a: Any, me: Me) -> Any:
     return [m.call for m in me.messages]
 
 
-LIMITS = (1, 120, 300, 1 << 20)
+LIMITS = (1, 96, 120, 300, 1 << 20)  # 96: the last two tensors fill it exactly
 
 
 def buckets(a: Any, me: Me) -> Any:
@@ -188,10 +190,16 @@ def without_sync(a: Any, me: Me) -> Any:
     me.messages.clear()
     mean_square(ddp(parts[0][me.rank])).backward()
     ddp.finish()
+    after = gradients(model)
+    me.messages.clear()
+    with ddp.no_sync():
+        with ddp.no_sync():
+            pass
+        mean_square(ddp(parts[0][me.rank])).backward()
     expected = {name: sum(one[name] for one in every) for name in every[0]}  # type: ignore[misc]
     return {
         "silent": silent, "found": found, "expected": expected, "last": every[3],
-        "after": gradients(model), "after_expected": every[0], "local": local,
+        "after": after, "after_expected": every[0], "local": local, "nested": len(me.messages),
     }  # fmt: skip
 
 
@@ -213,7 +221,10 @@ def quiet(a: Any, me: Me) -> Any:
     me.messages.clear()
     before = gradients(model)
     ddp.finish()
-    same = all(torch.equal(before[n], g) for n, g in gradients(model).items())  # type: ignore[arg-type]
+    same = all(
+        before[n] is g is None or (g is not None and before[n] is not None and torch.equal(before[n], g))  # type: ignore[arg-type]
+        for n, g in gradients(model).items()
+    )
     return {**counts, "a second finish": len(me.messages)}, same
 
 
@@ -311,6 +322,24 @@ def orders(a: Any, me: Me) -> Any:
     return branch_case(a, me, [[0, 1, 2, 3], [3, 1, 0, 2]], 61)
 
 
+def held(a: Any, me: Me) -> Any:
+    """Layer 2 is used within `no_sync` alone: what its gradients hold is averaged all the same."""
+    torch.manual_seed(12)
+    model, orders = Branches().double(), ([0, 1, 2], [0, 1])
+    passes = [shards(me, 62), shards(me, 63)]
+    expected: Named = {name: torch.zeros_like(p) for name, p in model.named_parameters()}
+    for parts, order in zip(passes, orders, strict=True):
+        for name, grad in union_gradients(model, parts, mean_square, order).items():
+            if grad is not None:
+                expected[name] = expected[name] + grad  # type: ignore[operator]
+    ddp = a.MiniDDP(model, bucket_bytes=160)
+    with ddp.no_sync():
+        mean_square(ddp(passes[0][me.rank], orders[0])).backward()
+    mean_square(ddp(passes[1][me.rank], orders[1])).backward()
+    ddp.finish()
+    return gradients(model), expected
+
+
 def alone(a: Any, me: Me) -> Any:
     model = network()
     x = shards(me)[0]
@@ -321,7 +350,21 @@ def alone(a: Any, me: Me) -> Any:
     return gradients(model), expected
 
 
-CASES = (start, union, steps, overlap, buckets, twice, without_sync, quiet, tied, dtypes, orders, unused)
+CASES = (
+    start,
+    union,
+    steps,
+    overlap,
+    buckets,
+    twice,
+    without_sync,
+    quiet,
+    tied,
+    dtypes,
+    orders,
+    unused,
+    held,
+)
 
 
 def outcome(a: Any, t: Trial) -> Outcome:

@@ -64,6 +64,7 @@ def gradients(a: Any, t: Trial) -> None:
     for rank, fact in enumerate(need(t, found, e3_cases.dtypes)):
         all_equal(t, *fact["bfloat16"][:2], f"rank {rank}, bfloat16", rtol=2.0**-5, atol=2.0**-6)
         all_equal(t, *fact["two dtypes"][:2], f"rank {rank}, two dtypes", rtol=1e-4, atol=1e-5)
+        t.that(fact["two dtypes"][2] >= 2, "gradients of two dtypes travelled in one all-reduce")
     single_rank = on_ranks(a, t, ["MiniDDP"], [e3_cases.alone], ranks=1, refuse="ddp")
     all_equal(t, *need(t, single_rank, e3_cases.alone)[0], "one rank")
 
@@ -89,6 +90,7 @@ def silence(a: Any, t: Trial) -> None:
         t.that(fact["silent"] == 0, f"rank {rank}: {fact['silent']} messages within no_sync")
         all_equal(t, fact["found"], fact["expected"], f"rank {rank}, 3 passes in no_sync and 1 outside")
         all_equal(t, fact["after"], fact["after_expected"], f"rank {rank}, after an exception in no_sync")
+        t.that(fact["nested"] == 0, f"rank {rank}: after a no_sync within a no_sync the outer one has ended")
     for counts, same in need(t, found, e3_cases.quiet):
         for words, count in counts.items():
             t.that(count == 0, f"{words} made {count} calls of the process group")
@@ -102,6 +104,8 @@ def branches(a: Any, t: Trial) -> None:
         all_equal(t, *fact, f"rank {rank}, layers in different orders")
     for rank, fact in enumerate(need(t, found, e3_cases.unused)):
         all_equal(t, *fact, f"rank {rank}, a layer that one rank does not use")
+    for rank, fact in enumerate(need(t, found, e3_cases.held)):
+        all_equal(t, *fact, f"rank {rank}, a layer that was used within no_sync alone")
 
 
 e3.reward(timeline)

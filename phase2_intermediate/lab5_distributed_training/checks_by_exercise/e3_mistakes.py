@@ -18,13 +18,14 @@ SITUATIONS = {
     "union": "three layers, one backward pass and `finish()`",
     "steps": "three steps, with bucket_bytes=300",
     "overlap": "three layers, bucket_bytes=120",
-    "buckets": "bucket_bytes of 1, 120, 300 and 2²⁰",
+    "buckets": "bucket_bytes of 1, 96, 120, 300 and 2²⁰",
     "twice": "two backward passes without clearing",
     "without_sync": "three passes in `no_sync` and one outside",
     "quiet": "`finish()` with nothing to do, eval mode, `finish()` twice",
     "tied": "a weight that is used in two places, and a frozen layer",
     "dtypes": "a bfloat16 network, and one with two dtypes",
     "unused": "a layer that rank 0 uses and rank 1 does not, and one that nobody uses",
+    "held": "a layer that is used within `no_sync`, and not in the pass outside",
     "orders": "the same layers, run in different orders on the two ranks",
 }
 SIZES = (24, 6, 30, 5, 10, 2)  # numbers in each parameter of the three layers, 8 bytes each
@@ -134,6 +135,13 @@ def fails(a: Any, t: Trial) -> str | None:
     return None
 
 
+@probe("another-module")
+def another_module(a: Any, t: Trial) -> str | None:
+    if any(not fact["module"] for fact in outcome(a, t).of(e3_cases.start) or []):
+        return "`ddp.module` is not the module that was given, but another one, a copy perhaps"
+    return None
+
+
 @probe("no-common-start")
 def no_broadcast(a: Any, t: Trial) -> str | None:
     facts = outcome(a, t).of(e3_cases.start) or []
@@ -183,8 +191,6 @@ def forward(a: Any, t: Trial) -> str | None:
                 "ddp(x, scale=3.0) does not return what module(x, scale=3.0) returns: pass on "
                 "*args and **kwargs"
             )
-        if not fact["module"]:
-            return "`ddp.module` is not the module that was given"
     return None
 
 
@@ -293,6 +299,17 @@ def no_sync(a: Any, t: Trial) -> str | None:
     return None
 
 
+@probe("inner-no-sync-ends-the-outer")
+def nested(a: Any, t: Trial) -> str | None:
+    for fact in outcome(a, t).of(e3_cases.without_sync) or []:
+        if fact["nested"]:
+            return (
+                "after a `no_sync` within a `no_sync` the outer one has no effect: when a block ends, "
+                "everything is as it was before it, not simply on"
+            )
+    return None
+
+
 @probe("talks-without-need")
 def quiet(a: Any, t: Trial) -> str | None:
     for counts, same_again in outcome(a, t).of(e3_cases.quiet) or []:
@@ -310,7 +327,7 @@ def quiet(a: Any, t: Trial) -> str | None:
 @probe("not-one-all-reduce-a-bucket")
 def bucket_sizes(a: Any, t: Trial) -> str | None:
     for fact in outcome(a, t).of(e3_cases.buckets) or []:
-        for limit in (1 << 20, 1, 300, 120):
+        for limit in (1 << 20, 1, 300, 120, 96):
             found, expected = fact[limit], greedy(limit)
             if found == expected:
                 continue
@@ -325,7 +342,7 @@ def bucket_sizes(a: Any, t: Trial) -> str | None:
                 return f"{words}: each gradient is sent once"
             if max(found) * 8 > limit and max(found) > max(SIZES):
                 return f"{words}: a bucket may not become larger than bucket_bytes by taking one more tensor"
-            return f"{words}: whole tensors in reverse order, as many as fit, then the next bucket"
+            return f"{words}: whole tensors in reverse order, as many as fit (also exactly), then the next"
     return None
 
 
@@ -410,6 +427,18 @@ def unused_wrong(a: Any, t: Trial) -> str | None:
                 f"with {SITUATIONS['unused']}: on rank {rank} the gradient of {name} is "
                 "wrong. Who has not used it "
                 "contributes zeros, and everyone divides by the number of all ranks"
+            )
+    return None
+
+
+@probe("unused-parameter-loses-its-gradient")
+def held(a: Any, t: Trial) -> str | None:
+    for rank, fact in enumerate(outcome(a, t).of(e3_cases.held) or []):
+        name = differing(*fact)
+        if name:
+            return (
+                f"with {SITUATIONS['held']}: the gradient of {name} on rank {rank} is wrong. Who has not "
+                "used a parameter in this pass contributes what its `grad` holds; zeros only if that is None"
             )
     return None
 

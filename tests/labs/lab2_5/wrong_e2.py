@@ -216,3 +216,24 @@ def nan_without_tokens():
                 p.grad /= total
 
     return {"weighted_grad_mean": weighted_grad_mean}
+
+
+@wrong("E2")
+def seeds_the_global_generator():
+    class ShardSampler(Reference):
+        def __iter__(self):
+            torch.manual_seed(0)
+            return super().__iter__()
+
+    return {"ShardSampler": ShardSampler}
+
+
+@wrong("E2")
+def frozen_gradient_is_averaged():
+    def weighted_grad_mean(model, local_tokens):
+        frozen = [p for p in model.parameters() if not p.requires_grad and p.grad is not None]
+        grad_mean(model, local_tokens)
+        for p in frozen:
+            dist.all_reduce(p.grad)
+
+    return {"weighted_grad_mean": weighted_grad_mean}

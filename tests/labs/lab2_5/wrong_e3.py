@@ -229,3 +229,38 @@ def divides_by_the_ranks_that_used_it():
                     at += p.numel()
 
     return {"MiniDDP": MiniDDP}
+
+
+@wrong("E3")
+def no_sync_ends_with_on():
+    class MiniDDP(Sound):
+        @contextmanager
+        def no_sync(self):
+            self.syncing = False
+            try:
+                yield
+            finally:
+                self.syncing = True
+
+    return {"MiniDDP": MiniDDP}
+
+
+@wrong("E3")
+def full_is_not_full_enough():
+    class MiniDDP(Sound):
+        def __init__(self, module, bucket_bytes=1 << 20):
+            super().__init__(module, bucket_bytes - 1)
+
+    return {"MiniDDP": MiniDDP}
+
+
+@wrong("E3")
+def unused_counts_as_zeros():
+    class MiniDDP(Sound):
+        def finish(self):
+            for p in self.params:
+                if self.seen and p not in self.seen:
+                    p.grad = None
+            super().finish()
+
+    return {"MiniDDP": MiniDDP}
