@@ -88,8 +88,12 @@ def saved(a: Any, t: Trial) -> None:
         t.that(fact["state"] == {}, "the other ranks return {}")
     t.that(facts[0]["copies"], "a later step changed the state that was saved before")
     for rank, groups in enumerate(need(t, found, e4_cases.resumed)):
-        for members, values, wanted, _, _ in groups:
+        for members, values, wanted, steps, _ in groups:
             equal_lists(t, values, wanted, f"saved by 3 ranks, loaded by {len(members)}, rank {rank}")
+            returned = (steps is not None) == (rank == members[0])
+            t.that(
+                returned, f"ranks {members}: the group's rank 0 alone returns the state, not so rank {rank}"
+            )
 
 
 @e4.property("the plan of the memory", points=3)

@@ -406,6 +406,19 @@ def state_wrong(a: Any, t: Trial) -> str | None:
     return None
 
 
+@probe("state-from-another-rank")
+def from_another_rank(a: Any, t: Trial) -> str | None:
+    for rank, facts in enumerate(outcome(a, t).of(e4_cases.resumed) or []):
+        for members, _, _, steps, _ in facts:
+            if (steps is not None) != (rank == members[0]):
+                came = "returned {}" if steps is None else "returned the state"
+                return (
+                    f"in a group of ranks {members} rank {rank} {came}: the state comes from rank 0 *of the "
+                    "group*, `dist.get_rank(group)`, and {} from the others"
+                )
+    return None
+
+
 @probe("resumes-elsewhere")
 def resumes(a: Any, t: Trial) -> str | None:
     for facts in outcome(a, t).of(e4_cases.resumed) or []:
@@ -414,7 +427,8 @@ def resumes(a: Any, t: Trial) -> str | None:
                 return (
                     f"a state saved by 3 ranks and loaded by {len(members)}: two steps later "
                     "the parameters are not where an "
-                    "uninterrupted run is. Load moments *and* counts of steps, and cut the moments anew"
+                    "uninterrupted run is. Load moments *and* counts of steps, as copies; cut them anew; "
+                    "and divide gradients by the ranks of the group"
                 )
             if steps is not None and list(map(int, steps)) != [4, 3, 4, 4]:
                 return f"after loading and two more steps the counts are {steps}, expected [4, 3, 4, 4]"

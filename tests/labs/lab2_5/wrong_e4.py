@@ -219,3 +219,13 @@ def total_of_all_ranks():
 @wrong("E4")
 def stage_5_as_stage_3():
     return {"memory_plan": lambda n_params, world, stage: plan(n_params, world, max(0, min(stage, 3)))}
+
+
+@wrong("E4")
+def state_from_rank_0_of_all():
+    class ShardedAdam(Sound):
+        def state_dict_full(self):
+            state = super().state_dict_full()
+            return state if dist.get_rank() == 0 else {}
+
+    return {"ShardedAdam": ShardedAdam}
