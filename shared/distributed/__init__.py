@@ -25,6 +25,7 @@ from shared.distributed.environment import (
 )
 from shared.distributed.launch import LaunchTimeout, RankFailed, launch
 from shared.distributed.metrics import Mean
+from shared.distributed.ready import ReadyRanks, ready_ranks
 from shared.distributed.sampler import RankSampler
 from shared.distributed.training import AllRanks
 from shared.distributed.wrap import distribute
@@ -35,6 +36,7 @@ __all__ = [
     "Mean",
     "RankFailed",
     "RankSampler",
+    "ReadyRanks",
     "all_gather_single",
     "barrier",
     "broadcast_object",
@@ -46,6 +48,7 @@ __all__ = [
     "mean_over_ranks",
     "process_group",
     "rank",
+    "ready_ranks",
     "reduce_scatter_single",
     "sum_over_ranks",
     "world_size",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import importlib.machinery
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -49,10 +50,10 @@ def launch(
     mark = uuid.uuid4().hex
     with tempfile.TemporaryDirectory(prefix="launch-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
-        (folder / "task.pkl").write_bytes(_by_value(fn, args))
+        (folder / "task.pkl").write_bytes(by_value(fn, args))
         process = _start(folder, ranks, restarts, mark, env or {})
         printing = _forward_output(process)
-        watch = Watch(process, folder, ranks, restarts)
+        watch = Watch(Torchrun(process, folder / "launcher.log"), folder, ranks, restarts=restarts)
         try:
             watch.wait(timeout)
             if watch.finished():
@@ -62,6 +63,24 @@ def launch(
             end_all(mark)
             process.wait()
             printing.join(timeout=5)
+
+
+@dataclass(frozen=True)
+class Torchrun:
+    """Torch's launcher as a `Launcher`: how the ranks left stands in its log."""
+
+    process: subprocess.Popen[str]
+    log: Path
+
+    def ended(self) -> bool:
+        return self.process.poll() is not None
+
+    def exit_codes(self) -> list[tuple[int, int]]:
+        pattern = r"rank\s*:\s*(\d+) \(local_rank.*?exitcode\s*:\s*(-?\d+)"
+        return [(int(rank), int(code)) for rank, code in re.findall(pattern, self.log.read_text(), re.DOTALL)]
+
+    def last_words(self) -> str:
+        return f"the launcher ended with exit code {self.process.returncode}:\n{self.log.read_text()[-2000:]}"
 
 
 def _start(folder: Path, ranks: int, restarts: int, mark: str, env: dict[str, str]) -> subprocess.Popen[str]:
@@ -111,7 +130,7 @@ class Task:
     args: tuple[Any, ...]
 
 
-def _by_value(fn: Callable[..., Any], args: tuple[Any, ...]) -> bytes:
+def by_value(fn: Callable[..., Any], args: tuple[Any, ...]) -> bytes:
     """Pickle by value what ranks could not import: functions of a notebook, or of files loaded by path."""
     with _unimportable_by_value():
         try:

@@ -7,6 +7,7 @@ launch means ending whatever carries the mark.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -66,3 +67,38 @@ def die_with_parent() -> None:
 
         PR_SET_PDEATHSIG = 1
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def adopt_orphans() -> None:
+    """On Linux, let processes below this one come to it when their own parent dies, not to init."""
+    if sys.platform == "linux":
+        import ctypes
+
+        PR_SET_CHILD_SUBREAPER = 36
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def end_descendants(mark: str) -> None:
+    """Kill everything that was started below this process, until nothing is left, and collect it.
+
+    On Linux the process must have called `adopt_orphans`: then nobody can leave the tree, by whatever
+    double fork, session or empty environment. Elsewhere what carries the mark is ended.
+    """
+    if sys.platform != "linux":
+        end_all(mark)
+    while children := _children():
+        for pid in children:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.001)
+
+
+def _children() -> list[int]:
+    """The living children of this process; dead ones are collected."""
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    if sys.platform != "linux":
+        return []
+    listing = Path(f"/proc/self/task/{os.getpid()}/children")
+    return [int(pid) for pid in listing.read_text().split()]

@@ -9,6 +9,8 @@ import signal
 import sys
 import time
 import traceback
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 from typing import NoReturn
@@ -40,29 +42,39 @@ class RankLines(io.TextIOBase):
 
 def main(folder: Path) -> None:
     die_with_parent()
-    rank = int(os.environ["RANK"])
+    from shared.distributed.environment import process_group
+
+    work(folder, int(os.environ["RANK"]), process_group)
+
+
+def work(folder: Path, rank: int, group: Callable[[], AbstractContextManager[None]]) -> None:
+    """Be a rank: run the task within `group`, and leave behind a result or an error."""
     stack = (folder / f"stack-{rank}").open("w")
-    faulthandler.register(signal.SIGUSR1, stack, all_threads=False)
+    faulthandler.register(signal.SIGUSR1, stack, all_threads=True)
     (folder / f"result-{rank}").unlink(missing_ok=True)  # an earlier attempt's
-    (folder / f"pid-{rank}").write_text(str(os.getpid()))
+    _write(folder / f"pid-{rank}", str(os.getpid()).encode())
     sys.stdout = lines = RankLines(rank)
     try:
-        _run(folder, rank, lines)
+        _run(folder, rank, lines, group)
     except BaseException as error:  # whatever it was, the caller gets to read it
         _fail(folder, rank, error, lines)
 
 
-def _run(folder: Path, rank: int, lines: RankLines) -> None:
+def _run(
+    folder: Path, rank: int, lines: RankLines, group: Callable[[], AbstractContextManager[None]]
+) -> None:
     task = cloudpickle.loads((folder / "task.pkl").read_bytes())
-    from shared.distributed.environment import process_group, world_size
+    from shared.distributed.environment import world_size
+    from shared.distributed.waiting import show_waits
 
-    with process_group():
+    show_waits()
+    with group():
         try:
-            result = task.fn(*task.args)
-            _write(folder / f"result-{rank}", cloudpickle.dumps(result))
+            result = cloudpickle.dumps(task.fn(*task.args))
+            lines.finish()
+            _write(folder / f"result-{rank}", result)
         except BaseException as error:  # reported before the group is left, which makes the others fail too
             _fail(folder, rank, error, lines)
-        lines.finish()
         while not all((folder / f"result-{other}").exists() for other in range(world_size())):
             time.sleep(
                 0.01
