@@ -1,0 +1,3 @@
+"""Wrong answers that real beginners write, each with the diagnosis it must get: the test of the checks."""
+
+from phase2_intermediate.lab6_model_export.misconceptions_by_exercise.warmups import *
