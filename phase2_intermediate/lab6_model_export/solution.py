@@ -884,8 +884,9 @@ class QuantLayer(nn.Module):
 def static_quant(model: nn.Module, qparams: dict[str, QParams], bits_w: int = 8) -> nn.Module:
     """A folded copy with quantised layers in place of those named in qparams."""
     # BEGIN SOLUTION
-    model = fold_batchnorms(model).eval()
-    return replaced(model, {n: QuantLayer(model.get_submodule(n), p, bits_w) for n, p in qparams.items()})
+    model = fold_batchnorms(model)
+    layers = {name: QuantLayer(model.get_submodule(name), p, bits_w) for name, p in qparams.items()}
+    return replaced(model, layers).eval()
     # END SOLUTION
 
 

@@ -226,8 +226,8 @@ def batch_baked(a: Any, t: Trial) -> str | None:
     for rows in (7, 4096):
         if t.tried(lambda rows=rows: program(torch.ones(rows, 3))).error is not None:
             return (
-                f'exported with 4 rows and dims {{0: "batch"}}, the program refuses {rows}: declare the axis, '
-                'with `dynamic_shapes=({0: Dim("batch", min=1, max=4096)},)`'
+                f'exported with 4 rows and dims {{0: "batch"}}, the program refuses {rows}: declare the '
+                'axis, with `dynamic_shapes=({0: Dim("batch", min=1, max=4096)},)`'
             )
     return None
 
@@ -278,7 +278,7 @@ def two_axes(a: Any, t: Trial) -> str | None:
         program = export(a, Symmetric(), torch.ones(3, 3), {0: "n", 1: "n"})
         if t.tried(lambda: program(torch.ones(5, 5))).error is not None:
             return (
-                'with dims {0: "n", 1: "n"} both axes have the same size, any; the program refuses (5, 5). One '
-                "`Dim` object for each *name*"
+                'with dims {0: "n", 1: "n"} both axes have the same size, any; the program refuses (5, 5). '
+                "One `Dim` object for each *name*"
             )
     return None

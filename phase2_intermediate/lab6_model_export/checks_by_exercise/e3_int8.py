@@ -87,7 +87,7 @@ def bounded(a: Any, t: Trial) -> None:
 def network(a: Any, t: Trial) -> None:
     torch.manual_seed(t.seed)
     net = trained()
-    _, _, X, y = all_digits()
+    _, _, X, _y = all_digits()
     ours = a.quantize_model(net)
     with torch.no_grad():
         agree = (ours(X).argmax(dim=1) == net(X).argmax(dim=1)).double().mean().item()

@@ -61,7 +61,8 @@ def state(a: Any, t: Trial) -> str | None:
             floats = [n for n, v in found.items() if v.dtype.is_floating_point and v.numel() >= 6]
             if floats:
                 t.fail(
-                    f"{floats[0]} keeps the weights in float beside the int8 ones: five bytes a weight, not one"
+                    f"{floats[0]} keeps the weights in float beside the int8 ones: five bytes a weight, not "
+                    f"one"
                 )
             wanted = {"w_q", "w_scale"} | ({"bias"} if bias else set())
             t.that(set(found) == wanted, f"state_dict has {sorted(found)}, expected {sorted(wanted)}")

@@ -1,0 +1,384 @@
+"""The known mistakes of E4 in calibrating and in the static model."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from courseware.check import Probes, Trial
+from courseware.check.compare import same
+from courseware.check.describe import numbers
+from phase2_intermediate.lab6_model_export.checks_by_exercise.tools import exported, family
+from shared.nn.fold import fold_batchnorms
+
+probe = Probes()
+
+
+@dataclass(frozen=True)
+class QParams:
+    """As in the notebook."""
+
+    scale: Tensor
+    zero_point: Tensor
+    bits: int = 8
+
+
+class Shifted(nn.Module):
+    """Adds a number, so that input and output of the next layer have clearly other ranges."""
+
+    def __init__(self, by: float) -> None:
+        super().__init__()
+        self.by = by
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.by
+
+
+class Watch(nn.Module):
+    """Notes how it was called; the notes are shared by all copies."""
+
+    notes: list[tuple[Any, ...]] = []  # noqa: RUF012 (shared on purpose)
+
+    def forward(self, x: Tensor) -> Tensor:
+        Watch.notes.append(
+            (x.shape[0], self.training, torch.is_grad_enabled(), x.detach().flatten(1)[:, 0].tolist())
+        )
+        return x
+
+
+def little(*, norm: bool = True) -> nn.Sequential:
+    """Conv, norm, ReLU, linear in a nested block: names "0", "5.0"."""
+    torch.manual_seed(5)
+    model = nn.Sequential(
+        nn.Conv2d(1, 3, 3, padding=1, stride=2, bias=False),
+        nn.BatchNorm2d(3) if norm else nn.Identity(),
+        nn.ReLU(),
+        nn.Flatten(),
+        Shifted(2.0),
+        nn.Sequential(nn.Linear(12, 4), nn.Tanh()),
+    )
+    if norm:
+        with torch.no_grad():
+            model[1].weight.copy_(torch.tensor([8.0, 0.5, -2.0]))
+            model[1].running_var.copy_(torch.tensor([0.25, 4.0, 1.0]))
+            model[1].running_mean.copy_(torch.tensor([0.1, -0.2, 0.3]))
+    return model.eval()
+
+
+def inputs(t: Trial, rows: int = 6) -> Tensor:
+    return t.randn(rows, 1, 4, 4, dtype=torch.float32)
+
+
+def affine(low: float, high: float, bits: int = 8) -> QParams:
+    low, high = min(low, 0.0), max(high, 0.0)
+    scale = (high - low) / (2**bits - 1) or 1.0
+    zero = min(max(round(-(2 ** (bits - 1)) - low / scale), -(2 ** (bits - 1))), 2 ** (bits - 1) - 1)
+    return QParams(torch.tensor(scale), torch.tensor(zero, dtype=torch.int32), bits)
+
+
+def fake(x: Tensor, p: Any) -> Tensor:
+    """By torch's kernel."""
+    low, high = -(2 ** (p.bits - 1)), 2 ** (p.bits - 1) - 1
+    return torch.fake_quantize_per_tensor_affine(x, p.scale, p.zero_point, low, high)
+
+
+def right_output(model: nn.Sequential, params: dict[str, Any], x: Tensor, bits_w: int = 8) -> Tensor:
+    """What `static_quant` of `little` is to give, with torch's kernels."""
+    folded = fold_batchnorms(model)
+    conv, linear = folded[0], folded[5][0]
+    with torch.no_grad():
+        weights = []
+        for layer in (conv, linear):
+            top = 2 ** (bits_w - 1) - 1
+            scale = layer.weight.abs().flatten(1).amax(dim=1) / top
+            zero = torch.zeros(len(scale), dtype=torch.int32)
+            weights.append(
+                torch.fake_quantize_per_channel_affine(layer.weight, scale, zero, 0, -top - 1, top)
+            )
+        h = fake(x, params["0"]) if "0" in params else x
+        h = F.conv2d(h, weights[0] if "0" in params else conv.weight, conv.bias, stride=2, padding=1)
+        h = h.relu().flatten(1) + 2.0
+        if "5.0" in params:
+            h, w = fake(h, params["5.0"]), weights[1]
+        else:
+            w = linear.weight
+        return torch.tanh(F.linear(h, w, linear.bias))
+
+
+def params_for(model: nn.Module, x: Tensor, bits: int = 8) -> dict[str, QParams]:
+    seen: dict[str, Tensor] = {}
+    handles = [
+        m.register_forward_pre_hook(lambda m, args, name=name: seen.__setitem__(name, args[0].detach()))
+        for name, m in model.named_modules()
+        if isinstance(m, nn.Conv2d | nn.Linear)
+    ]
+    with torch.no_grad():
+        model(x)
+    for handle in handles:
+        handle.remove()
+    return {name: affine(float(v.min()), float(v.max()), bits) for name, v in seen.items()}
+
+
+# ---- calibrate ------------------------------------------------------------------------------------------
+
+
+@probe("wrong-layers")
+def layers(a: Any, t: Trial) -> str | None:
+    with family("wrong-layers", "the layers of a network with nested blocks"):
+        found = a.calibrate(little(), [inputs(t)])
+        t.that(
+            isinstance(found, dict) and sorted(found) == ["0", "5.0"],
+            f'the keys are {sorted(found)}; the dotted names of each Conv2d and Linear are "0" and "5.0"',
+        )
+    return None
+
+
+@probe("observes-the-output")
+def observes_input(a: Any, t: Trial) -> str | None:
+    model, x = little(), inputs(t)
+    found, right = a.calibrate(model, [x])["5.0"], params_for(model, x)["5.0"]
+    if not same(found.scale, right.scale, rtol=1e-4):
+        out = affine(*(float(v) for v in model(x).detach().atanh().aminmax()))
+        more = ": that is the range of its *output*" if same(found.scale, out.scale, rtol=1e-3) else ""
+        return (
+            f"the input of layer 5.0 has scale {float(right.scale):.4g}, you have "
+            f"{float(found.scale):.4g}{more}. A "
+            "forward *pre*-hook sees the input"
+        )
+    return None
+
+
+@probe("calibration-mode")
+def mode(a: Any, t: Trial) -> str | None:
+    model = nn.Sequential(Watch(), *little()).train()
+    model[2].eval()
+    modes = [m.training for m in model.modules()]
+    state = copy.deepcopy(model.state_dict())
+    Watch.notes.clear()
+    a.calibrate(model, [inputs(t, 3), inputs(t, 2)])
+    if any(training for _, training, _, _ in Watch.notes):
+        return (
+            "the model runs in training mode while it is calibrated: norms use the batch, dropout is active"
+        )
+    if any(not torch.equal(v, state[n]) for n, v in model.state_dict().items()):
+        return "calibrating changed the model's state (the norms' running statistics): evaluation mode"
+    if any(grad for _, _, grad, _ in Watch.notes):
+        return "the model runs with gradients switched on: `with torch.no_grad():`"
+    if [m.training for m in model.modules()] != modes:
+        return (
+            "afterwards each module is in the mode it was in before; yours are not (remember and restore "
+            "each)"
+        )
+    if any(m._forward_hooks or m._forward_pre_hooks for m in model.modules()):
+        return "hooks are left on the model: `handle.remove()` for each of them"
+    if [rows for rows, _, _, _ in Watch.notes] != [3, 2]:
+        return (
+            f"batches of 3 and 2 rows: the model saw batches of {[n[0] for n in Watch.notes]}; each once is "
+            f"asked for"
+        )
+    return None
+
+
+@probe("some-batches-only")
+def batches(a: Any, t: Trial) -> str | None:
+    model, small, large = little(), 0.1 * inputs(t), 10 * inputs(t)
+    for order in ([small, large], [large, small]):
+        found = a.calibrate(model, iter(order))["0"].scale
+        if not same(found, params_for(model, large)["0"].scale, rtol=1e-4):
+            return (
+                "two batches, one small and one large: the range must hold all values of both, in either "
+                "order"
+            )
+    return None
+
+
+@probe("mode-or-bits-ignored")
+def arguments(a: Any, t: Trial) -> str | None:
+    model, x = little(), inputs(t, 40)
+    x[0, 0, 0, 0] = 50.0
+    plain = {m: float(a.calibrate(model, [x], m)["0"].scale) for m in ("minmax", "percentile")}
+    if not plain["percentile"] < 0.9 * plain["minmax"]:
+        return '`mode` changes nothing: with one outlier the range of "percentile" must be much smaller'
+    four = a.calibrate(model, [x], bits=4)["0"]
+    if four.bits != 4 or not same(four.scale, torch.tensor(plain["minmax"] * 255 / 15), rtol=1e-3):
+        return (
+            f"`bits` changes nothing: with bits=4 there are 15 steps, you have bits={four.bits}, scale "
+            f"{four.scale:.4g}"
+        )
+    return None
+
+
+# ---- static_quant ---------------------------------------------------------------------------------------
+
+
+def parts(model: nn.Module, name: str) -> tuple[Tensor, Tensor, Tensor | None]:
+    state = model.state_dict()
+    return state[f"{name}.w_q"], state[f"{name}.w_scale"], state.get(f"{name}.bias")
+
+
+@probe("original-changed")
+def original(a: Any, t: Trial) -> str | None:
+    model, x = little().train(), inputs(t)
+    state = copy.deepcopy(model.state_dict())
+    found = a.static_quant(model, params_for(little(), x))
+    if not isinstance(model[0], nn.Conv2d) or not isinstance(model[5][0], nn.Linear):
+        return "the original model has lost its layers: static_quant works on a copy"
+    if any(not torch.equal(v, state[n]) for n, v in model.state_dict().items()):
+        return "the original's weights have changed: static_quant works on a copy"
+    if not model.training:
+        return "the original was in training mode and is not any more"
+    if any(m.training for m in found.modules()):
+        return "the result is in training mode; evaluation mode is asked for"
+    return None
+
+
+@probe("norms-not-folded")
+def folded(a: Any, t: Trial) -> str | None:
+    model, x = little(), inputs(t)
+    found = a.static_quant(model, params_for(model, x))
+    if any(isinstance(m, nn.BatchNorm2d) for m in found.modules()):
+        return (
+            "a batch norm is still there: its factors (8, 0.5 and −2 here) belong into the weights *before* "
+            "these get "
+            "their scales. `fold_batchnorms` first"
+        )
+    return None
+
+
+@probe("not-int8-inside")
+def inside(a: Any, t: Trial) -> str | None:
+    model, x = little(), inputs(t)
+    found = a.static_quant(model, params_for(model, x))
+    with family("not-int8-inside", "the state of the quantised layers"):
+        for name, layer in (("0", fold_batchnorms(model)[0]), ("5.0", model[5][0])):
+            q, scale, bias = parts(found, name)
+            t.that(
+                q.dtype == torch.int8 and q.shape == layer.weight.shape,
+                f"{name}.w_q is {q.dtype} {tuple(q.shape)}",
+            )
+            shape = tuple(scale.shape)
+            t.that(
+                shape == (len(q),),
+                f"{name}.w_scale has shape {shape}, expected one scale a channel: {(len(q),)}",
+            )
+            right = layer.weight.detach().abs().flatten(1).amax(dim=1) / 127
+            t.equal(scale, right, f"{name}.w_scale (of the folded weights, symmetric)", rtol=1e-4)
+            t.equal(bias, layer.bias.detach(), f"{name}.bias", rtol=1e-4)
+            extra = [
+                n for n, v in found.state_dict().items() if v.is_floating_point() and v.numel() == q.numel()
+            ]
+            t.that(not extra, f"{extra} is a float copy of the weights")
+    return None
+
+
+@probe("bits-ignored")
+def bits(a: Any, t: Trial) -> str | None:
+    model, x = little(), inputs(t)
+    for bits_w, top in ((2, 1), (4, 7)):
+        q = parts(a.static_quant(model, params_for(model, x), bits_w), "5.0")[0]
+        if int(q.abs().max()) != top:
+            return (
+                f"bits_w={bits_w}: symmetric levels end at ±{top}, yours at {int(q.min())} and {int(q.max())}"
+            )
+    return None
+
+
+@probe("still-observing")
+def frozen(a: Any, t: Trial) -> str | None:
+    model, x = little(), inputs(t)
+    found = a.static_quant(model, params_for(model, x))
+    before, state = found(x), copy.deepcopy(found.state_dict())
+    found(100 * x)
+    if not torch.equal(found(x), before) or any(
+        not torch.equal(v, state[n]) for n, v in found.state_dict().items()
+    ):
+        return (
+            "after a large input the same one gives another result: ranges changed while predicting. Freeze "
+            "them"
+        )
+    return None
+
+
+@probe("activations-not-quantised")
+def activations(a: Any, t: Trial) -> str | None:
+    model, x = little(), inputs(t)
+    params = params_for(model, x, 3)
+    found = a.static_quant(model, params)(x).detach()
+    right = right_output(model, params, x)
+    fine = {name: affine(-50.0, 50.0, 16) for name in params}
+    with t.oracle():
+        unrounded = right_output(
+            model, {name: QParams(p.scale, p.zero_point, 16) for name, p in fine.items()}, x
+        )
+    if not same(found, right, atol=2e-2) and same(found, unrounded, atol=5e-3):
+        return (
+            "3-bit activations change nothing: the *input* of each layer is to be fake-quantised with its "
+            "QParams"
+        )
+    if not same(found, right, atol=2e-2):
+        eight = {name: QParams(p.scale, p.zero_point, 8) for name, p in params.items()}
+        if same(found, right_output(model, eight, x), atol=2e-2):
+            return "the QParams say 3 bits and you use 8 levels of bits for the activations: `qparams.bits`"
+    return None
+
+
+@probe("named-layers-only")
+def named(a: Any, t: Trial) -> str | None:
+    model, x = little(), inputs(t)
+    params = {"5.0": params_for(model, x)["5.0"]}
+    with family("named-layers-only", 'with qparams for "5.0" alone'):
+        found = a.static_quant(model, params)
+        t.that(isinstance(found[0], nn.Conv2d), "the convolution is to stay a float one")
+        t.equal(found(x).detach(), right_output(model, params, x), "the output", atol=2e-2)
+    return None
+
+
+@probe("cannot-be-exported")
+def exportable(a: Any, t: Trial) -> str | None:
+    model, x = little(), inputs(t)
+    found = a.static_quant(model, params_for(model, x))
+    attempt = t.tried(lambda: exported(found, x, {0: torch.export.Dim("b", min=1, max=64)}))
+    if attempt.error is not None:
+        return (
+            "the quantised model cannot be exported: a `forward` asks for a value of a tensor, as "
+            "`quantize` does when "
+            "it looks for NaN. `FakeQuant.apply` does not ask"
+        )
+    return None
+
+
+@probe("another-convolution")
+def convolution(a: Any, t: Trial) -> str | None:
+    torch.manual_seed(2)
+    model = nn.Sequential(nn.Conv2d(2, 4, 3, stride=2, padding=2, dilation=2, groups=2)).eval()
+    x = t.randn(2, 2, 9, 9, dtype=torch.float32)
+    with family("another-convolution", "a convolution with stride, dilation and groups"):
+        found = a.static_quant(model, {"0": affine(float(x.min()), float(x.max()))})(x).detach()
+        t.equal(found, model(x).detach(), "the output", atol=0.1)
+    lone = nn.Linear(3, 2, bias=False).eval()
+    with family("another-convolution", "a linear layer without bias"):
+        made = a.static_quant(nn.Sequential(lone), {"0": affine(-2.0, 2.0)})
+        t.equal(made(torch.ones(1, 3)).detach(), lone(torch.ones(1, 3)).detach(), "the output", atol=0.05)
+    return None
+
+
+def equals_torch(a: Any, t: Trial) -> None:
+    """`static_quant` of a small network, held against torch's kernels."""
+    for bits_w in (8, 4, 2):
+        for bits_a in (8, 4):
+            model, x = little(), inputs(t, 8)
+            params = params_for(model, x, bits_a)
+            found = a.static_quant(model, params, bits_w)(x).detach()
+            with t.oracle():
+                right = right_output(model, params, x, bits_w)
+            off = (found - right).abs()
+            few = float((off > 1e-4).double().mean())
+            where = f"bits_w={bits_w}, activations with {bits_a} bits"
+            t.that(
+                few <= 0.1, f"{where}: {few:.0%} of the outputs differ, by up to {numbers(float(off.max()))}"
+            )

@@ -1,0 +1,138 @@
+"""Artefacts for the checks of E5: a small one for probes and a trained one, each built once a check."""
+
+from __future__ import annotations
+
+import atexit
+import importlib.util
+import shutil
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from courseware.check import Trial
+from phase2_intermediate.lab6_model_export.checks_by_exercise.digits_net import (
+    all_digits,
+    architecture,
+    trained,
+)
+from phase2_intermediate.lab6_model_export.checks_by_exercise.tools import quiet
+
+LABELS = ["seven", "two", "nine", "four"]
+NAMES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
+ONNX = ("onnx", "onnxscript", "onnxruntime")
+
+
+def onnx_missing() -> list[str]:
+    return [name for name in ONNX if importlib.util.find_spec(name) is None]
+
+
+def small_net() -> nn.Sequential:
+    """A network of two layers for four classes, untrained."""
+    torch.manual_seed(3)
+    net = nn.Sequential(
+        nn.Conv2d(1, 3, 3, padding=1), nn.ReLU(), nn.Dropout(0.5), nn.Flatten(), nn.Linear(192, len(LABELS))
+    )
+    with torch.no_grad():
+        net[4].weight.mul_(8)
+    return net.eval()
+
+
+def scans(count: int, *, highest: int = 16, seed: int = 0) -> np.ndarray:
+    """Random uint8 images [count, 8, 8]."""
+    return np.random.default_rng(seed).integers(0, highest + 1, (count, 8, 8), dtype=np.uint8)
+
+
+def floats(images: np.ndarray) -> Tensor:
+    return torch.from_numpy(images.astype(np.float32) / 16)[:, None]
+
+
+def as_scanned(inputs: Tensor) -> np.ndarray:
+    """shared.data's digits, 0 … 1, as the scanner gave them."""
+    return (inputs[:, 0] * 16).round().to(torch.uint8).numpy()
+
+
+@dataclass
+class Artifact:
+    """A built folder, with what it was built from."""
+
+    folder: Path
+    manifest: Any
+    model: nn.Module
+    images: np.ndarray
+    targets: np.ndarray
+    labels: list[str] = field(default_factory=lambda: list(LABELS))
+
+
+def build(a: Any, model: nn.Module, out: Path, **how: Any) -> Any:
+    """`build_artifact` with small defaults, without the exporters' noise."""
+    settings: dict[str, Any] = {
+        "labels": list(LABELS),
+        "valid": (scans(40, seed=2), np.random.default_rng(4).integers(0, len(LABELS), 40)),
+        "with_onnx": False,
+    }
+    settings.update(how)
+    calib = settings.pop("calib", None)
+    with quiet():
+        return a.build_artifact(model, scans(32, seed=1) if calib is None else calib, out, **settings)
+
+
+def workplace(a: Any) -> Path:
+    """A folder of this check's own, removed at the end."""
+    if a not in _places:
+        _places[a] = Path(tempfile.mkdtemp(prefix="course-artifact-"))
+        atexit.register(shutil.rmtree, _places[a], True)
+    return _places[a]
+
+
+_places: WeakKeyDictionary[Any, Path] = WeakKeyDictionary()
+_small: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
+
+
+def small(a: Any) -> Artifact:
+    """The small artefact; if building it fails, it fails the same way each time."""
+    if a not in _small:
+        valid = scans(40, seed=2), np.random.default_rng(4).integers(0, len(LABELS), 40)
+        model = small_net()
+        try:
+            manifest = build(a, model, workplace(a) / "small", valid=valid)
+            _small[a] = Artifact(workplace(a) / "small", manifest, model, *valid)
+        except Exception as error:
+            _small[a] = error
+    if isinstance(_small[a], Exception):
+        raise _small[a]
+    return _small[a]
+
+
+def whole(a: Any, t: Trial, name: str, *, with_onnx: bool, learned: bool = True) -> Artifact:
+    """The artefact of the digit network; untrained if it has not learned."""
+    X, _, X_test, y_test = all_digits()
+    if learned:
+        model = trained(t.seed % 1000)
+    else:
+        torch.manual_seed(t.seed)
+        model = architecture().eval()
+    valid = as_scanned(X_test), y_test.numpy()
+    folder = workplace(a) / name
+    shutil.rmtree(folder, ignore_errors=True)
+    with quiet():
+        manifest = a.build_artifact(
+            model, as_scanned(X[:256]), folder, labels=list(NAMES), valid=valid, with_onnx=with_onnx
+        )
+    return Artifact(folder, manifest, model, *valid, labels=list(NAMES))
+
+
+def program(path: Path) -> Any:
+    with quiet():
+        return torch.export.load(path)
+
+
+def stored(path: Path) -> list[Tensor]:
+    """All tensors in an exported program."""
+    found = program(path)
+    return [*found.state_dict.values(), *(c for c in found.constants.values() if isinstance(c, Tensor))]
