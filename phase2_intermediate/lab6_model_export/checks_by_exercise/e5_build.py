@@ -14,7 +14,7 @@ from torch import nn
 from courseware.check import Probes, Trial
 from courseware.check.compare import same
 from phase2_intermediate.lab6_model_export.checks_by_exercise import e5_workshop as workshop
-from phase2_intermediate.lab6_model_export.checks_by_exercise.tools import family, quiet
+from phase2_intermediate.lab6_model_export.checks_by_exercise.tools import family
 
 probe = Probes()
 FILES = {"fp32.pt2", "int8.pt2", "manifest.json"}
@@ -142,23 +142,6 @@ def fp32(a: Any, t: Trial) -> str | None:
     return None
 
 
-@probe("calibrated-on-the-validation-images")
-def calibration(a: Any, t: Trial) -> str | None:
-    torch.manual_seed(1)
-    net = nn.Sequential(nn.Flatten(), nn.Linear(64, 4)).eval()
-    out = workshop.workplace(a) / "dark"
-    workshop.build(a, net, out, calib=workshop.scans(20, highest=4))
-    run = workshop.program(out / "int8.pt2").module()
-    bright, cut = (torch.full((1, 8, 8), level, dtype=torch.uint8) for level in (16, 4))
-    if not same(run(bright), run(cut), atol=1e-3):
-        return (
-            "calibrated with images up to level 4, the int8 program still tells 16 from 4: the ranges come "
-            "from somewhere "
-            "else than `calib`. The validation images are there to judge, not to calibrate"
-        )
-    return None
-
-
 @probe("another-manifest")
 def manifest(a: Any, t: Trial) -> str | None:
     found = workshop.small(a)
@@ -196,8 +179,8 @@ def hashes(a: Any, t: Trial) -> str | None:
         said = found.manifest["files"].get(name)
         if said != right:
             return (
-                f'manifest["files"]["{name}"] is {str(said)[:16]}…, the SHA-256 of the file\'s contents is {right[:16]}…: '
-                "hash the bytes, after the file is complete, not its path"
+                f'manifest["files"]["{name}"] is {str(said)[:16]}…, and the SHA-256 of the contents is '
+                f"{right[:16]}…: hash the bytes, after the file is complete, not its path"
             )
     extra = set(found.manifest["files"]) - {"fp32.pt2", "int8.pt2"}
     if extra:
@@ -213,7 +196,7 @@ def metrics(a: Any, t: Trial) -> str | None:
         right = float((run(torch.from_numpy(found.images)).argmax(dim=1).numpy() == found.targets).mean())
         said = found.manifest["metrics"].get(variant)
         if not isinstance(said, float) or not math.isclose(said, right, abs_tol=1e-6):
-            return f'manifest["metrics"]["{variant}"] is {said!r}; {right:.4f} of the images in `valid` are right'
+            return f'"metrics" says {said!r} for "{variant}"; {right:.4f} of the images in `valid` are right'
     return None
 
 
@@ -227,67 +210,7 @@ def parities(a: Any, t: Trial) -> str | None:
         said = found.manifest["parity"][variant]["max_abs"]
         if not math.isclose(said, off, rel_tol=1e-3, abs_tol=1e-6):
             return (
-                f'manifest["parity"]["{variant}"]["max_abs"] is {said:.4g}; on the images of `valid` the program is '
-                f"{off:.4g} away from the model"
+                f'"max_abs" in the parity of "{variant}" is {said:.4g}; on the images of `valid` the program '
+                f"is {off:.4g} away from the model"
             )
-    return None
-
-
-@probe("overwrites")
-def existing(a: Any, t: Trial) -> str | None:
-    out = workshop.workplace(a) / "there"
-    out.mkdir(exist_ok=True)
-    (out / "precious.txt").write_text("keep me")
-    attempt = t.tried(lambda: workshop.build(a, workshop.small_net(), out))
-    if not isinstance(attempt.error, FileExistsError) or [p.name for p in out.iterdir()] != ["precious.txt"]:
-        how = f"raised {type(attempt.error).__name__}" if attempt.error else "was built all the same"
-        return f"`out` was there already, with a file in it; it {how}. FileExistsError, and nothing changes"
-    return None
-
-
-class Undecided(nn.Module):
-    """Cannot be exported."""
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x.flatten(1)[:, :4] * (2 if x.sum() > 0 else 1)
-
-
-@probe("half-a-folder")
-def atomic(a: Any, t: Trial) -> str | None:
-    place = workshop.workplace(a) / "alone"
-    place.mkdir(exist_ok=True)
-    attempt = t.tried(lambda: workshop.build(a, Undecided().eval(), place / "broken"))
-    if attempt.error is None:
-        return None
-    left = sorted(path.name for path in place.iterdir())
-    if left:
-        return (
-            f"building failed (this model cannot be exported), and {left} was left behind: build in a "
-            f"temporary folder "
-            "beside `out`, rename it at the end, and take it away if something fails"
-        )
-    return None
-
-
-@probe("model-changed")
-def model(a: Any, t: Trial) -> str | None:
-    net = workshop.small_net().train()
-    state = {name: value.clone() for name, value in net.state_dict().items()}
-    modes = [m.training for m in net.modules()]
-    out = workshop.workplace(a) / "training"
-    workshop.build(a, net, out)
-    if any(not torch.equal(value, state[name]) for name, value in net.state_dict().items()):
-        return "the model's weights have changed"
-    if [type(m) for m in net] != [type(m) for m in workshop.small_net()]:
-        return "the model's layers were replaced: quantise a copy"
-    if [m.training for m in net.modules()] != modes:
-        return "the model was in training mode before and is not any more"
-    with quiet():
-        images = torch.from_numpy(workshop.scans(8))
-        run = workshop.program(out / "fp32.pt2").module()
-        if not same(run(images).detach(), logits(net.eval(), workshop.scans(8)), rtol=1e-4, atol=1e-4):
-            return "a model in training mode was exported with its dropout active: evaluation mode first"
-        said = json.loads((out / "manifest.json").read_text())["parity"]["fp32"]["max_abs"]
-    if said > 1e-3:
-        return "the parity report compares with a model in training mode: dropout makes both differ"
     return None
