@@ -1,4 +1,4 @@
-"""E4: calibrate, then train through the quantisation. The known mistakes stand in three other files."""
+"""E4: calibrate, then train through the quantisation. The known mistakes stand in four other files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from courseware.check import Exercise, Trial
-from phase2_intermediate.lab6_model_export.checks_by_exercise import e4_observers, e4_static, e4_training
+from phase2_intermediate.lab6_model_export.checks_by_exercise import (
+    e4_batches,
+    e4_observers,
+    e4_static,
+    e4_training,
+)
 from phase2_intermediate.lab6_model_export.checks_by_exercise.digits_net import accuracy, all_digits, trained
 from phase2_intermediate.lab6_model_export.checks_by_exercise.e4_observers import heavy, watched
 from phase2_intermediate.lab6_model_export.checks_by_exercise.e4_static import fake, parts
@@ -35,7 +40,7 @@ e4 = Exercise(
         "FakeQuant.apply(self.layer.weight, scale, zero, bits_w, True, 0), self.layer.bias)`.",
     ),
 )
-for group in (e4_observers, e4_static, e4_training):
+for group in (e4_observers, e4_batches, e4_static, e4_training):
     group.probe.add_to(e4)
 
 
