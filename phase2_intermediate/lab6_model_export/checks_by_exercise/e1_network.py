@@ -107,6 +107,51 @@ def threshold(a: Any, t: Trial) -> str | None:
     return None
 
 
+@probe("other-activations")
+def activations(a: Any, t: Trial) -> str | None:
+    for shift, words in ((2.0, "bright"), (-2.0, "dark")):
+        found, x, state = seen(a, t, shift)
+        if same(found, formula(state, x), rtol=1e-4, atol=1e-5):
+            continue
+        wide = {name: value.double() for name, value in state.items()}
+        z = x.double() @ wide[f"{words}.weight"].T + wide[f"{words}.bias"]
+        for name, h in (
+            ("tanh", z.tanh()),
+            ("relu", z.relu()),
+            ("no activation", z),
+            ("sigmoid", z.sigmoid()),
+        ):
+            scores = h @ wide["out.weight"].T + wide["out.bias"]
+            if same(found, scores - scores.mean(dim=0), rtol=1e-4, atol=1e-5):
+                right = "relu" if words == "bright" else "tanh"
+                return f"the {words} branch ends in {right}; yours has {name}"
+        scores = (z.relu() if words == "bright" else z.tanh()) @ wide["out.weight"].T + wide["out.bias"]
+        if same(found, scores - scores.mean(dim=1, keepdim=True), rtol=1e-4, atol=1e-5):
+            return (
+                "you take off the mean over the classes of a row; it is the mean over the rows, for each "
+                "class"
+            )
+        if same(found, scores - scores.mean(), rtol=1e-4, atol=1e-5):
+            return "you take off one mean over everything; it is the mean over the rows, for each class"
+        if same(found, scores - scores.sum(dim=0), rtol=1e-4, atol=1e-5):
+            return "you take off the sum over the rows; it is to be divided by their number"
+    return None
+
+
+@probe("gate-of-something-else")
+def other_gate(a: Any, t: Trial) -> str | None:
+    for shift in (2.0, 0.4, -0.4, -2.0):
+        found, x, state = seen(a, t, shift)
+        if not same(found, formula(state, x), rtol=1e-4, atol=1e-5):
+            return (
+                f"a batch whose mean is {x.mean():.2f}, threshold 0, does not give GatedNet's scores: the "
+                f"mean of all of x "
+                "chooses one branch for the whole batch, then dropout, `out`, and the mean over the rows is "
+                "taken off"
+            )
+    return None
+
+
 @probe("dropout")
 def dropout(a: Any, t: Trial) -> str | None:
     model, x = network(a), batch(t, 16, 2.0)

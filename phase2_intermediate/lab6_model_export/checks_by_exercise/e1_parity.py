@@ -90,6 +90,36 @@ def shapes(a: Any, t: Trial) -> str | None:
     return None
 
 
+@probe("mean-instead-of-the-largest")
+def largest(a: Any, t: Trial) -> str | None:
+    found = one(a, [[1.0, 2.0, 4.0, 8.0]], [[1.0, 2.5, 5.0, 8.0]])
+    for field, right, mean in (("max_abs", 1.0, 0.375), ("max_rel", 0.25, 0.125)):
+        value = getattr(found, field)
+        if not math.isclose(value, right, rel_tol=1e-6) and any(
+            math.isclose(value, wrong, rel_tol=1e-6)
+            for wrong in (mean, 0.75, 0.3125**0.5, 1.25**0.5, 1.25, 0.3125)
+        ):
+            return (
+                f"[1, 2, 4, 8] against [1, 2.5, 5, 8]: {field} is {right}, the largest; you give {value:.4g}"
+            )
+    return None
+
+
+@probe("not-all-batches")
+def all_batches(a: Any, t: Trial) -> str | None:
+    for rows in ([0.5, 0.1], [0.1, 0.5]):
+        found = report(a, [[[0.0]], [[0.0]]], [[[x]] for x in rows]).max_abs
+        if not math.isclose(found, 0.5):
+            return f"two batches, off by {rows[0]} and {rows[1]}: max_abs is 0.5, you give {numbers(found)}"
+    if one(a, [[1.0, 5.0]], [[0.0, 5.0]]).max_abs != 1.0:
+        return "1 became 0: max_abs is 1, the *absolute* difference counts"
+    with family("not-all-batches", "batches that come from a generator, with an empty one among them"):
+        stream = (torch.full((rows, 1), 1.0) for rows in (2, 0, 1))
+        found = a.parity(lambda x: x, lambda x: 2 * x, stream)
+        t.that(found.max_abs == 1.0, f"max_abs is {found.max_abs}, expected 1")
+    return None
+
+
 number(
     "relative-to-the-candidate",
     "max_rel",
@@ -106,6 +136,56 @@ number(
     [0.1, 1 / 11, 1 / math.sqrt(101)],
     "1 became 2 beside a 10: element by element the relative difference is 1.0, you give {found}",
 )
+
+
+@probe("tolerances")
+def tolerances(a: Any, t: Trial) -> str | None:
+    cases = (
+        (100.0, 100.5, {"rtol": 1e-2, "atol": 0.0}, True, "rtol"),
+        (100.0, 100.5, {"rtol": 1e-3, "atol": 0.0}, False, "rtol"),
+        (0.0, 0.5, {"rtol": 0.0, "atol": 1.0}, True, "atol"),
+        (0.0, 0.5, {"rtol": 0.0, "atol": 0.1}, False, "atol"),
+        (10.0, 11.9, {"rtol": 0.1, "atol": 1.0}, True, "their sum"),
+        (1.0, 2.5, {"rtol": 0.7, "atol": 0.0}, False, "rtol times the reference, not the candidate"),
+        (1.0, 1.00009, {}, True, "the default rtol of 1e-4"),
+        (1.0, 1.0002, {}, False, "the default rtol of 1e-4"),
+        (0.0, 9e-6, {}, True, "the default atol of 1e-5"),
+        (0.0, 2e-5, {}, False, "the default atol of 1e-5"),
+    )
+    for left, right, how, passed, words in cases:
+        if one(a, [[left, 1.0]], [[right, 1.0]], **how).passed is not passed:
+            return (
+                f"{left:g} against {right:g} with {how or 'the defaults'} gives passed = {not passed}: "
+                f"|r − c| ≤ atol + rtol·|r| ({words})"
+            )
+    return None
+
+
+@probe("cosine")
+def cosine(a: Any, t: Trial) -> str | None:
+    left, right = [[[3.0, 0.0]], [[0.0, 4.0]]], [[[3.0, 0.0]], [[4.0, 0.0]]]
+    found, whole = report(a, left, right).cosine, 9 / 25
+    if not math.isclose(found, whole, rel_tol=1e-6):
+        more = " That is a mean of rows or batches." if math.isclose(found, 0.5, rel_tol=1e-6) else ""
+        return f"the cosine of all elements as two long vectors is {whole}, you give {found:.4g}.{more}"
+    for left_row, right_row, expected in (([0.0], [0.0], 1.0), ([0.0], [1.0], 0.0), ([1.0], [0.0], 0.0)):
+        found = one(a, [left_row], [right_row]).cosine
+        if found != expected:
+            return f"the cosine of {left_row} and {right_row} is to be {expected}, you give {found}"
+    if not math.isclose(one(a, [[1.0, 2.0]], [[-1.0, -2.0]]).cosine, -1.0, rel_tol=1e-6):
+        return "[1, 2] and [−1, −2] point in opposite directions: cosine −1"
+    return None
+
+
+@probe("agreement-of-batches")
+def agreement(a: Any, t: Trial) -> str | None:
+    left = [[[1.0, 2.0]], [[1.0, 2.0], [3.0, 1.0], [3.0, 1.0]]]
+    right = [[[2.0, 1.0]], [[1.0, 2.0], [3.0, 1.0], [3.0, 1.0]]]
+    found = report(a, left, right).argmax_agreement
+    if not math.isclose(found, 0.75):
+        more = " A mean over batches weighs the rows of small ones more." if found == 0.5 else ""
+        return f"3 of 4 rows (in batches of 1 and 3) have the same argmax, you give {found:.4g}.{more}"
+    return None
 
 
 @probe("zero-reference")
@@ -204,56 +284,6 @@ def argmax_decides(a: Any, t: Trial) -> str | None:
     return None
 
 
-@probe("tolerances")
-def tolerances(a: Any, t: Trial) -> str | None:
-    cases = (
-        (100.0, 100.5, {"rtol": 1e-2, "atol": 0.0}, True, "rtol"),
-        (100.0, 100.5, {"rtol": 1e-3, "atol": 0.0}, False, "rtol"),
-        (0.0, 0.5, {"rtol": 0.0, "atol": 1.0}, True, "atol"),
-        (0.0, 0.5, {"rtol": 0.0, "atol": 0.1}, False, "atol"),
-        (10.0, 11.9, {"rtol": 0.1, "atol": 1.0}, True, "their sum"),
-        (1.0, 2.5, {"rtol": 0.7, "atol": 0.0}, False, "rtol times the reference, not the candidate"),
-        (1.0, 1.00009, {}, True, "the default rtol of 1e-4"),
-        (1.0, 1.0002, {}, False, "the default rtol of 1e-4"),
-        (0.0, 9e-6, {}, True, "the default atol of 1e-5"),
-        (0.0, 2e-5, {}, False, "the default atol of 1e-5"),
-    )
-    for left, right, how, passed, words in cases:
-        if one(a, [[left, 1.0]], [[right, 1.0]], **how).passed is not passed:
-            return (
-                f"{left:g} against {right:g} with {how or 'the defaults'} gives passed = {not passed}: "
-                f"|r − c| ≤ atol + rtol·|r| ({words})"
-            )
-    return None
-
-
-@probe("cosine")
-def cosine(a: Any, t: Trial) -> str | None:
-    left, right = [[[3.0, 0.0]], [[0.0, 4.0]]], [[[3.0, 0.0]], [[4.0, 0.0]]]
-    found, whole = report(a, left, right).cosine, 9 / 25
-    if not math.isclose(found, whole, rel_tol=1e-6):
-        more = " That is a mean of rows or batches." if math.isclose(found, 0.5, rel_tol=1e-6) else ""
-        return f"the cosine of all elements as two long vectors is {whole}, you give {found:.4g}.{more}"
-    for left_row, right_row, expected in (([0.0], [0.0], 1.0), ([0.0], [1.0], 0.0), ([1.0], [0.0], 0.0)):
-        found = one(a, [left_row], [right_row]).cosine
-        if found != expected:
-            return f"the cosine of {left_row} and {right_row} is to be {expected}, you give {found}"
-    if not math.isclose(one(a, [[1.0, 2.0]], [[-1.0, -2.0]]).cosine, -1.0, rel_tol=1e-6):
-        return "[1, 2] and [−1, −2] point in opposite directions: cosine −1"
-    return None
-
-
-@probe("agreement-of-batches")
-def agreement(a: Any, t: Trial) -> str | None:
-    left = [[[1.0, 2.0]], [[1.0, 2.0], [3.0, 1.0], [3.0, 1.0]]]
-    right = [[[2.0, 1.0]], [[1.0, 2.0], [3.0, 1.0], [3.0, 1.0]]]
-    found = report(a, left, right).argmax_agreement
-    if not math.isclose(found, 0.75):
-        more = " A mean over batches weighs the rows of small ones more." if found == 0.5 else ""
-        return f"3 of 4 rows (in batches of 1 and 3) have the same argmax, you give {found:.4g}.{more}"
-    return None
-
-
 @probe("worst-index")
 def worst(a: Any, t: Trial) -> str | None:
     left = [[[0.0, 0.0], [0.0, 0.0]], [[0.0, 0.0], [0.0, 0.0], [0.0, 0.0]]]
@@ -274,21 +304,6 @@ def worst(a: Any, t: Trial) -> str | None:
     found = one(a, [[0.0], [1.0], [2.0]], [[9.0], [NAN], [NAN]]).worst_input_index
     if found != 1:
         return f"a row with a mismatch is worse than any distance; the first one is row 1, you give {found}"
-    return None
-
-
-@probe("not-all-batches")
-def all_batches(a: Any, t: Trial) -> str | None:
-    for rows in ([0.5, 0.1], [0.1, 0.5]):
-        found = report(a, [[[0.0]], [[0.0]]], [[[x]] for x in rows]).max_abs
-        if not math.isclose(found, 0.5):
-            return f"two batches, off by {rows[0]} and {rows[1]}: max_abs is 0.5, you give {numbers(found)}"
-    if one(a, [[1.0, 5.0]], [[0.0, 5.0]]).max_abs != 1.0:
-        return "1 became 0: max_abs is 1, the *absolute* difference counts"
-    with family("not-all-batches", "batches that come from a generator, with an empty one among them"):
-        stream = (torch.full((rows, 1), 1.0) for rows in (2, 0, 1))
-        found = a.parity(lambda x: x, lambda x: 2 * x, stream)
-        t.that(found.max_abs == 1.0, f"max_abs is {found.max_abs}, expected 1")
     return None
 
 

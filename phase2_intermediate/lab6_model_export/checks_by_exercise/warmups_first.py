@@ -117,7 +117,7 @@ def signed(a: Any, t: Trial) -> str | None:
 def nan(a: Any, t: Trial) -> str | None:
     if a.where_they_differ(*table(([NAN, 1.0], [NAN, 1.0]))) == [0]:
         return "NaN at the same place in both is equal here, though NaN == NaN is False: `equal_nan=True`"
-    for row in (([NAN, 1.0], [2.0, 1.0]), ([2.0, 1.0], [NAN, 1.0])):
+    for row in (([NAN, 1.0], [2.0, 1.0]), ([2.0, 1.0], [NAN, 1.0]), ([NAN, 1.0], [0.0, 1.0])):
         if a.where_they_differ(*table(row)) == []:
             return (
                 f"NaN in one of them only is a difference ({row[0]} against {row[1]}). A comparison with "
