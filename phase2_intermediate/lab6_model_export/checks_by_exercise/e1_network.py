@@ -59,6 +59,19 @@ def seen(a: Any, t: Trial, shift: float, **how: Any) -> tuple[Tensor, Tensor, di
     return model(x).detach().double(), x, model.state_dict()
 
 
+@probe("dropout")
+def dropout(a: Any, t: Trial) -> str | None:
+    model, x = network(a), batch(t, 16, 2.0)
+    if not torch.equal(model(x), model(x)):
+        return (
+            "in evaluation mode two runs differ: dropout must be a module (or get `training=self.training`)"
+        )
+    model.train()
+    if all(torch.equal(model(x), model(x)) for _ in range(3)):
+        return "in training mode two runs are equal: GatedNet's dropout of 0.2 is missing"
+    return None
+
+
 @probe("wrong-branch")
 def branch(a: Any, t: Trial) -> str | None:
     for shift in (2.0, -2.0):
@@ -107,7 +120,7 @@ def threshold(a: Any, t: Trial) -> str | None:
     return None
 
 
-@probe("other-activations")
+@probe("other-scores")
 def activations(a: Any, t: Trial) -> str | None:
     for shift, words in ((2.0, "bright"), (-2.0, "dark")):
         found, x, state = seen(a, t, shift)
@@ -138,7 +151,7 @@ def activations(a: Any, t: Trial) -> str | None:
     return None
 
 
-@probe("gate-of-something-else")
+@probe("other-network")
 def other_gate(a: Any, t: Trial) -> str | None:
     for shift in (2.0, 0.4, -0.4, -2.0):
         found, x, state = seen(a, t, shift)
@@ -149,19 +162,6 @@ def other_gate(a: Any, t: Trial) -> str | None:
                 "chooses one branch for the whole batch, then dropout, `out`, and the mean over the rows is "
                 "taken off"
             )
-    return None
-
-
-@probe("dropout")
-def dropout(a: Any, t: Trial) -> str | None:
-    model, x = network(a), batch(t, 16, 2.0)
-    if not torch.equal(model(x), model(x)):
-        return (
-            "in evaluation mode two runs differ: dropout must be a module (or get `training=self.training`)"
-        )
-    model.train()
-    if all(torch.equal(model(x), model(x)) for _ in range(3)):
-        return "in training mode two runs are equal: GatedNet's dropout of 0.2 is missing"
     return None
 
 

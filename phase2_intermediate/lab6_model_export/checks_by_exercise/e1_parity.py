@@ -138,6 +138,34 @@ number(
 )
 
 
+@probe("nan-in-one-is-missed")
+def nan_in_one(a: Any, t: Trial) -> str | None:
+    for left, right, where in (
+        ([[1.0, 2.0]], [[NAN, 2.0]], "candidate"),
+        ([[NAN, 2.0]], [[1.0, 2.0]], "reference"),
+    ):
+        found = one(a, left, right)
+        if found.passed or found.nonfinite_mismatch == 0:
+            return (
+                f"NaN appeared only in the {where}: nonfinite_mismatch is {found.nonfinite_mismatch} and "
+                f"passed is "
+                f"{found.passed}, expected 1 and False. Comparisons with NaN are all False"
+            )
+    return None
+
+
+@probe("argmax-decides")
+def argmax_decides(a: Any, t: Trial) -> str | None:
+    if one(a, [[1.0, 2.0]], [[10.0, 20.0]]).passed:
+        return "[1, 2] against [10, 20] passes: the same argmax is not enough, the numbers must be close"
+    if not one(a, [[1.0, 1.0 + 1e-6]], [[1.0 + 1e-6, 1.0]]).passed:
+        return (
+            "a difference of 1e-6 is within the tolerances, though the argmax differs: `passed` asks for "
+            "numbers"
+        )
+    return None
+
+
 @probe("tolerances")
 def tolerances(a: Any, t: Trial) -> str | None:
     cases = (
@@ -203,22 +231,6 @@ def zero_reference(a: Any, t: Trial) -> str | None:
     return None
 
 
-@probe("nan-in-one-is-missed")
-def nan_in_one(a: Any, t: Trial) -> str | None:
-    for left, right, where in (
-        ([[1.0, 2.0]], [[NAN, 2.0]], "candidate"),
-        ([[NAN, 2.0]], [[1.0, 2.0]], "reference"),
-    ):
-        found = one(a, left, right)
-        if found.passed or found.nonfinite_mismatch == 0:
-            return (
-                f"NaN appeared only in the {where}: nonfinite_mismatch is {found.nonfinite_mismatch} and "
-                f"passed is "
-                f"{found.passed}, expected 1 and False. Comparisons with NaN are all False"
-            )
-    return None
-
-
 @probe("nan-in-both-is-a-mismatch")
 def nan_in_both(a: Any, t: Trial) -> str | None:
     for value in (NAN, INF, -INF):
@@ -269,18 +281,6 @@ def poisoned(a: Any, t: Trial) -> str | None:
     with family("nonfinite-poisons-the-numbers", "no element is finite in both"):
         found = one(a, [[NAN]], [[NAN]])
         t.that(found.max_abs == 0 and found.cosine == 1, f"max_abs {found.max_abs}, cosine {found.cosine}")
-    return None
-
-
-@probe("argmax-decides")
-def argmax_decides(a: Any, t: Trial) -> str | None:
-    if one(a, [[1.0, 2.0]], [[10.0, 20.0]]).passed:
-        return "[1, 2] against [10, 20] passes: the same argmax is not enough, the numbers must be close"
-    if not one(a, [[1.0, 1.0 + 1e-6]], [[1.0 + 1e-6, 1.0]]).passed:
-        return (
-            "a difference of 1e-6 is within the tolerances, though the argmax differs: `passed` asks for "
-            "numbers"
-        )
     return None
 
 

@@ -34,6 +34,16 @@ def whole(*values: int) -> Tensor:
 # ---- choose_qparams -------------------------------------------------------------------------------------
 
 
+@probe("no-tensors")
+def tensors(a: Any, t: Trial) -> str | None:
+    found = a.choose_qparams(scalar(-1.0), scalar(3.0))
+    if len(found) != 2 or not all(isinstance(value, Tensor) for value in found):
+        return f"(scale, zero_point) are two tensors, you give {found}"
+    if any(value.shape != () for value in found):
+        return f"of 0-d ranges come 0-d tensors; yours have shapes {[tuple(value.shape) for value in found]}"
+    return None
+
+
 @probe("zero-is-not-exact")
 def zero_exact(a: Any, t: Trial) -> str | None:
     for low, high in ((0.5, 1.5), (-3.0, -1.0)):
@@ -114,6 +124,20 @@ def clamped(a: Any, t: Trial) -> str | None:
     return None
 
 
+@probe("one-range-for-all-channels")
+def channels(a: Any, t: Trial) -> str | None:
+    low, high = torch.tensor([-1.0, -0.1, 0.5]), torch.tensor([1.0, 3.0, 2.0])
+    with family("one-range-for-all-channels", "ranges of three channels, tensors of shape [3]"):
+        for how in ({}, {"symmetric": True}):
+            scale, zero = a.choose_qparams(low, high, **how)
+            t.that(tuple(scale.shape) == tuple(zero.shape) == (3,), f"gave shapes {tuple(scale.shape)}")
+            for i in range(3):
+                alone = a.choose_qparams(low[i], high[i], **how)
+                t.equal(scale[i], alone[0], f"scale of channel {i}", rtol=1e-5)
+                t.equal(zero[i], alone[1], f"zero point of channel {i}")
+    return None
+
+
 @probe("nothing-but-zero")
 def nothing(a: Any, t: Trial) -> str | None:
     for how in ({}, {"symmetric": True}):
@@ -147,21 +171,22 @@ def bad_range(a: Any, t: Trial) -> str | None:
     return None
 
 
-@probe("one-range-for-all-channels")
-def channels(a: Any, t: Trial) -> str | None:
-    low, high = torch.tensor([-1.0, -0.1, 0.5]), torch.tensor([1.0, 3.0, 2.0])
-    with family("one-range-for-all-channels", "ranges of three channels, tensors of shape [3]"):
-        for how in ({}, {"symmetric": True}):
-            scale, zero = a.choose_qparams(low, high, **how)
-            t.that(tuple(scale.shape) == tuple(zero.shape) == (3,), f"gave shapes {tuple(scale.shape)}")
-            for i in range(3):
-                alone = a.choose_qparams(low[i], high[i], **how)
-                t.equal(scale[i], alone[0], f"scale of channel {i}", rtol=1e-5)
-                t.equal(zero[i], alone[1], f"zero point of channel {i}")
-    return None
-
-
 # ---- quantize and dequantize ----------------------------------------------------------------------------
+
+
+@probe("scale-multiplies")
+def scale_use(a: Any, t: Trial) -> str | None:
+    x = torch.tensor([2.0, -4.0])
+    found = a.quantize(x, scalar(0.5), whole(3)[0]).tolist()
+    for wrong, words in (
+        ([4, 1], "x is to be *divided* by the scale"),
+        ([1, -11], "the zero point is added, not subtracted"),
+        ([4, -8], "the zero point is ignored"),
+        ([10, -2], "the zero point is added before the division"),
+    ):
+        if found == wrong:
+            return f"[2, −4] with scale 0.5 and zero point 3 became {found}, expected [7, −5]: {words}"
+    return None
 
 
 @probe("no-clamp")
@@ -211,21 +236,6 @@ def ties(a: Any, t: Trial) -> str | None:
     return None
 
 
-@probe("scale-multiplies")
-def scale_use(a: Any, t: Trial) -> str | None:
-    x = torch.tensor([2.0, -4.0])
-    found = a.quantize(x, scalar(0.5), whole(3)[0]).tolist()
-    for wrong, words in (
-        ([4, 1], "x is to be *divided* by the scale"),
-        ([1, -11], "the zero point is added, not subtracted"),
-        ([4, -8], "the zero point is ignored"),
-        ([10, -2], "the zero point is added before the division"),
-    ):
-        if found == wrong:
-            return f"[2, −4] with scale 0.5 and zero point 3 became {found}, expected [7, −5]: {words}"
-    return None
-
-
 @probe("wrong-dtype")
 def dtypes(a: Any, t: Trial) -> str | None:
     for signed, wanted in ((True, torch.int8), (False, torch.uint8)):
@@ -255,6 +265,17 @@ def nan(a: Any, t: Trial) -> str | None:
     return None
 
 
+@probe("dequantize-formula")
+def back(a: Any, t: Trial) -> str | None:
+    found = a.dequantize(torch.tensor([7, -5], dtype=torch.int8), scalar(0.5), whole(3)[0])
+    if not same(found, torch.tensor([2.0, -4.0])):
+        return (
+            f"[7, −5] with scale 0.5 and zero point 3 stand for s·(q − z) = [2, −4], you give "
+            f"{numbers(found)}"
+        )
+    return None
+
+
 @probe("difference-wraps")
 def difference_wraps(a: Any, t: Trial) -> str | None:
     for q, z in (
@@ -270,17 +291,6 @@ def difference_wraps(a: Any, t: Trial) -> str | None:
                 f"{right}: "
                 "q − z in 8 bits wraps round. Make q a float (or int32) first"
             )
-    return None
-
-
-@probe("dequantize-formula")
-def back(a: Any, t: Trial) -> str | None:
-    found = a.dequantize(torch.tensor([7, -5], dtype=torch.int8), scalar(0.5), whole(3)[0])
-    if not same(found, torch.tensor([2.0, -4.0])):
-        return (
-            f"[7, −5] with scale 0.5 and zero point 3 stand for s·(q − z) = [2, −4], you give "
-            f"{numbers(found)}"
-        )
     return None
 
 

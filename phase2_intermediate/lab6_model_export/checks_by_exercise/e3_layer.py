@@ -131,8 +131,42 @@ def correction(a: Any, t: Trial) -> str | None:
             "second term is "
             "missing"
         )
-    if same(found, right + 256 * sums, atol=1.0) or same(found, right + 128 * sums, atol=1.0):
-        return "the correction z · Σ q_w has the wrong sign or size: Σ q_x q_w − z Σ q_w"
+    if same(found, right - 256 * sums, atol=1.0):
+        return "the correction has the wrong sign: Σ q_x q_w − z Σ q_w"
+    for wrong in (sums.sum(), torch.tensor(W).double().sum(dim=0)[:2]):
+        if same(found, right - 128 * sums + 128 * wrong, atol=1.0):
+            return (
+                "the correction sums the weights over another axis: Σ q_w runs over the inputs, one sum an "
+                "output"
+            )
+    return None
+
+
+@probe("scale-or-bias-forgotten")
+def parts_of_the_formula(a: Any, t: Trial) -> str | None:
+    layer = linear([[254.0, -10.0, 60.0], [4.0, 508.0, -508.0]], [1000.0, -500.0])
+    x = X[:1] * 3
+    found, right = a.DynamicQuantLinear.from_float(layer)(x).double(), by_numpy(layer, x)
+    bias, s_w, s_x = layer.bias.detach().double(), torch.tensor([2.0, 4.0], dtype=torch.float64), 3.0
+    if same(found, right, rtol=1e-4):
+        return None
+    for wrong, words in (
+        (right - bias, "the bias is missing"),
+        (right + bias, "the bias is added twice"),
+        ((right - bias) / s_w + bias, "the weights' scale is missing"),
+        ((right - bias) / s_x + bias, "the scale of x is missing"),
+        ((right - bias) / s_w / s_x + bias, "both scales are missing: that is the sum of whole numbers"),
+        (right / s_w, "the weights' scale is missing"),
+        (
+            ((right - bias) / s_w / s_x + bias) * s_w * s_x,
+            "the bias is multiplied by the scales: add it after them",
+        ),
+    ):
+        if same(found, wrong, rtol=1e-4):
+            return (
+                f"{words}: y = s_x · s_w · (Σ q_x q_w − z Σ q_w) + bias; expected {numbers(right)}, you "
+                f"give {numbers(found)}"
+            )
     return None
 
 
