@@ -1,4 +1,4 @@
-"""E3: an int8 linear layer. What must hold; the known mistakes stand in two other files."""
+"""E3: an int8 linear layer. What must hold; the known mistakes stand in three other files."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from courseware.check import Exercise, Trial, forbid
-from phase2_intermediate.lab6_model_export.checks_by_exercise import e3_layer, e3_model
+from phase2_intermediate.lab6_model_export.checks_by_exercise import e3_inputs, e3_layer, e3_model
 from phase2_intermediate.lab6_model_export.checks_by_exercise.digits_net import all_digits, trained
 from phase2_intermediate.lab6_model_export.checks_by_exercise.e3_layer import by_numpy, linear
 from phase2_intermediate.lab6_model_export.checks_by_exercise.pictures import outlier_row
@@ -39,6 +39,7 @@ e3 = Exercise(
     ),
 )
 e3_layer.probe.add_to(e3)
+e3_inputs.probe.add_to(e3)
 e3_model.probe.add_to(e3)
 
 

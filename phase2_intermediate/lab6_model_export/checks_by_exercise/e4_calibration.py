@@ -1,4 +1,4 @@
-"""E4: calibrate, then train through the quantisation. The known mistakes stand in four other files."""
+"""E4: calibrate, then train through the quantisation. The known mistakes stand in five other files."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from courseware.check import Exercise, Trial
 from phase2_intermediate.lab6_model_export.checks_by_exercise import (
     e4_batches,
+    e4_frozen,
     e4_observers,
     e4_static,
     e4_training,
@@ -40,7 +41,7 @@ e4 = Exercise(
         "FakeQuant.apply(self.layer.weight, scale, zero, bits_w, True, 0), self.layer.bias)`.",
     ),
 )
-for group in (e4_observers, e4_batches, e4_static, e4_training):
+for group in (e4_observers, e4_batches, e4_static, e4_frozen, e4_training):
     group.probe.add_to(e4)
 
 

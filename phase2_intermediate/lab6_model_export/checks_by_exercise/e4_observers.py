@@ -54,16 +54,31 @@ def fields(a: Any, t: Trial) -> str | None:
             watched(a, "minmax", [1.0], bits=4).qparams().bits == 4,
             "with bits=4 the QParams say another number",
         )
-        t.that(
-            close(width(watched(a, "minmax", [-1.0, 3.0])), 4.0),
-            "a wrong range",
-        )
+    return None
+
+
+@probe("sign-lost")
+def signs(a: Any, t: Trial) -> str | None:
+    for low, high, mirrored in ((-1.0, 3.0, 6.0), (-4.0, 0.5, 8.0)):
+        found = width(watched(a, "minmax", [low, high, 0.1]))
+        if close(found, high - low):
+            continue
+        if close(found, max(-low, high)):
+            return (
+                f"values from {low:g} to {high:g} have a range of width {found:g} in yours: the sign was "
+                f"lost (`abs`)"
+            )
+        if close(found, mirrored) or close(found, mirrored * 255 / 254):
+            return (
+                f"values from {low:g} to {high:g} have a symmetric range in yours; lo and hi are found one "
+                f"by one"
+            )
     return None
 
 
 @probe("accepts-nonsense")
 def nonsense(a: Any, t: Trial) -> str | None:
-    attempt = t.tried(lambda: a.Observer("median").qparams())
+    attempt = t.tried(lambda: watched(a, "median", [1.0]).qparams())
     if not isinstance(attempt.error, ValueError):
         return 'an unknown mode, Observer("median"), is a ValueError'
     for mode in MODES:

@@ -91,10 +91,6 @@ def no_epochs(a: Any, t: Trial) -> str | None:
     model, X, y, params = task(t)
     with family("qat-without-training", "with epochs=0 the result is plain static_quant"):
         found, plain = a.qat_finetune(model, X, y, qparams=params, epochs=0), a.static_quant(model, params, 2)
-        t.that(
-            set(found.state_dict()) == set(plain.state_dict()),
-            f"but its state has {sorted(found.state_dict())}",
-        )
         t.that(equal(weights(found)[:2], weights(plain)[:2]), "but its weights are others")
         t.that(not any(m.training for m in found.modules()), "but it is in training mode")
     return None

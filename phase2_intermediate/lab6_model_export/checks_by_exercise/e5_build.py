@@ -61,6 +61,17 @@ def programs(a: Any, t: Trial) -> str | None:
     return None
 
 
+@probe("fp32-changed")
+def fp32(a: Any, t: Trial) -> str | None:
+    found = workshop.small(a)
+    stored = workshop.stored(found.folder / "fp32.pt2")
+    if any(x.dtype == torch.int8 for x in stored):
+        return (
+            "fp32.pt2 holds int8 weights: the model was replaced by the quantised one before it was exported"
+        )
+    return None
+
+
 @probe("preprocessing-outside")
 def preprocessing(a: Any, t: Trial) -> str | None:
     found = workshop.small(a)
@@ -127,17 +138,6 @@ def int8(a: Any, t: Trial) -> str | None:
         return (
             f"the int8 program is off by up to {(ours - right).abs().max():.3g}; logits are up to "
             f"{right.abs().max():.3g}"
-        )
-    return None
-
-
-@probe("fp32-changed")
-def fp32(a: Any, t: Trial) -> str | None:
-    found = workshop.small(a)
-    stored = workshop.stored(found.folder / "fp32.pt2")
-    if any(x.dtype == torch.int8 for x in stored):
-        return (
-            "fp32.pt2 holds int8 weights: the model was replaced by the quantised one before it was exported"
         )
     return None
 

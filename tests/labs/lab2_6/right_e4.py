@@ -255,7 +255,7 @@ def detach_trick_instead_of_a_function():
             del module.weight
             module.weight = masters[name].detach()
             handles.append(module.register_forward_pre_hook(before(name)))
-        others = [p for p in net.parameters()]
+        others = list(net.parameters())
         optimizer = torch.optim.Adam([*masters.values(), *others], lr=lr)
         for _ in range(epochs):
             order = torch.randperm(len(X), generator=generator)
