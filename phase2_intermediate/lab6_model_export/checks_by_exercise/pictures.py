@@ -61,7 +61,7 @@ def quantisation_error(a: Any) -> None:
     sample = torch.rand(50_000, generator=torch.Generator().manual_seed(0)) * 3 - 1
     fine, offset = a.choose_qparams(torch.tensor(-1.0), torch.tensor(2.0))
     error = a.dequantize(a.quantize(sample, fine, offset), fine, offset) - sample
-    fig, (left, right) = panels(2, height=2.8)
+    fig, (left, right) = panels(1, 2, height=2.8)
     left.plot(x, x, color=COLOURS["black"], linewidth=0.6, linestyle=":")
     left.plot(x, y, color=COLOURS["blue"])
     left.set(xlabel="x", ylabel="after 3 bits")

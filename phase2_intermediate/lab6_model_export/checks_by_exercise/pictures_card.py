@@ -47,14 +47,14 @@ def model_card(a: Any) -> None:
                 f"p50 {times['p50']:.2f} ms   p99 {times['p99']:.2f} ms"
             )
         sizes = {v: sum(x.nbytes for x in workshop.stored(out / f"{v}.pt2")) / 1000 for v in ("fp32", "int8")}
-    fig, (left, right_ax) = panels(2, height=2.4)
+    fig, (left, right_ax) = panels(1, 2, height=2.6)
     left.bar(list(sizes), list(sizes.values()), color=[COLOURS["sky"], COLOURS["blue"]])
     left.set(ylabel="kB of tensors")
     place_of = np.arange(len(rows))
     right_ax.bar(place_of - 0.2, [r["p50"] for r in rows.values()], 0.4, color=COLOURS["sky"], label="p50")
     right_ax.bar(place_of + 0.2, [r["p99"] for r in rows.values()], 0.4, color=COLOURS["red"], label="p99")
     right_ax.set_xticks(place_of, list(rows))
-    right_ax.set(ylabel="ms for one image")
+    right_ax.set(ylabel="ms for one image", yscale="log")
     right_ax.legend()
     show(
         fig,
