@@ -59,6 +59,19 @@ third.value(
     "`bits` changes nothing: with 3 bits it is −4 … 3",
 )
 third.value(
+    "half-of-the-unsigned",
+    lambda a: a.levels(8, False),
+    [(0, 127)],
+    "you give {found}: without negative numbers all 256 are from 0 on, and end at 255",
+)
+third.value(
+    "caret-is-no-power",
+    lambda a: a.levels(8, False)[1],
+    [2 ^ 8 - 1, (2 ^ 8) - 1],
+    "unsigned, 8 bits: the largest is 255, you give {found}. In Python `2 ^ 8` is 10 (exclusive or); "
+    "`2 ** 8` is the power",
+)
+third.value(
     "other-way-round",
     lambda a: a.levels(8),
     [(127, -128)],
