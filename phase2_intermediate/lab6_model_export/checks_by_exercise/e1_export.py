@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from courseware.check import Exercise, Trial
-from phase2_intermediate.lab6_model_export.checks_by_exercise import e1_network, e1_parity
+from phase2_intermediate.lab6_model_export.checks_by_exercise import e1_network, e1_parity, e1_same_network
 from phase2_intermediate.lab6_model_export.checks_by_exercise.e1_network import batch, formula, network
 from phase2_intermediate.lab6_model_export.checks_by_exercise.pictures import exported_graph
 from phase2_intermediate.lab6_model_export.checks_by_exercise.tools import quiet
@@ -20,6 +20,7 @@ from phase2_intermediate.lab6_model_export.checks_by_exercise.tools import quiet
 e1 = Exercise(
     "E1",
     takes={"ExportableNet": None, "export_dynamic": torch.export.ExportedProgram, "parity": None},
+    seconds=15,  # the first export of a process imports the compiler, and `torch.cond` most of it
     hints=(
         "Three decisions are made in Python: the branch, the loop, the size. Each has a tensor operation "
         "that "
@@ -35,8 +36,10 @@ e1 = Exercise(
         "torch.where(mismatch, inf, distance).amax(dim=1)`, `worst = int(per_row.argmax())`.",
     ),
 )
+e1_same_network.early.add_to(e1)
 e1_parity.probe.add_to(e1)  # the cheap ones first
 e1_network.probe.add_to(e1)
+e1_same_network.probe.add_to(e1)
 
 
 @e1.property("ExportableNet is GatedNet, before and after export", points=5)

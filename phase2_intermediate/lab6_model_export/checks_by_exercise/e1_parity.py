@@ -211,7 +211,7 @@ def agreement(a: Any, t: Trial) -> str | None:
     right = [[[2.0, 1.0]], [[1.0, 2.0], [3.0, 1.0], [3.0, 1.0]]]
     found = report(a, left, right).argmax_agreement
     if not math.isclose(found, 0.75):
-        more = " A mean over batches weighs the rows of small ones more." if found == 0.5 else ""
+        more = " A mean over batches is 0.5: it weighs the rows of small ones more." if found == 0.5 else ""
         return f"3 of 4 rows (in batches of 1 and 3) have the same argmax, you give {found:.4g}.{more}"
     return None
 
@@ -280,7 +280,8 @@ def poisoned(a: Any, t: Trial) -> str | None:
                 )
     with family("nonfinite-poisons-the-numbers", "no element is finite in both"):
         found = one(a, [[NAN]], [[NAN]])
-        t.that(found.max_abs == 0 and found.cosine == 1, f"max_abs {found.max_abs}, cosine {found.cosine}")
+        words = f"max_abs is {found.max_abs} and cosine {found.cosine}, expected 0.0 and 1.0 (both are empty)"
+        t.that(found.max_abs == 0 and found.cosine == 1, words)
     return None
 
 
