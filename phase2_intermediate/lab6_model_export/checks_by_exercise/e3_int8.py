@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from courseware.check import Exercise, Trial, forbid
-from phase2_intermediate.lab6_model_export.checks_by_exercise import e3_inputs, e3_layer, e3_model
+from phase2_intermediate.lab6_model_export.checks_by_exercise import e3_fine, e3_inputs, e3_layer, e3_model
 from phase2_intermediate.lab6_model_export.checks_by_exercise.digits_net import all_digits, trained
 from phase2_intermediate.lab6_model_export.checks_by_exercise.e3_layer import by_numpy, linear
 from phase2_intermediate.lab6_model_export.checks_by_exercise.pictures import outlier_row
@@ -38,9 +38,11 @@ e3 = Exercise(
         "zero[:, None].double() * w_q.double().sum(dim=1)`; zero rows first, they have no minimum.",
     ),
 )
+e3_fine.early.add_to(e3)
 e3_layer.probe.add_to(e3)
 e3_inputs.probe.add_to(e3)
 e3_model.probe.add_to(e3)
+e3_fine.probe.add_to(e3)
 
 
 @e3.property("the numbers of exact integer arithmetic", points=8)
