@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from courseware.check import Exercise, Trial, forbid
-from phase2_intermediate.lab6_model_export.checks_by_exercise import e2_fake, e2_mistakes
+from phase2_intermediate.lab6_model_export.checks_by_exercise import e2_fake, e2_mistakes, e2_precision
 from phase2_intermediate.lab6_model_export.checks_by_exercise.pictures import quantisation_error
 
 READY_MADE = (
@@ -49,6 +49,7 @@ e2 = Exercise(
 )
 e2_mistakes.probe.add_to(e2)
 e2_fake.probe.add_to(e2)
+e2_precision.probe.add_to(e2)
 
 
 def ends(bits: int, signed: bool) -> tuple[int, int]:
