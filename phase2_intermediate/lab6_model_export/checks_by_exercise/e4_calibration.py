@@ -13,6 +13,7 @@ from phase2_intermediate.lab6_model_export.checks_by_exercise import (
     e4_frozen,
     e4_observers,
     e4_static,
+    e4_step,
     e4_training,
 )
 from phase2_intermediate.lab6_model_export.checks_by_exercise.digits_net import accuracy, all_digits, trained
@@ -41,7 +42,7 @@ e4 = Exercise(
         "FakeQuant.apply(self.layer.weight, scale, zero, bits_w, True, 0), self.layer.bias)`.",
     ),
 )
-for group in (e4_observers, e4_batches, e4_static, e4_frozen, e4_training):
+for group in (e4_observers, e4_batches, e4_static, e4_frozen, e4_training, e4_step):
     group.probe.add_to(e4)
 
 
