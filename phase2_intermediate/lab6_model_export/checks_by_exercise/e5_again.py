@@ -21,6 +21,12 @@ probe = Probes()
 
 @probe("overwrites")
 def existing(a: Any, t: Trial) -> str | None:
+    out = workshop.workplace(a) / "empty"
+    out.mkdir(exist_ok=True)
+    attempt = t.tried(lambda: workshop.build(a, workshop.small_net(), out))
+    if not isinstance(attempt.error, FileExistsError) or list(out.iterdir()):
+        how = f"raised {type(attempt.error).__name__}" if attempt.error else "was built all the same"
+        return f"`out` was there already, an empty folder; it {how}. FileExistsError, whatever is in it"
     out = workshop.workplace(a) / "there"
     out.mkdir(exist_ok=True)
     (out / "precious.txt").write_text("keep me")
@@ -60,7 +66,7 @@ def model(a: Any, t: Trial) -> str | None:
     net = workshop.small_net().train()
     state = {name: value.clone() for name, value in net.state_dict().items()}
     modes = [m.training for m in net.modules()]
-    out = workshop.workplace(a) / "training"
+    out = workshop.fresh_folder(a, "training")
     workshop.build(a, net, out)
     if any(not torch.equal(value, state[name]) for name, value in net.state_dict().items()):
         return "the model's weights have changed"
@@ -83,7 +89,7 @@ def model(a: Any, t: Trial) -> str | None:
 def calibration(a: Any, t: Trial) -> str | None:
     torch.manual_seed(1)
     net = nn.Sequential(nn.Flatten(), nn.Linear(64, 4)).eval()
-    out = workshop.workplace(a) / "dark"
+    out = workshop.fresh_folder(a, "dark")
     workshop.build(a, net, out, calib=workshop.scans(20, highest=4))
     run = workshop.program(out / "int8.pt2").module()
     bright, cut = (torch.full((1, 8, 8), level, dtype=torch.uint8) for level in (16, 4))
@@ -96,6 +102,26 @@ def calibration(a: Any, t: Trial) -> str | None:
     return None
 
 
+@probe("metrics-of-another-program")
+def metrics(a: Any, t: Trial) -> str | None:
+    torch.manual_seed(1)
+    net = nn.Sequential(nn.Flatten(), nn.Linear(64, 4)).eval()
+    images = workshop.scans(200, seed=6)
+    targets = logits(net, images).argmax(dim=1).numpy()  # the model is always right
+    out = workshop.fresh_folder(a, "coarse")
+    dark = workshop.scans(20, highest=1)
+    said = workshop.build(a, net, out, calib=dark, valid=(images, targets))["metrics"]
+    with quiet():
+        run = workshop.program(out / "int8.pt2").module()
+    right = float((run(torch.from_numpy(images)).argmax(dim=1).numpy() == targets).mean())
+    if abs(said["int8"] - right) > 1e-6 and right < 1:
+        return (
+            f'calibrated with dark images, the int8 program has {right:.3f} of `valid` right, and "metrics" '
+            f"says {said['int8']}: it is measured with the program itself, not with the model"
+        )
+    return None
+
+
 @probe("predictors-share-state")
 def two(a: Any, t: Trial) -> str | None:
     found = workshop.small(a)
@@ -103,7 +129,7 @@ def two(a: Any, t: Trial) -> str | None:
     before = first.predict(found.images)
     torch.manual_seed(9)
     net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 4)).eval()
-    out = workshop.workplace(a) / "second"
+    out = workshop.fresh_folder(a, "second")
     workshop.build(a, net, out, labels=["a", "b", "c", "d"])
     second = loaded(a, out).predict(found.images)
     if not set(second[0]) <= {"a", "b", "c", "d"}:

@@ -81,12 +81,23 @@ def build(a: Any, model: nn.Module, out: Path, **how: Any) -> Any:
         return a.build_artifact(model, scans(32, seed=1) if calib is None else calib, out, **settings)
 
 
+def remembered(a: Any, name: str) -> Any:
+    """The key under which work done with this object of the answer may be used again.
+
+    A module's functions stay what they are, and many answers share them. A notebook's function may call a
+    helper that was changed a moment ago: its work is only good for this one check.
+    """
+    value = a.raw(name)
+    return a if getattr(value, "__module__", "__main__") == "__main__" else value
+
+
 def workplace(a: Any) -> Path:
-    """A folder of this check's own, removed at the end."""
-    if a not in _places:
-        _places[a] = Path(tempfile.mkdtemp(prefix="course-artifact-"))
-        atexit.register(shutil.rmtree, _places[a], True)
-    return _places[a]
+    """A folder for what this `build_artifact` builds, removed at the end."""
+    key = remembered(a, "build_artifact")
+    if key not in _places:
+        _places[key] = Path(tempfile.mkdtemp(prefix="course-artifact-"))
+        atexit.register(shutil.rmtree, _places[key], True)
+    return _places[key]
 
 
 _places: WeakKeyDictionary[Any, Path] = WeakKeyDictionary()
@@ -95,17 +106,26 @@ _small: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
 
 def small(a: Any) -> Artifact:
     """The small artefact; if building it fails, it fails the same way each time."""
-    if a not in _small:
+    key = remembered(a, "build_artifact")
+    if key not in _small:
         valid = scans(40, seed=2), np.random.default_rng(4).integers(0, len(LABELS), 40)
         model = small_net()
+        folder = fresh_folder(a, "small")
         try:
-            manifest = build(a, model, workplace(a) / "small", valid=valid)
-            _small[a] = Artifact(workplace(a) / "small", manifest, model, *valid)
+            manifest = build(a, model, folder, valid=valid)
+            _small[key] = Artifact(folder, manifest, model, *valid)
         except Exception as error:
-            _small[a] = error
-    if isinstance(_small[a], Exception):
-        raise _small[a]
-    return _small[a]
+            _small[key] = error
+    if isinstance(_small[key], Exception):
+        raise _small[key]
+    return _small[key]
+
+
+def fresh_folder(a: Any, name: str) -> Path:
+    """A path in the workplace at which nothing is."""
+    folder = workplace(a) / name
+    shutil.rmtree(folder, ignore_errors=True)
+    return folder
 
 
 def whole(a: Any, t: Trial, name: str, *, with_onnx: bool, learned: bool = True) -> Artifact:
@@ -117,8 +137,7 @@ def whole(a: Any, t: Trial, name: str, *, with_onnx: bool, learned: bool = True)
         torch.manual_seed(t.seed)
         model = nn.Sequential(nn.Flatten(), nn.Linear(64, 10)).eval()
     valid = as_scanned(X_test), y_test.numpy()
-    folder = workplace(a) / name
-    shutil.rmtree(folder, ignore_errors=True)
+    folder = fresh_folder(a, f"{name}-{t.seed}")
     with quiet():
         manifest = a.build_artifact(
             model, as_scanned(X[:256]), folder, labels=list(NAMES), valid=valid, with_onnx=with_onnx
