@@ -23,6 +23,7 @@ from phase2_intermediate.lab6_model_export.checks_by_exercise.e5_predictor impor
 from phase2_intermediate.lab6_model_export.checks_by_exercise.e5_workshop import Artifact, whole
 from phase2_intermediate.lab6_model_export.checks_by_exercise.fresh import NoAnswer, Task, ask
 from phase2_intermediate.lab6_model_export.checks_by_exercise.pictures_card import model_card
+from phase2_intermediate.lab6_model_export.checks_by_exercise.tools import quiet
 
 ACCURACY, INT8_LOSS, SIZE, CHANCE = 0.94, 0.01, 0.30, 0.35
 
@@ -47,21 +48,23 @@ e5 = Exercise(
 for group in (e5_latency, e5_build, e5_predictor, e5_again):  # the cheap ones first
     group.probe.add_to(e5)
 
-_built: WeakKeyDictionary[Any, dict[int, Any]] = WeakKeyDictionary()
+_built: WeakKeyDictionary[Any, dict[tuple[int, bool], Any]] = WeakKeyDictionary()
 
 
 def artifacts(a: Any, t: Trial) -> tuple[Artifact, Artifact]:
     """The trained network's artefact and, as a control, that of an untrained one."""
     kept = _built.setdefault(workshop.remembered(a, "build_artifact"), {})
-    if t.seed not in kept:
+    with_onnx = not workshop.onnx_missing()
+    key = t.seed, with_onnx
+    if key not in kept:
         try:
-            learned = whole(a, t, "learned", with_onnx=not workshop.onnx_missing())
-            kept[t.seed] = learned, whole(a, t, "untrained", with_onnx=False, learned=False)
+            learned = whole(a, t, f"learned-{with_onnx}", with_onnx=with_onnx)
+            kept[key] = learned, whole(a, t, "untrained", with_onnx=False, learned=False)
         except Exception as error:
-            kept[t.seed] = error
-    if isinstance(kept[t.seed], Exception):
-        raise kept[t.seed]
-    return kept[t.seed]
+            kept[key] = error
+    if isinstance(kept[key], Exception):
+        raise kept[key]
+    return kept[key]
 
 
 def right(names: list[str], artifact: Artifact) -> float:
@@ -128,7 +131,8 @@ def answers(a: Any, t: Trial) -> dict[str, tuple[Any, ...]]:
     kept = _answers.setdefault(workshop.remembered(a, "Predictor"), {})
     key = str(learned.folder)
     if key not in kept:
-        a.Predictor.load(workshop.small(a).folder)  # what fails here need not fail in another process
+        with quiet():  # what fails here need not fail in another process
+            a.Predictor.load(workshop.small(a).folder)
         try:
             kept[key] = ask(a.raw("Predictor"), questions(a, t, learned, untrained))
         except NoAnswer as error:

@@ -7,6 +7,7 @@ import importlib.util
 import shutil
 import tempfile
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -146,6 +147,12 @@ def whole(a: Any, t: Trial, name: str, *, with_onnx: bool, learned: bool = True)
 
 
 def program(path: Path) -> Any:
+    """The exported program in a file, read once for each state of the file."""
+    return _read(path, path.stat().st_mtime_ns, path.stat().st_size)
+
+
+@lru_cache(maxsize=16)
+def _read(path: Path, changed: int, size: int) -> Any:
     with quiet():
         return torch.export.load(path)
 
