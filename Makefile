@@ -5,7 +5,8 @@
 # Any Python will do for the first step: it looks for a supported one itself.
 python := $(or $(PYTHON),$(firstword $(foreach name,python3 python3.13 python3.12 python3.11 python,$(shell command -v $(name)))))
 set-up = $(or $(python),$(error This course needs Python 3.11 to 3.13, and there is no python3 on PATH: install it and run the command again)) courseware/bootstrap.py
-test-extras = --with test --with tracking
+lab-extras = --with export
+test-extras = $(lab-extras) --with test --with tracking
 in-environment = .venv/bin/python -m
 
 # A lab's own share of the tests, or everything; nbval executes the theory notebooks.
@@ -29,7 +30,7 @@ help:
 	@echo "make clean      remove the environment and all caches, and never work/"
 
 lab:
-	@$(set-up)
+	@$(set-up) $(lab-extras)
 	@$(in-environment) courseware.cli lab
 
 setup:

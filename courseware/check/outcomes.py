@@ -29,5 +29,9 @@ class PropertyMissed(Exception):
         self.message, self.facts = message, facts
 
 
+class PropertySkipped(Exception):
+    """A property cannot be tried on this machine; the message says what is missing and how to get it."""
+
+
 class OutOfTime(BaseException):
     """The budget is spent. A BaseException, so that a learner's `except Exception` does not swallow it."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import textwrap
 from html import escape
 
-from courseware.check.report import Report, Status
+from courseware.check.report import PropertyResult, Report, Status
 
 WIDTH = 100
 
@@ -63,7 +63,8 @@ def as_text(report: Report) -> str:
             lines += _wrap(first, f"  {name:<{width}}  ", " " * (width + 4))
             lines += [" " * (width + 4) + line for line in rest]
     if report.properties and not (report.passed or report.status is Status.NOT_ATTEMPTED):
-        lines += ["", *(f"  {'✓ holds ' if p.held else '✗ misses'}  {_named(p)}" for p in report.properties)]
+        width = max([8, *(len(_mark(p)) for p in report.properties)])
+        lines += ["", *(f"  {_mark(p):<{width}}  {_named(p)}" for p in report.properties)]
     if report.printed:
         lines += ["", "  your code printed:", *(f"    {line}" for line in report.printed.splitlines())]
     if report.footer:
@@ -71,10 +72,15 @@ def as_text(report: Report) -> str:
     return "\n".join(lines)
 
 
-def _named(result: object) -> str:
-    from courseware.check.report import PropertyResult
+def _mark(result: PropertyResult) -> str:
+    if result.skipped:
+        return "– not tried"
+    return "✓ holds" if result.held else "✗ misses"
 
-    assert isinstance(result, PropertyResult)
+
+def _named(result: PropertyResult) -> str:
+    if result.skipped:
+        return f"{result.name}: {result.message}"
     return f"{result.name} ({result.points})" if result.points else result.name
 
 
@@ -99,8 +105,7 @@ def as_html(report: Report) -> str:
         body.append(_facts_table(report.facts))
     if report.properties and not (report.passed or report.status is Status.NOT_ATTEMPTED):
         items = "".join(
-            f'<li style="list-style:none">{"✓ holds" if p.held else "✗ misses"} · {escape(_named(p))}</li>'
-            for p in report.properties
+            f'<li style="list-style:none">{_mark(p)} · {escape(_named(p))}</li>' for p in report.properties
         )
         body.append(f'<ul style="margin:.4em 0;padding:0">{items}</ul>')
     if report.printed:

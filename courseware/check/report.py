@@ -23,6 +23,8 @@ class PropertyResult:
     held: bool
     points: int
     message: str = ""
+    skipped: bool = False
+    """It could not be tried here: neither held nor missed."""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from courseware.check.budget import budget
 from courseware.check.describe import describe
 from courseware.check.exercise import Exercise
 from courseware.check.origin import LearnerLine, origin, raised_by_stub, short
-from courseware.check.outcomes import CheckError, Diagnosed, OutOfTime, PropertyMissed
+from courseware.check.outcomes import CheckError, Diagnosed, OutOfTime, PropertyMissed, PropertySkipped
 from courseware.check.report import Measure, PropertyResult, Report, Status
 from courseware.check.trial import Trial
 
@@ -124,6 +124,12 @@ def _hold(
     try:
         with _seeded(seed), _rules(exercise, answers):
             prop.run(answers, trial)
+    except PropertySkipped as why:
+        if prop.points:
+            raise CheckError(
+                f"{exercise.key}: “{prop.name}” is worth {prop.points} points and cannot be skipped"
+            ) from why
+        findings.properties.append(PropertyResult(prop.name, False, 0, str(why), skipped=True))
     except (Exception, SystemExit) as error:
         stub = raised_by_stub(error, check_file)
         words = str(error) if isinstance(error, Diagnosed | PropertyMissed) else short(error)
@@ -170,8 +176,12 @@ def _verdict(exercise: Exercise, findings: _Findings, answers: Answers, check_fi
     elif findings.missed:
         _explain(report, findings.missed[0], answers, check_file)
     else:
-        report.status, report.message = Status.PASSED, "Every property holds."
+        skipped = any(p.skipped for p in findings.properties)
+        report.status = Status.PASSED
+        report.message = "Every property that could be tried holds." if skipped else "Every property holds."
         report.facts = {"measured": "\n".join(map(str, findings.measures))} if findings.measures else {}
+        untried = [f"{p.name}: {p.message}" for p in findings.properties if p.skipped]
+        report.facts |= {"not tried": "\n".join(untried)} if untried else {}
     return report
 
 

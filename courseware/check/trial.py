@@ -6,14 +6,14 @@ import random
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from courseware.check import rules
 from courseware.check.budget import budget
 from courseware.check.compare import difference
 from courseware.check.describe import describe
 from courseware.check.origin import is_stub
-from courseware.check.outcomes import Diagnosed, OutOfTime, PropertyMissed
+from courseware.check.outcomes import Diagnosed, OutOfTime, PropertyMissed, PropertySkipped
 from courseware.check.report import Measure
 
 if TYPE_CHECKING:
@@ -124,6 +124,13 @@ class Trial:
     def fail(self, message: str, *, diagnosis: str | None = None, **facts: Any) -> None:
         """Miss the property. `facts` (observed=, expected=, anything) are shown one a line."""
         self._miss(message, diagnosis, **facts)
+
+    def skip(self, why: str) -> NoReturn:
+        """Leave this property untried: something that it needs is not installed, and `why` says what.
+
+        It counts neither as held nor as missed, so it must be worth 0 points; the report says so in a line.
+        """
+        raise PropertySkipped(why)
 
     def raises(
         self,

@@ -55,7 +55,7 @@ def test_the_conda_route_takes_its_versions_from_the_same_lock():
     *conda, by_pip = environment["dependencies"]
     python = PROJECT["project"]["requires-python"]
     assert conda == [f"python{python}", "pip"]
-    assert by_pip == {"pip": ["--constraint requirements.lock", "--editable .[test]"]}
+    assert by_pip == {"pip": ["--constraint requirements.lock", "--editable .[export,test]"]}
 
 
 def test_ci_runs_the_readmes_command_and_nothing_of_its_own():

@@ -1,0 +1,63 @@
+"""What several checks of this lab need: exports without noise, a family of mistakes under one name."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from io import StringIO
+
+import torch
+from torch import Tensor, nn
+
+from courseware.check.origin import origin, short
+from courseware.check.outcomes import Diagnosed, PropertyMissed
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """The exporters log whole graphs when they fail; the report says it in a sentence."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings(), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
+
+
+class Wrapped(nn.Module):
+    """A function as a module, to be exported."""
+
+    def __init__(self, function) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.function(x)
+
+
+def exported(function, example: Tensor, dims: dict[int, torch.export.Dim] | None = None):
+    """The exported program of a function or a module."""
+    module = function if isinstance(function, nn.Module) else Wrapped(function)
+    with quiet():
+        return torch.export.export(module, (example,), dynamic_shapes=(dims,) if dims else None)
+
+
+@contextmanager
+def family(diagnosis: str, words: str) -> Iterator[None]:
+    """Whatever fails in the body belongs to one family of mistakes: its name and its sentence come first."""
+    try:
+        yield
+    except (NotImplementedError, Diagnosed):
+        raise  # not written yet, or named already
+    except PropertyMissed as missed:
+        raise Diagnosed(diagnosis, f"{words}: {missed.message}", **missed.facts) from missed
+    except Exception as error:
+        lines = origin(error, __file__.rpartition("checks_by_exercise")[0] + "checks_by_exercise").lines
+        code = {"your code": "\n".join(f"line {x.number} in {x.function}: {x.text}" for x in lines[-2:])}
+        raise Diagnosed(
+            diagnosis, f"{words}: your code raised {short(error, 200)}", **(code if lines else {})
+        ) from error
