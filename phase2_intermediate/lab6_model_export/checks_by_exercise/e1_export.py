@@ -20,7 +20,6 @@ from phase2_intermediate.lab6_model_export.checks_by_exercise.tools import quiet
 e1 = Exercise(
     "E1",
     takes={"ExportableNet": None, "export_dynamic": torch.export.ExportedProgram, "parity": None},
-    seconds=15,  # the first export of a process imports the compiler, and `torch.cond` most of it
     hints=(
         "Three decisions are made in Python: the branch, the loop, the size. Each has a tensor operation "
         "that "
