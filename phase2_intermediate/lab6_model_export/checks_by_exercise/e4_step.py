@@ -90,6 +90,7 @@ def step(a: Any, t: Trial) -> str | None:
                 X, y, params, biases=False
             ),
             "that is plain SGD; Adam is asked for": reference(X, y, params, kind=torch.optim.SGD),
+            "that is RMSprop; Adam is asked for": reference(X, y, params, kind=torch.optim.RMSprop),
             "the *inputs* of the layers are not fake-quantised while training": reference(
                 X, y, params, cut=False
             ),

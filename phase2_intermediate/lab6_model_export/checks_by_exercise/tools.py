@@ -9,6 +9,8 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from io import StringIO
 
 import torch
+import torch._dynamo  # the first export of a process imports it: a second that no answer should pay for
+import torch._export.non_strict_utils
 from torch import Tensor, nn
 
 from courseware.check.origin import origin, short
