@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch._dynamo  # the first export would load it, a second or more, in the learner's time
 from torch import Tensor, nn
 
 from courseware.check import Exercise, Trial
