@@ -34,6 +34,8 @@ class OneWorkerPerFile(LoadScopeScheduling):
         return begun
 
     def _reschedule(self, node: Any) -> None:
+        if node not in self.registered_collections:
+            return  # it has just replaced a crashed worker, and does not know the tests yet
         super()._reschedule(node)
         while not node.shutting_down and self._pending_of(self.assigned_work[node]) < 2:
             if self.workqueue:

@@ -11,21 +11,38 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 CASES = """
 import os
+import time
 import pytest
+
+if os.environ["PYTEST_XDIST_WORKER"] not in ("gw0", "gw1"):
+    time.sleep({late})
 
 @pytest.mark.parametrize("case", range({cases}))
 def test_case(case):
+    if os.environ["PYTEST_XDIST_WORKER"] == "gw0":
+        time.sleep({late} / 2)
     if case in {deadly}:
         os._exit(3)
 """
+EVERY = list(range(12))
 
 
 @pytest.mark.parametrize("folder", ["tests/labs", "tests/other"], ids=["case by case", "a file together"])
-@pytest.mark.parametrize("deadly", [[4, 5], [11], list(range(12))], ids=["two", "last", "every"])
+@pytest.mark.parametrize("deadly", [[4, 5], [11], EVERY], ids=["two", "last", "every"])
 def test_what_a_crashed_worker_had_not_begun_runs_elsewhere(tmp_path: Path, folder: str, deadly: list[int]):
+    run_with_crashes(tmp_path, folder, deadly, late=0.0)
+
+
+@pytest.mark.parametrize("folder", ["tests/labs", "tests/other"], ids=["case by case", "a file together"])
+@pytest.mark.parametrize("deadly", [[0, 1], [0, 1, 2, 3, 4], [10, 11], EVERY], ids=["first", "five", "last", "every"])
+def test_a_worker_may_die_before_the_last_one_is_replaced(tmp_path: Path, folder: str, deadly: list[int]):
+    run_with_crashes(tmp_path, folder, deadly, late=0.4)
+
+
+def run_with_crashes(tmp_path: Path, folder: str, deadly: list[int], late: float) -> None:
     place = tmp_path / folder
     place.mkdir(parents=True)
-    (place / "test_cases.py").write_text(CASES.format(cases=12, deadly=deadly))
+    (place / "test_cases.py").write_text(CASES.format(cases=12, deadly=deadly, late=late))
     options = [
         "-p",
         "xdist",

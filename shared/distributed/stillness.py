@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import time
 from collections.abc import Iterable
@@ -67,12 +68,22 @@ class Stillness:
 
 
 def _threads(processes: Iterable[int]) -> dict[int, _Thread]:
-    """Every thread of these processes; nothing where the kernel does not say, so nothing can be proved."""
+    """Every thread of these processes; nothing where the kernel does not say, so nothing can be proved.
+
+    Processes and threads may end while they are looked at: their files are gone between two reads.
+    """
     found = {}
     for pid in processes if sys.platform == "linux" else ():
-        for folder in Path(f"/proc/{pid}/task").glob("*"):
+        for tid in _listed(tasks := Path(f"/proc/{pid}/task")):
             with contextlib.suppress(OSError, ValueError, IndexError):
-                name, _, rest = (folder / "stat").read_text().partition("(")[2].rpartition(")")
-                nanoseconds, _, turns = (folder / "schedstat").read_text().split()
-                found[int(folder.name)] = _Thread(name, rest.split()[0] == "S", int(nanoseconds), int(turns))
+                name, _, rest = (tasks / tid / "stat").read_text().partition("(")[2].rpartition(")")
+                nanoseconds, _, turns = (tasks / tid / "schedstat").read_text().split()
+                found[int(tid)] = _Thread(name, rest.split()[0] == "S", int(nanoseconds), int(turns))
     return found
+
+
+def _listed(folder: Path) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []
