@@ -11,7 +11,8 @@ from torch import Tensor
 from courseware.check import Probes, Trial
 from courseware.check.compare import same
 from courseware.check.describe import numbers
-from phase2_intermediate.lab1_attention.checks_by_exercise.tools import name_it, random_mask, right_weights
+from courseware.check.naming import name_it
+from phase2_intermediate.lab1_attention.checks_by_exercise.tools import random_mask, right_weights
 
 probe = Probes()
 NEVER = -torch.inf

@@ -10,12 +10,12 @@ from torch import Tensor
 
 from courseware.check import Exercise, Trial
 from courseware.check.edges import layouts
+from courseware.check.naming import family
 from phase2_intermediate.lab1_attention.checks_by_exercise import pictures
 from phase2_intermediate.lab1_attention.checks_by_exercise.e1_mistakes import attend
 from phase2_intermediate.lab1_attention.checks_by_exercise.e1_mistakes_edges import probe
 from phase2_intermediate.lab1_attention.checks_by_exercise.tools import (
     READY_MADE,
-    family,
     random_mask,
     right_attention,
     right_weights,

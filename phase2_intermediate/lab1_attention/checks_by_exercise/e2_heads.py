@@ -10,10 +10,11 @@ from torch.nn import functional as F
 
 from courseware.check import Exercise, Trial
 from courseware.check.edges import layouts
+from courseware.check.naming import family
 from phase2_intermediate.lab1_attention.checks_by_exercise import pictures
 from phase2_intermediate.lab1_attention.checks_by_exercise.e2_formula import LINEARS, formula, made, result
 from phase2_intermediate.lab1_attention.checks_by_exercise.e2_mistakes import ones_layer, probe, torch_layer
-from phase2_intermediate.lab1_attention.checks_by_exercise.tools import READY_MADE, family, random_mask
+from phase2_intermediate.lab1_attention.checks_by_exercise.tools import READY_MADE, random_mask
 
 e2 = Exercise(
     "E2",

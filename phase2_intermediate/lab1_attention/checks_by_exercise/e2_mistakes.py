@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from courseware.check import Probes, Trial
 from courseware.check.compare import same
+from courseware.check.naming import name_it
 from courseware.check.observe import same_storage
 from phase2_intermediate.lab1_attention.checks_by_exercise.e2_formula import (
     LINEARS,
@@ -18,7 +19,7 @@ from phase2_intermediate.lab1_attention.checks_by_exercise.e2_formula import (
     made,
     result,
 )
-from phase2_intermediate.lab1_attention.checks_by_exercise.tools import name_it, random_mask
+from phase2_intermediate.lab1_attention.checks_by_exercise.tools import random_mask
 
 probe = Probes()
 

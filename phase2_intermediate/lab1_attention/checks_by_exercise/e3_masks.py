@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from courseware.check import Exercise, Trial
+from courseware.check.naming import family
 from phase2_intermediate.lab1_attention.checks_by_exercise import pictures
 from phase2_intermediate.lab1_attention.checks_by_exercise.e3_mistakes import (
     causal_grid,
@@ -16,7 +17,7 @@ from phase2_intermediate.lab1_attention.checks_by_exercise.e3_mistakes import (
     window_grid,
 )
 from phase2_intermediate.lab1_attention.checks_by_exercise.e3_mistakes_combine import probe
-from phase2_intermediate.lab1_attention.checks_by_exercise.tools import family, right_attention
+from phase2_intermediate.lab1_attention.checks_by_exercise.tools import right_attention
 
 e3 = Exercise(
     "E3",

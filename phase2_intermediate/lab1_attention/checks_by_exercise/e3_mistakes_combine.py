@@ -9,8 +9,8 @@ import torch
 from courseware.check import Trial
 from courseware.check.compare import same
 from courseware.check.describe import numbers
+from courseware.check.naming import name_it
 from phase2_intermediate.lab1_attention.checks_by_exercise.e3_mistakes import boolean, causal_grid, probe
-from phase2_intermediate.lab1_attention.checks_by_exercise.tools import name_it
 
 
 @probe("combine")

@@ -9,12 +9,13 @@ from torch import Tensor
 
 from courseware.check import Exercise, Trial
 from courseware.check.edges import layouts
+from courseware.check.naming import family
 from courseware.check.observe import observe, saved_bytes
 from phase2_intermediate.lab1_attention.checks_by_exercise import pictures
 from phase2_intermediate.lab1_attention.checks_by_exercise.e4_formula import right_gradients, right_lse, work
 from phase2_intermediate.lab1_attention.checks_by_exercise.e4_mistakes import apply, both, draw
 from phase2_intermediate.lab1_attention.checks_by_exercise.e4_mistakes_backward import probe, with_gradients
-from phase2_intermediate.lab1_attention.checks_by_exercise.tools import READY_MADE, family, right_attention
+from phase2_intermediate.lab1_attention.checks_by_exercise.tools import READY_MADE, right_attention
 
 e4 = Exercise(
     "E4",

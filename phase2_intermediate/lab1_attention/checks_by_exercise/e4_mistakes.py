@@ -10,6 +10,7 @@ from torch import Tensor
 from courseware.check import Probes, Trial, forbid
 from courseware.check.compare import same
 from courseware.check.describe import numbers
+from courseware.check.naming import name_it
 from courseware.check.observe import observe
 from phase2_intermediate.lab1_attention.checks_by_exercise.e4_formula import (
     FORWARD,
@@ -17,7 +18,7 @@ from phase2_intermediate.lab1_attention.checks_by_exercise.e4_formula import (
     right_lse,
     work,
 )
-from phase2_intermediate.lab1_attention.checks_by_exercise.tools import name_it, right_attention
+from phase2_intermediate.lab1_attention.checks_by_exercise.tools import right_attention
 
 probe = Probes()
 NO_AUTOGRAD = forbid(

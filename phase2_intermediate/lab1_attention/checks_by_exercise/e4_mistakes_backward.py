@@ -9,6 +9,7 @@ from torch import Tensor
 
 from courseware.check import Trial
 from courseware.check.compare import same
+from courseware.check.naming import name_it
 from courseware.check.observe import observe, saved_bytes
 from phase2_intermediate.lab1_attention.checks_by_exercise.e4_formula import (
     BACKWARD,
@@ -27,7 +28,7 @@ from phase2_intermediate.lab1_attention.checks_by_exercise.e4_mistakes import (
     probe,
     too_large,
 )
-from phase2_intermediate.lab1_attention.checks_by_exercise.tools import name_it, right_attention
+from phase2_intermediate.lab1_attention.checks_by_exercise.tools import right_attention
 
 
 def with_gradients(a: Any, t: Trial, inputs: list[Tensor], *blocks: Any) -> tuple[Tensor, list[Any], Tensor]:

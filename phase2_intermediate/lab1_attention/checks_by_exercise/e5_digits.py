@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from courseware.check import Exercise, Trial
+from courseware.check.naming import family
 from phase2_intermediate.lab1_attention.checks_by_exercise.e5_mistakes import (
     images,
     images_of,
@@ -17,7 +18,6 @@ from phase2_intermediate.lab1_attention.checks_by_exercise.e5_mistakes import (
 )
 from phase2_intermediate.lab1_attention.checks_by_exercise.e5_mistakes_training import probe
 from phase2_intermediate.lab1_attention.checks_by_exercise.e5_picture import what_it_looks_at
-from phase2_intermediate.lab1_attention.checks_by_exercise.tools import family
 from shared.data import digits
 
 ACCURACY = 0.92  # the reference gets 0.944 to 0.978 over ten seeds

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -11,7 +10,7 @@ from torch import Tensor, nn
 from courseware.check import Probes, Trial
 from courseware.check.compare import same
 from courseware.check.describe import numbers
-from phase2_intermediate.lab1_attention.checks_by_exercise.tools import name_it
+from courseware.check.naming import name_it, value_of
 
 probe = Probes()
 
@@ -27,21 +26,13 @@ def images_of(squares: Tensor) -> Tensor:
     return squares.reshape(-1, 4, 4, 2, 2).transpose(2, 3).reshape(-1, 8, 8)
 
 
-def attempt(t: Trial, call: Callable[[], Any], diagnosis: str, words: str) -> Any:
-    """The value of a call; an exception is this mistake."""
-    tried = t.tried(call)
-    if tried.error is not None:
-        t.fail(f"{words} raised {type(tried.error).__name__}: {tried.error}", diagnosis=diagnosis)
-    return tried.value
-
-
 def images(t: Trial, count: int) -> Tensor:
     return t.rand(count, 8, 8, dtype=torch.float32)
 
 
 def shaken(a: Any, t: Trial, **options: Any) -> Any:
     """A model in evaluation mode in which positions count: its `position` is random, not near 0."""
-    model = attempt(
+    model = value_of(
         t, lambda: a.PatchAttention(**options), "model-cannot-be-built", f"PatchAttention({options})"
     )
     t.given(f"PatchAttention({', '.join(f'{k}={v}' for k, v in options.items())})")
@@ -56,7 +47,9 @@ def shaken(a: Any, t: Trial, **options: Any) -> Any:
 
 def logits_of(t: Trial, model: Any, x: Tensor) -> Tensor:
     with torch.no_grad():
-        out = attempt(t, lambda: model(x), "forward-fails", f"calling the model with {tuple(x.shape)} images")
+        out = value_of(
+            t, lambda: model(x), "forward-fails", f"calling the model with {tuple(x.shape)} images"
+        )
     t.that(
         isinstance(out, Tensor),
         f"the model returned a {type(out).__name__}, expected logits [B, 10]",
@@ -68,7 +61,7 @@ def logits_of(t: Trial, model: Any, x: Tensor) -> Tensor:
 @probe("the-patches")
 def cut(a: Any, t: Trial) -> None:
     x = torch.arange(128.0).reshape(2, 8, 8)
-    found = attempt(t, lambda: a.patches(x), "patches-fail", "patches(x) with x [2, 8, 8]")
+    found = value_of(t, lambda: a.patches(x), "patches-fail", "patches(x) with x [2, 8, 8]")
     right = right_patches(x)
     first = numbers(found[0, 0]) if found.dim() == 3 else ""
     name_it(
@@ -132,7 +125,7 @@ def rolled(a: Any, t: Trial) -> None:
     eye = torch.eye(3, dtype=torch.float64)
     half = [0.5 * x + 0.5 * eye for x in layers]
     right = half[2] @ half[1] @ half[0]
-    found = attempt(t, lambda: a.rollout(layers), "rollout-fails", "rollout of three layers [2, 3, 3]")
+    found = value_of(t, lambda: a.rollout(layers), "rollout-fails", "rollout of three layers [2, 3, 3]")
     sums = "the last layer stands on the left: A₃' A₂' A₁'"
     name_it(
         t,

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from courseware.check import Trial
 from courseware.check.compare import same
+from courseware.check.naming import value_of
 from phase2_intermediate.lab1_attention.checks_by_exercise.e5_mistakes import (
-    attempt,
     images,
     images_of,
     logits_of,
@@ -162,7 +162,7 @@ def returned(a: Any, t: Trial) -> None:
     x, y = images(t, 70), t.randint(0, 10, 70)
     kept = x.clone(), y.clone()
     torch.manual_seed(11)
-    model = attempt(
+    model = value_of(
         t,
         lambda: a.train_attention(x, y, epochs=1, seed=3),
         "training-fails",
@@ -204,7 +204,7 @@ def returned(a: Any, t: Trial) -> None:
         ({"positions": False}, lambda m: getattr(m, "position", "") is None),
         ({"layers": 2}, lambda m: len(m.last_weights) == 2),
     ):
-        built = attempt(
+        built = value_of(
             t,
             lambda how=how: a.train_attention(x, y, epochs=1, **how),
             "training-fails",

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from courseware.check import Trial, forbid
-from courseware.check.compare import same
-from courseware.check.origin import origin, short
-from courseware.check.outcomes import Diagnosed, PropertyMissed
 
 READY_MADE = forbid(
     "scaled_dot_product_attention",
@@ -29,33 +24,6 @@ READY_MADE = forbid(
     "_scaled_dot_product_fused_attention_overrideable",
     why="it is the answer itself. Build it from a product, a softmax and another product",
 )
-Case = tuple[str, Any, str]  # diagnosis, the value that this mistake gives, the words for it
-
-
-def name_it(t: Trial, observed: Any, right: Any, cases: Iterable[Case], **how: Any) -> None:
-    """If the value is not right but is what a known mistake gives, say which."""
-    if same(observed, right, **how):
-        return
-    for diagnosis, value, words in cases:
-        if not same(value, right, **how) and same(observed, value, **how):
-            t.fail(words, diagnosis=diagnosis, observed=observed, expected=right)
-
-
-@contextmanager
-def family(diagnosis: str, words: str) -> Iterator[None]:
-    """Whatever fails in the body belongs to one family of mistakes: its name and its sentence come first."""
-    try:
-        yield
-    except (NotImplementedError, Diagnosed):
-        raise  # not written yet, or named already
-    except PropertyMissed as missed:
-        raise Diagnosed(diagnosis, f"{words}: {missed.message}", **missed.facts) from missed
-    except Exception as error:
-        lines = origin(error, __file__.rpartition("checks_by_exercise")[0] + "checks_by_exercise").lines
-        code = {"your code": "\n".join(f"line {x.number} in {x.function}: {x.text}" for x in lines[-2:])}
-        raise Diagnosed(
-            diagnosis, f"{words}: your code raised {short(error)}", **(code if lines else {})
-        ) from error
 
 
 def visible(

@@ -12,8 +12,9 @@ from courseware.check import Exercise, Trial, forbid
 from courseware.check.compare import same
 from courseware.check.describe import numbers
 from courseware.check.edges import layouts
+from courseware.check.naming import family, name_it
 from phase2_intermediate.lab1_attention.checks_by_exercise import pictures_warmups as pictures
-from phase2_intermediate.lab1_attention.checks_by_exercise.tools import family, name_it, random_mask
+from phase2_intermediate.lab1_attention.checks_by_exercise.tools import random_mask
 
 w1 = Exercise(
     "W1",

@@ -10,11 +10,10 @@ from torch import Tensor, nn
 from courseware.check import Probes, Trial
 from courseware.check.compare import same
 from courseware.check.describe import numbers
+from courseware.check.naming import name_it, value_of
 from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.tools import (
-    name_it,
     right_angles,
     right_sinusoidal,
-    value_of,
 )
 
 probe = Probes()

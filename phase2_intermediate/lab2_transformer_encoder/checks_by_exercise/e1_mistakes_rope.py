@@ -9,14 +9,13 @@ from torch import Tensor
 
 from courseware.check import Trial
 from courseware.check.compare import same
+from courseware.check.naming import name_it, value_of
 from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.e1_mistakes import probe
 from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.tools import (
-    name_it,
     right_angles,
     right_rope,
     right_sinusoidal,
     turned,
-    value_of,
 )
 
 

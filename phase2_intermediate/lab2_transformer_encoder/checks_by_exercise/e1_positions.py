@@ -9,11 +9,11 @@ from torch import Tensor
 
 from courseware.check import Exercise, Trial, forbid
 from courseware.check.edges import layouts
+from courseware.check.naming import family
 from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise import pictures
 from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.e1_mistakes import built
 from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.e1_mistakes_rope import probe
 from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.tools import (
-    family,
     right_rope,
     right_sinusoidal,
 )

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from courseware.check import Trial
-from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.tools import attention, value_of
+from courseware.check.naming import value_of
+from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.tools import attention
 
 
 def normed(norm: Any, x: Tensor, kind: str, eps: float = 1e-5) -> Tensor:

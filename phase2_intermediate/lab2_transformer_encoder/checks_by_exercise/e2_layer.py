@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from courseware.check import Exercise, Trial
+from courseware.check.naming import family
 from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise import pictures
 from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.e2_formula import (
     formula,
@@ -16,7 +17,7 @@ from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.e2_formula 
     torch_layer,
 )
 from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.e2_mistakes_options import probe
-from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.tools import ENCODERS, family
+from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.tools import ENCODERS
 
 e2 = Exercise(
     "E2",

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from courseware.check import Trial
 from courseware.check.compare import same
+from courseware.check.naming import name_it, value_of
 from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.e2_formula import (
     formula,
     made,
@@ -18,7 +19,7 @@ from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.e2_formula 
     torch_layer,
 )
 from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.e2_mistakes import probe
-from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.tools import attention, name_it, value_of
+from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.tools import attention
 
 
 @probe("the-activations")

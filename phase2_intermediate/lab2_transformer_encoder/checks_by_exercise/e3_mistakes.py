@@ -10,7 +10,8 @@ from torch import Tensor
 from courseware.check import Probes, Trial
 from courseware.check.compare import same
 from courseware.check.describe import numbers
-from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.tools import double, name_it, value_of
+from courseware.check.naming import name_it, value_of
+from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.tools import double
 
 probe = Probes()
 

@@ -10,8 +10,8 @@ from torch import Tensor
 from courseware.check import Trial
 from courseware.check.compare import same
 from courseware.check.describe import numbers
+from courseware.check.naming import name_it, value_of
 from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.e3_mistakes import probe
-from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.tools import name_it, value_of
 
 
 class Watched:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from courseware.check import Exercise, Trial, forbid
 from courseware.check.edges import layouts
+from courseware.check.naming import family
 from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise import pictures
 from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.e3_mistakes import by_rows
 from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.e3_mistakes_packing import (
@@ -16,7 +17,6 @@ from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.e3_mistakes
     probe,
     texts,
 )
-from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.tools import family
 
 e3 = Exercise(
     "E3",

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from courseware.check import Exercise, Trial
+from courseware.check.naming import family
 from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise import pictures
 from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.e4_mistakes import (
     SCHEMES,
@@ -20,7 +21,7 @@ from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.e4_mistakes
     measured,
     plain,
 )
-from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.tools import ENCODERS, family
+from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.tools import ENCODERS
 
 e4 = Exercise(
     "E4",

@@ -11,13 +11,14 @@ from torch.nn import functional as F
 
 from courseware.check import Probes, Trial
 from courseware.check.compare import same
+from courseware.check.naming import name_it, value_of
 from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.e2_formula import (
     formula,
     network,
     normed,
     shake,
 )
-from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.tools import attention, name_it, value_of
+from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.tools import attention
 
 probe = Probes()
 SCHEMES = ("pre", "post", "deepnorm")

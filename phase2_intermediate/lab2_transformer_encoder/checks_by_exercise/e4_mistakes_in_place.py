@@ -8,6 +8,7 @@ from torch import Tensor
 
 from courseware.check import Trial
 from courseware.check.compare import same
+from courseware.check.naming import name_it
 from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.e2_formula import (
     formula,
     network,
@@ -19,7 +20,7 @@ from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.e4_mistakes
     built,
 )
 from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.e4_mistakes_report import plain, probe
-from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.tools import attention, name_it
+from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.tools import attention
 
 LAYER = {"pre": "x + f(norm(x))", "post": "norm(x + f(x))", "deepnorm": "norm(α · x + f(x))"}
 

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from courseware.check import Trial
 from courseware.check.compare import same
 from courseware.check.describe import numbers
+from courseware.check.naming import value_of
 from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.e2_formula import formula, shake
 from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.e4_mistakes import alpha_of, probe
-from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.tools import value_of
 from shared.nn import MultiHeadAttention
 
 KEYS = ("activation_std", "gradient_norm", "update_ratio")

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from courseware.check import Trial
+from courseware.check.naming import value_of
 from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.e5_mistakes_models import probe
-from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.tools import value_of
 from shared.data.names import Name
 
 PERCENT = "the accuracy is {:.1f}: a share from 0 to 1, not a percentage"

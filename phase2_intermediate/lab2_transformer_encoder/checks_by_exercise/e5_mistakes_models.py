@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from courseware.check import Trial, forbid
 from courseware.check.compare import same
+from courseware.check.naming import value_of
 from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.e5_mistakes import probe
-from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.tools import ENCODERS, value_of
+from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.tools import ENCODERS
 
 MODELS = ("TextCNN", "BiLSTM", "CharTransformer")
 CLOSE = {"rtol": 1e-3, "atol": 1e-4}

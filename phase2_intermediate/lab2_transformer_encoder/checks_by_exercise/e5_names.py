@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from courseware.check import Exercise, Trial
+from courseware.check.naming import family
 from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.e5_mistakes import parts_of, some_names
 from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.e5_mistakes_compare import (
     Factory,
@@ -25,7 +26,6 @@ from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.e5_mistakes
     words_of,
 )
 from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.e5_picture import against_their_price
-from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.tools import family
 from shared.data.names import names
 
 ASKED = {"TextCNN": 0.62, "BiLSTM": 0.53, "CharTransformer": 0.47}

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from courseware.check import Trial, forbid
-from courseware.check.compare import same
-from courseware.check.origin import origin, short
-from courseware.check.outcomes import Diagnosed, PropertyMissed
+from courseware.check import forbid
 
 F64 = torch.float64
-Case = tuple[str, Any, str]  # diagnosis, the value that this mistake gives, the words for it
 
 ENCODERS = forbid(
     "_transformer_encoder_layer_fwd",
@@ -36,41 +30,6 @@ ENCODERS = forbid(
 
 def double(values: Any) -> Tensor:
     return torch.tensor(values, dtype=F64)
-
-
-def name_it(t: Trial, observed: Any, right: Any, cases: Iterable[Case], **how: Any) -> None:
-    """If the value is not right but is what a known mistake gives, say which."""
-    if same(observed, right, **how):
-        return
-    for diagnosis, value, words in cases:
-        if not same(value, right, **how) and same(observed, value, **how):
-            t.fail(words, diagnosis=diagnosis, observed=observed, expected=right)
-
-
-def value_of(t: Trial, call: Callable[[], Any], diagnosis: str, words: str) -> Any:
-    """The value of a call; an exception is this mistake."""
-    attempt = t.tried(call)
-    if attempt.error is not None:
-        first = (str(attempt.error).splitlines() or [""])[0]
-        t.fail(f"{words} raised {type(attempt.error).__name__}: {first}", diagnosis=diagnosis)
-    return attempt.value
-
-
-@contextmanager
-def family(diagnosis: str, words: str) -> Iterator[None]:
-    """Whatever fails in the body belongs to one family of mistakes: its name and its sentence come first."""
-    try:
-        yield
-    except (NotImplementedError, Diagnosed):
-        raise  # not written yet, or named already
-    except PropertyMissed as missed:
-        raise Diagnosed(diagnosis, f"{words}: {missed.message}", **missed.facts) from missed
-    except Exception as error:
-        lines = origin(error, __file__.rpartition("checks_by_exercise")[0] + "checks_by_exercise").lines
-        code = {"your code": "\n".join(f"line {x.number} in {x.function}: {x.text}" for x in lines[-2:])}
-        raise Diagnosed(
-            diagnosis, f"{words}: your code raised {short(error)}", **(code if lines else {})
-        ) from error
 
 
 def right_angles(positions: Tensor, d: int, base: float = 10000.0) -> Tensor:

@@ -13,14 +13,12 @@ from courseware.check import Exercise, Trial, forbid
 from courseware.check.compare import same
 from courseware.check.describe import numbers
 from courseware.check.edges import layouts
+from courseware.check.naming import family, name_it, value_of
 from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise import pictures_warmups as pictures
 from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.tools import (
     double,
-    family,
-    name_it,
     right_angles,
     turned,
-    value_of,
 )
 
 w1 = Exercise(

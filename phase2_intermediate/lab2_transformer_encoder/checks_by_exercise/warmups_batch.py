@@ -9,8 +9,8 @@ from torch import Tensor
 
 from courseware.check import Exercise, Trial
 from courseware.check.compare import same
+from courseware.check.naming import family, name_it, value_of
 from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise import pictures_warmups as pictures
-from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.tools import family, name_it, value_of
 
 w4 = Exercise(
     "W4",

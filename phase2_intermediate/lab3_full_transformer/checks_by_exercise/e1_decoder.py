@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from courseware.check import Exercise, Trial, forbid
+from courseware.check.naming import family
 from phase2_intermediate.lab3_full_transformer.checks_by_exercise import (
     e1_dropout_mistakes,
     e1_encoder_mistakes,
@@ -32,7 +33,6 @@ from phase2_intermediate.lab3_full_transformer.checks_by_exercise.e1_torch_mista
 from phase2_intermediate.lab3_full_transformer.checks_by_exercise.tools import (
     LIBRARYS,
     TORCHS,
-    family,
     real,
     shake,
 )

@@ -10,12 +10,10 @@ from torch import Tensor, nn
 
 from courseware.check import Probes, Trial
 from courseware.check.compare import same
+from courseware.check.naming import Case, name_it, value_of
 from phase2_intermediate.lab3_full_transformer.checks_by_exercise.tools import (
-    Case,
-    name_it,
     real,
     shake,
-    tried,
 )
 from shared.nn import MultiHeadAttention, TransformerLayer
 
@@ -29,7 +27,7 @@ def built(a: Any, t: Trial, **how: Any) -> Any:
     text = "".join(f", {key}={value!r}" for key, value in how.items())
     words = f"DecoderLayer({D}, {HEADS}, {HIDDEN}{text})"
     t.given(words)
-    layer = tried(t, lambda: a.DecoderLayer(D, HEADS, HIDDEN, **how), "layer-cannot-be-built", words)
+    layer = value_of(t, lambda: a.DecoderLayer(D, HEADS, HIDDEN, **how), "layer-cannot-be-built", words)
     t.that(isinstance(layer, nn.Module), "DecoderLayer must be an nn.Module", diagnosis="not-a-module")
     missing = [name for name in PARTS if not hasattr(layer, name)]
     t.that(
@@ -85,7 +83,7 @@ def built(a: Any, t: Trial, **how: Any) -> Any:
 def run(t: Trial, layer: Any, y: Tensor, memory: Tensor, **masks: Any) -> Tensor:
     names = ", ".join(f"{key}={tuple(mask.shape)}" for key, mask in masks.items() if mask is not None)
     words = f"a layer with y {tuple(y.shape)}, memory {tuple(memory.shape)}{names and ', ' + names}"
-    out = tried(t, lambda: layer(y, memory, **masks), "layer-raises", words)
+    out = value_of(t, lambda: layer(y, memory, **masks), "layer-raises", words)
     t.that(
         out is not None, "`forward` returned None: did the `return` go missing?", diagnosis="returns-nothing"
     )

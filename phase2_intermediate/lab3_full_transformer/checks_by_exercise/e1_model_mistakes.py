@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from courseware.check import Probes, Trial
 from courseware.check.compare import same
+from courseware.check.naming import name_it, value_of
 from phase2_intermediate.lab3_full_transformer.checks_by_exercise.e1_layer_mistakes import formula
-from phase2_intermediate.lab3_full_transformer.checks_by_exercise.tools import name_it, real, shake, tried
+from phase2_intermediate.lab3_full_transformer.checks_by_exercise.tools import real, shake
 
 probe = Probes()
 SRC, TGT, D, HEADS = 11, 7, 8, 2
@@ -21,7 +22,7 @@ def built(a: Any, t: Trial, **how: Any) -> Any:
     text = "".join(f", {key}={value!r}" for key, value in how.items())
     words = f"Seq2Seq({SRC}, {TGT}, d={D}, heads={HEADS}{text})"
     t.given(words)
-    model = tried(t, lambda: a.Seq2Seq(SRC, TGT, d=D, heads=HEADS, **how), "model-cannot-be-built", words)
+    model = value_of(t, lambda: a.Seq2Seq(SRC, TGT, d=D, heads=HEADS, **how), "model-cannot-be-built", words)
     t.that(isinstance(model, nn.Module), "Seq2Seq must be an nn.Module", diagnosis="not-a-module")
     missing = [name for name in ("encode", "decode", "embed", "head", "layers") if not hasattr(model, name)]
     t.that(
@@ -43,7 +44,7 @@ def targets(t: Trial, *shape: int) -> Tensor:
 def memory_of(t: Trial, model: Any, src: Tensor, mask: Tensor | None = None) -> Tensor:
     words = f"encode with ids {tuple(src.shape)}{'' if mask is None else f' and a mask {tuple(mask.shape)}'}"
     given = src.clone(), None if mask is None else mask.clone()
-    memory = tried(t, lambda: model.encode(src, mask), "encode-raises", words)
+    memory = value_of(t, lambda: model.encode(src, mask), "encode-raises", words)
     t.that(same((src, mask), given), f"{words} changed its input in place", diagnosis="changes-its-input")
     t.that(
         isinstance(memory, Tensor) and memory.shape == (*src.shape, D),
@@ -57,7 +58,7 @@ def memory_of(t: Trial, model: Any, src: Tensor, mask: Tensor | None = None) -> 
 def logits_of(t: Trial, model: Any, memory: Tensor, mask: Tensor | None, tgt: Tensor) -> Tensor:
     words = f"decode with a memory {tuple(memory.shape)} and ids {tuple(tgt.shape)}"
     given = memory.clone(), None if mask is None else mask.clone(), tgt.clone()
-    logits = tried(t, lambda: model.decode(memory, mask, tgt), "decode-raises", words)
+    logits = value_of(t, lambda: model.decode(memory, mask, tgt), "decode-raises", words)
     t.that(same((memory, mask, tgt), given), f"{words} changed its input", diagnosis="changes-its-input")
     t.that(
         isinstance(logits, Tensor) and logits.shape == (*tgt.shape, TGT),
@@ -164,10 +165,10 @@ def parts(a: Any, t: Trial) -> str | None:
                 diagnosis="decoder-not-pre-norm",
             )
     words = "model.embed(tgt), the layers, model.head"
-    x = tried(t, lambda: model.embed(tgt), "embed-raises", "embed")
+    x = value_of(t, lambda: model.embed(tgt), "embed-raises", "embed")
     for layer in model.layers:
         x = layer(x, memory, self_mask=past)
-    chained = tried(t, lambda: model.head(x), "head-raises", "head").detach()
+    chained = value_of(t, lambda: model.head(x), "head-raises", "head").detach()
     found = logits_of(t, model, memory, None, tgt)
     if not same(found, chained):
         return f"`decode` gives other logits than {words} one after another: E3 relies on these parts"
@@ -177,14 +178,14 @@ def parts(a: Any, t: Trial) -> str | None:
 @probe("embed-start")
 def embed(a: Any, t: Trial) -> None:
     model, tgt = built(a, t), targets(t, 1, 5)
-    full = tried(t, lambda: model.embed(tgt), "embed-raises", "embed(tokens)").detach()
+    full = value_of(t, lambda: model.embed(tgt), "embed-raises", "embed(tokens)").detach()
     same_token = model.embed(torch.full((1, 3), 2)).detach()
     t.that(
         not same(same_token[0, 0], same_token[0, 2]),
         "`embed` gives the same vector at positions 0 and 2: positions are missing",
         diagnosis="positions-missing",
     )
-    later = tried(t, lambda: model.embed(tgt[:, 3:], 3), "embed-raises", "embed(tokens, 3)").detach()
+    later = value_of(t, lambda: model.embed(tgt[:, 3:], 3), "embed-raises", "embed(tokens, 3)").detach()
     name_it(
         t,
         later,
@@ -218,13 +219,13 @@ def last_norms(a: Any, t: Trial) -> str | None:
             "after the last pre-norm layer comes one more LayerNorm"
         )
     x = t.randn(1, 2, D)
-    total = tried(t, lambda: model.head(x), "head-raises", "head(x)").detach().exp().sum(-1)
+    total = value_of(t, lambda: model.head(x), "head-raises", "head(x)").detach().exp().sum(-1)
     t.that(
         not same(total, torch.ones_like(total)),
         "`head` gives (log-)probabilities: logits are asked for",
         diagnosis="head-gives-log-probabilities",
     )
-    head = tried(t, lambda: model.head(x), "head-raises", "head(x)").detach()
+    head = value_of(t, lambda: model.head(x), "head-raises", "head(x)").detach()
     if not same(model.head(5 * x + 3).detach(), head, rtol=1e-3, atol=1e-4):
         t.fail(
             "head(5x + 3) is not head(x): a LayerNorm comes before the linear layer",

@@ -9,6 +9,7 @@ from torch import nn
 
 from courseware.check import Probes, Trial
 from courseware.check.compare import same
+from courseware.check.naming import name_it, value_of
 from courseware.check.observe import same_storage
 from phase2_intermediate.lab3_full_transformer.checks_by_exercise.e1_layer_mistakes import (
     HEADS,
@@ -16,7 +17,7 @@ from phase2_intermediate.lab3_full_transformer.checks_by_exercise.e1_layer_mista
     D,
     run,
 )
-from phase2_intermediate.lab3_full_transformer.checks_by_exercise.tools import F64, name_it, shake, tried
+from phase2_intermediate.lab3_full_transformer.checks_by_exercise.tools import F64, shake
 
 probe = Probes()
 
@@ -32,7 +33,9 @@ def torchs(t: Trial, *, norm_first: bool, dropout: float = 0.0) -> nn.Transforme
 def from_torch(a: Any, t: Trial) -> None:
     theirs = torchs(t, norm_first=False, dropout=0.25)
     t.given("DecoderLayer.from_torch(nn.TransformerDecoderLayer(8, 2, 12, 0.25)), random weights")
-    own = tried(t, lambda: a.DecoderLayer.from_torch(theirs), "from-torch-raises", "DecoderLayer.from_torch")
+    own = value_of(
+        t, lambda: a.DecoderLayer.from_torch(theirs), "from-torch-raises", "DecoderLayer.from_torch"
+    )
     t.that(
         isinstance(own, a.DecoderLayer),
         f"from_torch returned {'None' if own is None else f'a {type(own).__name__}'}, expected a "

@@ -9,13 +9,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from courseware.check import Exercise, Trial, forbid
+from courseware.check.naming import family
 from phase2_intermediate.lab3_full_transformer.checks_by_exercise import e2_other_mistakes, pictures
 from phase2_intermediate.lab3_full_transformer.checks_by_exercise.e2_mistakes import (
     pair_of,
     probe,
     right_loss,
 )
-from phase2_intermediate.lab3_full_transformer.checks_by_exercise.tools import F64, family
+from phase2_intermediate.lab3_full_transformer.checks_by_exercise.tools import F64
 
 e2 = Exercise(
     "E2",

@@ -11,12 +11,10 @@ from torch import Tensor
 from courseware.check import Probes, Trial
 from courseware.check.compare import same
 from courseware.check.describe import numbers
+from courseware.check.naming import Case, name_it, value_of
 from phase2_intermediate.lab3_full_transformer.checks_by_exercise.tools import (
     F64,
-    Case,
-    name_it,
     tensor,
-    tried,
 )
 
 probe = Probes()
@@ -142,7 +140,7 @@ def pad_argument(a: Any, t: Trial) -> str | None:
             )
     words = "pad=-100, which is no class of the vocabulary,"
     total, count = pair_of(
-        t, tried(t, lambda: a.seq_loss(logits, target, pad=-100), "pad-outside-the-vocabulary", words)
+        t, value_of(t, lambda: a.seq_loss(logits, target, pad=-100), "pad-outside-the-vocabulary", words)
     )
     if not same(total, right_loss(logits, target, -100)[0]) or count != 3:
         t.fail(f"{words} gave a wrong total or count", diagnosis="pad-outside-the-vocabulary")
@@ -297,7 +295,7 @@ def nothing(a: Any, t: Trial) -> str | None:
     for eps in (0.0, 0.1):
         total, count = pair_of(
             t,
-            tried(
+            value_of(
                 t,
                 lambda eps=eps: a.seq_loss(logits, torch.zeros(1, 2).long(), pad=0, smoothing=eps),
                 "nothing-left",

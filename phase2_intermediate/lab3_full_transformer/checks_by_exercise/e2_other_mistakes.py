@@ -9,7 +9,8 @@ import torch
 from courseware.check import Probes, Trial
 from courseware.check.compare import same
 from courseware.check.describe import numbers
-from phase2_intermediate.lab3_full_transformer.checks_by_exercise.tools import F64, name_it, tried
+from courseware.check.naming import name_it, value_of
+from phase2_intermediate.lab3_full_transformer.checks_by_exercise.tools import F64
 
 probe = Probes()
 
@@ -68,7 +69,7 @@ def shift(a: Any, t: Trial) -> None:
     )
     for size in (0, 1):
         words = f"shift_right of a [2, {size}] tensor"
-        empty = tried(t, lambda size=size: a.shift_right(y[:, :size], 2), "shift-of-nothing", words)
+        empty = value_of(t, lambda size=size: a.shift_right(y[:, :size], 2), "shift-of-nothing", words)
         t.that(
             same(empty, bos[:, :size]),
             f"{words} gave {numbers(empty)}, expected {numbers(bos[:, :size])}",
@@ -80,7 +81,7 @@ def shift(a: Any, t: Trial) -> None:
 def schedule(a: Any, t: Trial) -> None:
     def f(step: int, **how: Any) -> Any:
         words = f"noam({step}, 64, 100)"
-        return tried(
+        return value_of(
             t, lambda: a.noam(step, 64, 100, **how), "noam-at-zero" if step == 0 else "noam-raises", words
         )
 
@@ -212,5 +213,5 @@ def accuracy(a: Any, t: Trial) -> None:
     )
     words = "token_accuracy of padding alone"
     nothing = torch.zeros(1, 2).long()
-    found = tried(t, lambda: a.token_accuracy(logits[:1, :2], nothing, 0), "accuracy-of-nothing", words)
+    found = value_of(t, lambda: a.token_accuracy(logits[:1, :2], nothing, 0), "accuracy-of-nothing", words)
     t.that(same(found, 0.0), f"{words} is {found}, expected 0.0", diagnosis="accuracy-of-nothing")

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from courseware.check import Exercise, Trial, forbid
+from courseware.check.naming import family
 from phase2_intermediate.lab3_full_transformer.checks_by_exercise import (
     e3_mistakes,
     e3_reorder_mistakes,
@@ -24,7 +25,6 @@ from phase2_intermediate.lab3_full_transformer.checks_by_exercise.tools import (
     F64,
     LIBRARYS_CACHE,
     Plain,
-    family,
     real,
 )
 

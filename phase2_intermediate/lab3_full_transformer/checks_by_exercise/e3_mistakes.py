@@ -9,8 +9,9 @@ from torch import Tensor
 
 from courseware.check import Probes, Trial
 from courseware.check.compare import same
+from courseware.check.naming import name_it, value_of
 from courseware.check.observe import allocated_bytes
-from phase2_intermediate.lab3_full_transformer.checks_by_exercise.tools import F64, name_it, tried
+from phase2_intermediate.lab3_full_transformer.checks_by_exercise.tools import F64
 
 probe = Probes()
 Pair = tuple[Tensor, Tensor]
@@ -19,7 +20,7 @@ Pair = tuple[Tensor, Tensor]
 def built(a: Any, t: Trial, layers: int = 2, max_length: int = 8) -> Any:
     words = f"KVCache({layers}, {max_length})"
     t.given(words)
-    cache = tried(t, lambda: a.KVCache(layers, max_length), "cache-cannot-be-built", words)
+    cache = value_of(t, lambda: a.KVCache(layers, max_length), "cache-cannot-be-built", words)
     missing = [
         n for n in ("append", "remember", "reorder", "crop", "length", "nbytes") if not hasattr(cache, n)
     ]
@@ -36,7 +37,7 @@ def new(t: Trial, batch: int = 2, positions: int = 1, dtype: torch.dtype = F64) 
 
 
 def appended(t: Trial, cache: Any, layer: int, pair: Pair) -> Pair:
-    back = tried(t, lambda: cache.append(layer, *pair), "append-raises", f"append({layer}, k, v)")
+    back = value_of(t, lambda: cache.append(layer, *pair), "append-raises", f"append({layer}, k, v)")
     t.that(
         isinstance(back, tuple | list) and len(back) == 2 and all(isinstance(x, Tensor) for x in back),
         f"append returned {'None' if back is None else f'a {type(back).__name__}'}, expected the pair "
@@ -204,7 +205,7 @@ def remember(a: Any, t: Trial) -> None:
 
     for _ in range(3):
         for layer in (0, 1):
-            back = tried(
+            back = value_of(
                 t,
                 lambda layer=layer: cache.remember(layer, lambda: project(layer)),
                 "remember-raises",
@@ -239,7 +240,7 @@ def nbytes(a: Any, t: Trial) -> None:
     for dtype in (F64, torch.float16):
         cache = built(a, t)
         t.that(
-            tried(t, cache.nbytes, "nbytes-of-nothing", "nbytes() of an empty cache") == 0,
+            value_of(t, cache.nbytes, "nbytes-of-nothing", "nbytes() of an empty cache") == 0,
             "nbytes() of an empty cache is not 0",
             diagnosis="nbytes-of-nothing",
         )

@@ -9,13 +9,13 @@ from torch import Tensor
 
 from courseware.check import Probes, Trial
 from courseware.check.compare import same
+from courseware.check.naming import name_it, value_of
 from phase2_intermediate.lab3_full_transformer.checks_by_exercise.e3_mistakes import (
     Pair,
     appended,
     built,
     new,
 )
-from phase2_intermediate.lab3_full_transformer.checks_by_exercise.tools import name_it, tried
 
 probe = Probes()
 
@@ -39,10 +39,10 @@ def reorder(a: Any, t: Trial) -> None:
 def reordered(a: Any, t: Trial, idx: Tensor, words: str) -> None:
     cache, own, cross = filled(a, t)
     size = len(idx)
-    tried(t, lambda: cache.reorder(idx), "reorder-raises", words)
+    value_of(t, lambda: cache.reorder(idx), "reorder-raises", words)
     for layer in (0, 1):
         fresh = new(t, size)
-        keys, values = tried(
+        keys, values = value_of(
             t,
             lambda layer=layer, fresh=fresh: cache.append(layer, *fresh),
             "append-after-reorder",
@@ -97,7 +97,7 @@ def reorder_empty(a: Any, t: Trial) -> str | None:
 @probe("crop")
 def crop(a: Any, t: Trial) -> None:
     cache, own, cross = filled(a, t, positions=4)
-    tried(t, lambda: cache.crop(2), "crop-raises", "crop(2) of 4 positions")
+    value_of(t, lambda: cache.crop(2), "crop-raises", "crop(2) of 4 positions")
     t.that(cache.length != 4, "crop(2) of 4 positions leaves the length at 4", diagnosis="crop-ignored")
     t.that(cache.length == 2, f"after crop(2) the length is {cache.length}", diagnosis="crop-wrong")
     for layer in (0, 1):

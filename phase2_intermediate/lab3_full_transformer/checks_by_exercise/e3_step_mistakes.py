@@ -13,13 +13,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from courseware.check import Probes, Trial
 from courseware.check.compare import same
+from courseware.check.naming import Case, name_it, value_of
 from phase2_intermediate.lab3_full_transformer.checks_by_exercise.tools import (
-    Case,
     Plain,
-    name_it,
     real,
     shake,
-    tried,
 )
 
 probe = Probes()
@@ -35,7 +33,7 @@ def step(
 ) -> Tensor:
     words = f"decode_step with token {tuple(token.shape)} and a cache of {cache.length} positions"
     with torch.no_grad():
-        out = tried(t, lambda: a.decode_step(model, token, cache, memory, mask), "step-raises", words)
+        out = value_of(t, lambda: a.decode_step(model, token, cache, memory, mask), "step-raises", words)
     t.that(
         isinstance(out, Tensor),
         f"{words} returned a {type(out).__name__}, expected logits [B, V]",

@@ -10,6 +10,7 @@ import torch
 
 from courseware.check import Probes, Trial
 from courseware.check.compare import same
+from courseware.check.naming import name_it, value_of
 from phase2_intermediate.lab3_full_transformer.checks_by_exercise.e4_tables import (
     BEAM_MISTAKES,
     BOS,
@@ -19,7 +20,6 @@ from phase2_intermediate.lab3_full_transformer.checks_by_exercise.e4_tables impo
     best_of_all,
     search,
 )
-from phase2_intermediate.lab3_full_transformer.checks_by_exercise.tools import name_it, tried
 
 probe = Probes()
 CLOSE = {"rtol": 1e-6, "atol": 1e-8}
@@ -68,7 +68,7 @@ def greedy(a: Any, t: Trial) -> None:
         words = f"greedy(step, {BOS}, {EOS}, {max_len})"
         found = as_pair(
             t,
-            tried(t, lambda table=table, n=max_len: a.greedy(table, BOS, EOS, n), "greedy-raises", words),
+            value_of(t, lambda table=table, n=max_len: a.greedy(table, BOS, EOS, n), "greedy-raises", words),
             words,
         )
         tokens, score = found
@@ -147,7 +147,7 @@ def greedy(a: Any, t: Trial) -> None:
 
 
 def results(t: Trial, call: Any, words: str) -> Found:
-    found = tried(t, call, "beam-raises", words)
+    found = value_of(t, call, "beam-raises", words)
     t.that(
         isinstance(found, list),
         f"beam_search returned a {type(found).__name__}, expected a list of pairs",

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 
 from courseware.check import Probes, Trial
+from courseware.check.naming import value_of
 from phase2_intermediate.lab3_full_transformer.checks_by_exercise.e4_tables import BOS, EOS, Table
-from phase2_intermediate.lab3_full_transformer.checks_by_exercise.tools import tried
 
 probe = Probes()
 P = (0.02, 0.08, 0.40, 0.28, 0.22)
@@ -124,7 +124,7 @@ def drawn(a: Any, t: Trial, how: dict[str, Any], p: tuple[float, ...] = P, draws
     words = f"sample(step, {BOS}, {EOS}, max_len=1, {how_many(how)}generator=…)"
     counts: Counter[int] = Counter()
     for _ in range(draws):
-        tokens = tried(
+        tokens = value_of(
             t,
             lambda: a.sample(table, BOS, EOS, max_len=1, generator=generator, **how),
             "sample-raises",
@@ -209,7 +209,7 @@ def limits(a: Any, t: Trial) -> str | None:
         ({"temperature": 1e-4}, "temperature=0.0001 is nearly greedy, and exp must not overflow"),
     ):
         name = next(iter(how)).replace("_", "-") + "-at-its-limit"
-        found = tried(t, lambda how=how: drawn(a, t, how, draws=12), name, f"{how}")
+        found = value_of(t, lambda how=how: drawn(a, t, how, draws=12), name, f"{how}")
         t.that(found[2] == 1, f"{words}: only token 2 may come", diagnosis=name)
     for how in ({"top_k": 50}, {"top_k": 5}):
         t.that(
@@ -218,7 +218,7 @@ def limits(a: Any, t: Trial) -> str | None:
             diagnosis="top-k-at-its-limit",
         )
     endless = Table("endless", 3, rows=lambda prefix: (0.5, 0.0, 0.5))
-    found = tried(
+    found = value_of(
         t,
         lambda: a.sample(endless, BOS, EOS, generator=torch.Generator().manual_seed(1)),
         "sample-raises",
@@ -228,7 +228,7 @@ def limits(a: Any, t: Trial) -> str | None:
         len(found) == 20, f"without max_len, {len(found)} tokens are drawn: 20 at most", diagnosis="max-len"
     )
     gaps = (0.5, 0.5, 0.0, 0.0, 0.0)
-    found = tried(
+    found = value_of(
         t, lambda: drawn(a, t, {"top_k": 3}, gaps, 40), "impossible-token-drawn", "−∞ among the top k"
     )
     if sum(found[2:]) > 0:
@@ -244,7 +244,7 @@ def several(a: Any, t: Trial) -> str | None:
         pair = []
         for _ in range(2):
             generator = torch.Generator().manual_seed(number)
-            tokens = tried(
+            tokens = value_of(
                 t,
                 lambda generator=generator: a.sample(table, BOS, EOS, max_len=5, generator=generator),
                 "sample-raises",

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from courseware.check import Exercise, Trial
+from courseware.check.naming import family
 from phase2_intermediate.lab3_full_transformer.checks_by_exercise import (
     e4_mistakes,
     e4_sample_mistakes,
@@ -26,7 +27,6 @@ from phase2_intermediate.lab3_full_transformer.checks_by_exercise.e4_tables impo
     everything,
     search,
 )
-from phase2_intermediate.lab3_full_transformer.checks_by_exercise.tools import family
 
 e4 = Exercise(
     "E4",

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from courseware.check import Exercise, Trial, forbid
+from courseware.check.naming import family
 from phase2_intermediate.lab3_full_transformer.checks_by_exercise import e5_mistakes, e5_training_mistakes
 from phase2_intermediate.lab3_full_transformer.checks_by_exercise.e5_picture import alignment
 from phase2_intermediate.lab3_full_transformer.checks_by_exercise.e5_scene import (
@@ -16,7 +17,7 @@ from phase2_intermediate.lab3_full_transformer.checks_by_exercise.e5_scene impor
     tensor_of,
 )
 from phase2_intermediate.lab3_full_transformer.checks_by_exercise.e5_training_mistakes import trained
-from phase2_intermediate.lab3_full_transformer.checks_by_exercise.tools import LIBRARYS, TORCHS, family
+from phase2_intermediate.lab3_full_transformer.checks_by_exercise.tools import LIBRARYS, TORCHS
 from shared.data.dates import DatePair, date_pairs
 from shared.data.vocabulary import START
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from courseware.check import Probes, Trial
 from courseware.check.compare import same
+from courseware.check.naming import name_it
 from phase2_intermediate.lab3_full_transformer.checks_by_exercise.e5_scene import (
     LIMIT,
     asked,
@@ -17,7 +18,6 @@ from phase2_intermediate.lab3_full_transformer.checks_by_exercise.e5_scene impor
     without_ends,
     written,
 )
-from phase2_intermediate.lab3_full_transformer.checks_by_exercise.tools import name_it
 from shared.data.dates import DatePair
 
 probe = Probes()

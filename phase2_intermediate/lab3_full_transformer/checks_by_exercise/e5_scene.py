@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from courseware.check import Trial
+from courseware.check.naming import value_of
 from phase2_intermediate.lab3_full_transformer.checks_by_exercise.e4_tables import penalty
-from phase2_intermediate.lab3_full_transformer.checks_by_exercise.tools import Plain, tried
+from phase2_intermediate.lab3_full_transformer.checks_by_exercise.tools import Plain
 from shared.data import Vocabulary
 from shared.data.dates import DatePair, date_pairs
 from shared.data.vocabulary import END, START
@@ -69,7 +70,7 @@ def asked(a: Any, t: Trial, model: Any, pairs: list[DatePair], *how: Any, **name
     words = f"evaluate(model, {len(pairs)} pairs{''.join(f', {x!r}' for x in how)}" + (
         "".join(f", {k}={v!r}" for k, v in named.items()) + ")"
     )
-    report = tried(t, lambda: a.evaluate(model, pairs, *how, **named), "evaluate-raises", words)
+    report = value_of(t, lambda: a.evaluate(model, pairs, *how, **named), "evaluate-raises", words)
     missing = [key for key in ("outputs", "exact", "by_language", "by_style") if key not in report]
     t.that(not missing, f"the report has no {missing}: four keys are asked for", diagnosis="keys-missing")
     outputs = report["outputs"]

@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from courseware.check import Probes, Trial
+from courseware.check.naming import value_of
 from phase2_intermediate.lab3_full_transformer.checks_by_exercise.e5_scene import tensor_of
-from phase2_intermediate.lab3_full_transformer.checks_by_exercise.tools import tried
 from shared.data import Vocabulary
 from shared.data.dates import DatePair, date_pairs
 from shared.data.vocabulary import END
@@ -21,7 +21,7 @@ probe = Probes()
 def trained(a: Any, t: Trial, pairs: list[DatePair], **how: Any) -> Any:
     words = f"train_seq2seq({len(pairs)} pairs{''.join(f', {k}={v}' for k, v in how.items())})"
     t.given(words)
-    model = tried(t, lambda: a.train_seq2seq(pairs, **how), "training-raises", words)
+    model = value_of(t, lambda: a.train_seq2seq(pairs, **how), "training-raises", words)
     t.that(
         isinstance(model, nn.Module),
         f"train_seq2seq returned {'None' if model is None else f'a {type(model).__name__}'}, expected the "

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from courseware.check import Trial
-from courseware.check.compare import same
-from courseware.check.origin import is_stub, origin, short
-from courseware.check.outcomes import Diagnosed, PropertyMissed
 from shared.nn import MultiHeadAttention
 
 F64 = torch.float64
-Case = tuple[str, Any, str]  # diagnosis, the value that this mistake gives, the words for it
 
 TORCHS = tuple(
     f"torch.nn.modules.transformer.{name}.forward"
@@ -34,34 +28,6 @@ LIBRARYS_CACHE = tuple(
         *("LayerCache.reorder", "KVCache.reorder", "KVCache.crop", "KVCache.nbytes"),
     )
 )
-
-
-def name_it(t: Trial, observed: Any, right: Any, cases: Iterable[Case], **how: Any) -> None:
-    """If the value is not right but is what a known mistake gives, say which."""
-    if same(observed, right, **how):
-        return
-    for diagnosis, value, words in cases:
-        if not same(value, right, **how) and same(observed, value, **how):
-            t.fail(words, diagnosis=diagnosis, observed=observed, expected=right)
-
-
-@contextmanager
-def family(diagnosis: str, words: str) -> Iterator[None]:
-    """Whatever fails in the body belongs to one family of mistakes: its name and its sentence come first."""
-    try:
-        yield
-    except Diagnosed:
-        raise
-    except PropertyMissed as missed:
-        raise Diagnosed(diagnosis, f"{words}: {missed.message}", **missed.facts) from missed
-    except Exception as error:
-        if is_stub(error):
-            raise
-        lines = origin(error, __file__.rpartition("checks_by_exercise")[0] + "checks_by_exercise").lines
-        code = {"your code": "\n".join(f"line {x.number} in {x.function}: {x.text}" for x in lines[-2:])}
-        raise Diagnosed(
-            diagnosis, f"{words}: your code raised {short(error)}", **(code if lines else {})
-        ) from error
 
 
 def tensor(values: Any, dtype: torch.dtype = F64) -> Tensor:
@@ -141,11 +107,3 @@ class Plain(nn.Module):
 
 def root_mean_square(x: Tensor) -> float:
     return math.sqrt(float((x.detach() ** 2).mean()))
-
-
-def tried(t: Trial, call: Callable[[], Any], diagnosis: str, words: str) -> Any:
-    """The value of a call; an exception is this mistake."""
-    attempt = t.tried(call)
-    if attempt.error is not None:
-        t.fail(f"{words}: your code raised {short(attempt.error)}", diagnosis=diagnosis)
-    return attempt.value

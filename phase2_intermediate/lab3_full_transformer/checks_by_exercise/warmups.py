@@ -11,8 +11,9 @@ from torch import Tensor
 from courseware.check import Exercise, Trial
 from courseware.check.compare import same
 from courseware.check.describe import numbers
+from courseware.check.naming import family, name_it
 from phase2_intermediate.lab3_full_transformer.checks_by_exercise import pictures_warmups as pictures
-from phase2_intermediate.lab3_full_transformer.checks_by_exercise.tools import family, name_it, real
+from phase2_intermediate.lab3_full_transformer.checks_by_exercise.tools import real
 
 w1 = Exercise(
     "W1",

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from courseware.check import Probes, Trial
 from courseware.check.compare import same
-from phase2_intermediate.lab6_model_export.checks_by_exercise.tools import exported, family, quiet
+from courseware.check.naming import family
+from phase2_intermediate.lab6_model_export.checks_by_exercise.tools import exported, quiet
 
 SHAPES = {
     "bright.weight": (8, 6),

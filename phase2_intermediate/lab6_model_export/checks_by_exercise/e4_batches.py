@@ -10,6 +10,7 @@ from torch import nn
 
 from courseware.check import Probes, Trial
 from courseware.check.compare import same
+from courseware.check.naming import family
 from phase2_intermediate.lab6_model_export.checks_by_exercise.e4_static import (
     Watch,
     affine,
@@ -17,7 +18,6 @@ from phase2_intermediate.lab6_model_export.checks_by_exercise.e4_static import (
     little,
     params_for,
 )
-from phase2_intermediate.lab6_model_export.checks_by_exercise.tools import family
 
 probe = Probes()
 

@@ -10,6 +10,7 @@ from torch import nn
 
 from courseware.check import Probes, Trial
 from courseware.check.compare import same
+from courseware.check.naming import family
 from phase2_intermediate.lab6_model_export.checks_by_exercise.e4_static import (
     QParams,
     affine,
@@ -18,7 +19,7 @@ from phase2_intermediate.lab6_model_export.checks_by_exercise.e4_static import (
     params_for,
     right_output,
 )
-from phase2_intermediate.lab6_model_export.checks_by_exercise.tools import exported, family
+from phase2_intermediate.lab6_model_export.checks_by_exercise.tools import exported
 
 probe = Probes()
 

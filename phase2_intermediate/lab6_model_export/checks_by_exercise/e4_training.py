@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from courseware.check import Probes, Trial
+from courseware.check.naming import family
 from phase2_intermediate.lab6_model_export.checks_by_exercise.digits_net import accuracy, all_digits, trained
 from phase2_intermediate.lab6_model_export.checks_by_exercise.e4_static import (
     QParams,
@@ -20,7 +21,6 @@ from phase2_intermediate.lab6_model_export.checks_by_exercise.e4_static import (
     params_for,
     parts,
 )
-from phase2_intermediate.lab6_model_export.checks_by_exercise.tools import family
 from shared.nn.fold import fold_batchnorms
 
 probe = Probes()

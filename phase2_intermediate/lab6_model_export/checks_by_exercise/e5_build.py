@@ -13,8 +13,8 @@ from torch import nn
 
 from courseware.check import Probes, Trial
 from courseware.check.compare import same
+from courseware.check.naming import family
 from phase2_intermediate.lab6_model_export.checks_by_exercise import e5_workshop as workshop
-from phase2_intermediate.lab6_model_export.checks_by_exercise.tools import family
 
 probe = Probes()
 FILES = {"fp32.pt2", "int8.pt2", "manifest.json"}

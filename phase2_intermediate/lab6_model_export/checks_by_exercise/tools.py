@@ -13,9 +13,6 @@ import torch._dynamo  # the first export of a process imports it: a second that 
 import torch._export.non_strict_utils
 from torch import Tensor, nn
 
-from courseware.check.origin import origin, short
-from courseware.check.outcomes import Diagnosed, PropertyMissed
-
 
 @contextmanager
 def quiet() -> Iterator[None]:
@@ -46,20 +43,3 @@ def exported(function, example: Tensor, dims: dict[int, torch.export.Dim] | None
     module = function if isinstance(function, nn.Module) else Wrapped(function)
     with quiet():
         return torch.export.export(module, (example,), dynamic_shapes=(dims,) if dims else None)
-
-
-@contextmanager
-def family(diagnosis: str, words: str) -> Iterator[None]:
-    """Whatever fails in the body belongs to one family of mistakes: its name and its sentence come first."""
-    try:
-        yield
-    except (NotImplementedError, Diagnosed):
-        raise  # not written yet, or named already
-    except PropertyMissed as missed:
-        raise Diagnosed(diagnosis, f"{words}: {missed.message}", **missed.facts) from missed
-    except Exception as error:
-        lines = origin(error, __file__.rpartition("checks_by_exercise")[0] + "checks_by_exercise").lines
-        code = {"your code": "\n".join(f"line {x.number} in {x.function}: {x.text}" for x in lines[-2:])}
-        raise Diagnosed(
-            diagnosis, f"{words}: your code raised {short(error, 200)}", **(code if lines else {})
-        ) from error

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from courseware.check import Exercise, Probes, Trial
+from courseware.check.naming import family
 from phase2_intermediate.lab6_model_export.checks_by_exercise import pictures_warmups as pictures
-from phase2_intermediate.lab6_model_export.checks_by_exercise.tools import exported, family, quiet
+from phase2_intermediate.lab6_model_export.checks_by_exercise.tools import exported, quiet
 
 NAN, INF = math.nan, math.inf
 
