@@ -34,7 +34,7 @@ def test_what_a_crashed_worker_had_not_begun_runs_elsewhere(tmp_path: Path, fold
 
 
 @pytest.mark.parametrize("folder", ["tests/labs", "tests/other"], ids=["case by case", "a file together"])
-@pytest.mark.parametrize("deadly", [[0, 1], [0, 1, 2, 3, 4], [10, 11], EVERY], ids=["first", "five", "last", "every"])
+@pytest.mark.parametrize("deadly", [[0, 1], [0, 1, 2, 3], EVERY], ids=["two", "four", "every"])
 def test_a_worker_may_die_before_the_last_one_is_replaced(tmp_path: Path, folder: str, deadly: list[int]):
     run_with_crashes(tmp_path, folder, deadly, late=0.4)
 

@@ -41,7 +41,7 @@ is shown in the report, and the first one of E5 in the README. Wrong answers liv
             return torch.stack([x, x])
         return {"double_rows": double_rows}             # names left out are the solution's
 
-Helpers that need torch are in `courseware.check.observe`, `.numeric` and `.edges`.
+Helpers that need torch are in `courseware.check.observe`, `.numeric`, `.edges`, `.compare` and `.naming`.
 """
 
 from courseware.check.exercise import Exercise

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 import time
 from collections.abc import Iterable
@@ -74,16 +73,16 @@ def _threads(processes: Iterable[int]) -> dict[int, _Thread]:
     """
     found = {}
     for pid in processes if sys.platform == "linux" else ():
-        for tid in _listed(tasks := Path(f"/proc/{pid}/task")):
+        for folder in _folders(Path(f"/proc/{pid}/task")):
             with contextlib.suppress(OSError, ValueError, IndexError):
-                name, _, rest = (tasks / tid / "stat").read_text().partition("(")[2].rpartition(")")
-                nanoseconds, _, turns = (tasks / tid / "schedstat").read_text().split()
-                found[int(tid)] = _Thread(name, rest.split()[0] == "S", int(nanoseconds), int(turns))
+                name, _, rest = (folder / "stat").read_text().partition("(")[2].rpartition(")")
+                nanoseconds, _, turns = (folder / "schedstat").read_text().split()
+                found[int(folder.name)] = _Thread(name, rest.split()[0] == "S", int(nanoseconds), int(turns))
     return found
 
 
-def _listed(folder: Path) -> list[str]:
+def _folders(place: Path) -> list[Path]:
     try:
-        return os.listdir(folder)
+        return list(place.iterdir())
     except OSError:
         return []
