@@ -125,6 +125,11 @@ class Lab:
     def exercises(self) -> dict[str, Exercise]:
         return dict(self._exercises)
 
+    def take_as_passed(self, key: str, *objects: Any) -> None:
+        """For a run of answers that another run has checked: what hangs on the check, without its cost."""
+        self._exercise(key)
+        self._passed[key] = objects
+
     def tried(self, key: str) -> bool:
         """Was there an attempt, in this session or an earlier one?"""
         standing = self._standing(key)

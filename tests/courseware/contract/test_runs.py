@@ -104,3 +104,19 @@ def test_broken_notebook_is_named_with_its_cell(lab: LabFolder, case: str) -> No
     build_lab(Course(lab.root).lab(NUMBER))
     problems = RUNS[name](lab)
     assert any(words in problem for problem in problems), problems
+
+
+def test_the_full_profile_leaves_the_checks_to_the_other_run(lab: LabFolder) -> None:
+    old, new = BROKEN["a solution that its check refuses"][1][1:]
+    edit(lab.path / "solution.py", old, new)
+    build_lab(Course(lab.root).lab(NUMBER))
+    assert RUNS["solution"](lab)
+    assert RUNS["full solution"](lab) == []
+
+
+def test_what_waits_for_a_check_runs_on_the_full_profile(lab: LabFolder) -> None:
+    solution = lab.path / "solution.py"
+    waiting = 'if lab.passed("W2") and profile == "full":\n        gone()'
+    solution.write_text(f'{solution.read_text()}\n\n# %%\nif __name__ == "__main__":\n    {waiting}\n')
+    build_lab(Course(lab.root).lab(NUMBER))
+    assert any("NameError: name 'gone'" in problem for problem in RUNS["full solution"](lab))
