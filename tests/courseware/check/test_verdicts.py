@@ -300,7 +300,7 @@ def test_the_limit_holds_while_the_garbage_collector_is_at_work(check):
     """Python drops what is raised in a collector's callback: the next alarm must end the loop."""
 
     def busy(phase, info):
-        for _ in range(2000):
+        for _ in range(300):
             pass
 
     def endless(x):
