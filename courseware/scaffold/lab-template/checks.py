@@ -5,18 +5,13 @@ from sklearn.datasets import load_digits
 from torch import Tensor
 
 from courseware.check import Exercise
+from courseware.check.compare import same
 from courseware.check.edges import layouts, sizes
 from shared.plotting import heatmap, panels, show
 
 
 def table(*rows: list[float]) -> Tensor:
     return torch.tensor(rows, dtype=torch.float64)
-
-
-def matches(observed: object, mistaken: Tensor) -> bool:
-    """Is this what the mistake would give? Used on tiny inputs where every mistake gives something else."""
-    same_shape = isinstance(observed, Tensor) and observed.shape == mistaken.shape
-    return same_shape and torch.allclose(observed.double(), mistaken.double(), rtol=1e-5, equal_nan=True)
 
 
 TWO_BY_TWO = ([1.0, 2.0], [3.0, 7.0])
@@ -68,13 +63,13 @@ w2 = Exercise(
 
 @w2.probe("row-means")
 def row_means(a, t):
-    if matches(a.column_means(table(*TWO_BY_TWO)), torch.tensor([1.5, 5.0])):
+    if same(a.column_means(table(*TWO_BY_TWO)), torch.tensor([1.5, 5.0])):
         return "for [[1, 2], [3, 7]] you return [1.5, 5], the means of the rows: the columns' are [2, 4.5]"
 
 
 @w2.probe("one-mean")
 def one_mean(a, t):
-    if matches(a.column_means(table(*TWO_BY_TWO)), torch.tensor(3.25)):
+    if same(a.column_means(table(*TWO_BY_TWO)), torch.tensor(3.25)):
         return "you return one number, 3.25, the mean of everything: each column has a mean of its own"
 
 
@@ -100,13 +95,13 @@ w3 = Exercise(
 @w3.probe("centred-by-one-mean")
 def centred_by_one_mean(a, t):
     x = table(*TWO_BY_TWO)
-    if matches(a.centred(x), x - 3.25):
+    if same(a.centred(x), x - 3.25):
         return "you took the mean of everything (3.25) from all columns: each has its own, [2, 4.5]"
 
 
 @w3.probe("centred-rows")
 def centred_rows(a, t):
-    if matches(a.centred(table(*TWO_BY_TWO)), table([-0.5, 0.5], [-2.0, 2.0])):
+    if same(a.centred(table(*TWO_BY_TWO)), table([-0.5, 0.5], [-2.0, 2.0])):
         return "your rows have mean 0, your columns have not: take the means over axis 0"
 
 
@@ -132,13 +127,13 @@ w4 = Exercise(
 
 @w4.probe("takes-the-root")
 def takes_the_root(a, t):
-    if matches(a.squared_lengths(table([3.0, 4.0])), torch.tensor([5.0])):
+    if same(a.squared_lengths(table([3.0, 4.0])), torch.tensor([5.0])):
         return "for the row [3, 4] you return 5: the squared length is 25, leave the root away"
 
 
 @w4.probe("adds-without-squaring")
 def adds_without_squaring(a, t):
-    if matches(a.squared_lengths(table([3.0, 4.0])), torch.tensor([7.0])):
+    if same(a.squared_lengths(table([3.0, 4.0])), torch.tensor([7.0])):
         return "for the row [3, 4] you return 7 = 3 + 4: square each element before you add"
 
 
@@ -164,19 +159,19 @@ COLUMN = ([1.0], [3.0])  # mean 2, variance 1
 
 @e1.probe("divides-by-n-minus-1")
 def divides_by_n_minus_1(a, t):
-    if matches(a.variance(table(*COLUMN)), torch.tensor([2.0])):
+    if same(a.variance(table(*COLUMN)), torch.tensor([2.0])):
         return "for the column [1, 3] you return 2, expected 1: the statement divides by N = 2, you by N − 1"
 
 
 @e1.probe("not-centred")
 def not_centred(a, t):
-    if matches(a.variance(table(*COLUMN)), torch.tensor([5.0])):
+    if same(a.variance(table(*COLUMN)), torch.tensor([5.0])):
         return "for the column [1, 3] you return 5 = (1² + 3²)/2: take the mean away before you square"
 
 
 @e1.probe("spread-for-variance")
 def spread_for_variance(a, t):
-    if matches(a.variance(table([0.0], [0.0], [3.0])), torch.tensor([2**0.5])):
+    if same(a.variance(table([0.0], [0.0], [3.0])), torch.tensor([2**0.5])):
         return (
             "for the column [0, 0, 3] you return 1.414, the standard deviation: the variance is its square, 2"
         )
@@ -184,7 +179,7 @@ def spread_for_variance(a, t):
 
 @e1.probe("absolute-deviation")
 def absolute_deviation(a, t):
-    if matches(a.variance(table([0.0], [0.0], [3.0])), torch.tensor([4 / 3])):
+    if same(a.variance(table([0.0], [0.0], [3.0])), torch.tensor([4 / 3])):
         return "for the column [0, 0, 3] you return 4/3, the mean of |x − mean|: square the deviations"
 
 
@@ -230,7 +225,7 @@ def standardised(x: Tensor, epsilon: float) -> Tensor:
 
 @e2.probe("epsilon-outside-the-root")
 def epsilon_outside(a, t):
-    if matches(a.standardise(table([0.0], [4.0]), 5.0), table([-2 / 7], [2 / 7])):
+    if same(a.standardise(table([0.0], [4.0]), 5.0), table([-2 / 7], [2 / 7])):
         return "with ε = 5 the column [0, 4] becomes ±2/7, expected ±2/3: ε belongs under the root, √(4 + 5)"
 
 
@@ -242,14 +237,14 @@ def no_epsilon(a, t):
 
 @e2.probe("divides-by-variance")
 def divides_by_variance(a, t):
-    if matches(a.standardise(table([0.0], [4.0]), 0.0), table([-0.5], [0.5])):
+    if same(a.standardise(table([0.0], [4.0]), 0.0), table([-0.5], [0.5])):
         return "the column [0, 4] becomes ±1/2, expected ±1: divide by the root of the variance"
 
 
 @e2.probe("standardised-rows")
 def standardised_rows(a, t):
     x = t.randn(3, 4)
-    if matches(a.standardise(x, 0.0), standardised(x.T, 0.0).T):
+    if same(a.standardise(x, 0.0), standardised(x.T, 0.0).T):
         return "every row has mean 0 and spread 1: the columns should, so take mean and variance over axis 0"
 
 
@@ -291,26 +286,26 @@ e3 = Exercise(
 @e3.probe("transposed")
 def transposed(a, t):
     x, y = t.randn(2, 3), t.randn(4, 3)
-    if matches(a.squared_distances(x, y), torch.cdist(y, x) ** 2):
+    if same(a.squared_distances(x, y), torch.cdist(y, x) ** 2):
         return "the result has shape (4, 2) for 2 rows of x and 4 of y, expected (2, 4): rows of x come first"
 
 
 @e3.probe("root-taken")
 def root_taken(a, t):
-    if matches(a.squared_distances(table([0.0, 0.0]), table([3.0, 4.0])), table([5.0])):
+    if same(a.squared_distances(table([0.0, 0.0]), table([3.0, 4.0])), table([5.0])):
         return "from (0, 0) to (3, 4) you return 5: the squared distance is 25, leave the root away"
 
 
 @e3.probe("row-by-row")
 def row_by_row(a, t):
     x, y = t.randn(3, 2), t.randn(3, 2)
-    if matches(a.squared_distances(x, y), ((x - y) ** 2).sum(1)):
+    if same(a.squared_distances(x, y), ((x - y) ** 2).sum(1)):
         return "you compare row i with row i alone and return shape (3,): every pair is asked for, (3, 3)"
 
 
 @e3.probe("cross-term-once")
 def cross_term_once(a, t):
-    if matches(a.squared_distances(table([1.0]), table([3.0])), table([7.0])):
+    if same(a.squared_distances(table([1.0]), table([3.0])), table([7.0])):
         return "from 1 to 3 you return 7 = 1 + 9 − 3, expected 4: the product is subtracted twice, −2·x·y"
 
 
@@ -358,26 +353,26 @@ SPOTS = table([0.0, 0.0], [10.0, 0.0], [3.0, 3.0])
 
 @e4.probe("farthest")
 def farthest(a, t):
-    if matches(a.nearest(table([0.0, 2.0]), SPOTS), torch.tensor([1])):
+    if same(a.nearest(table([0.0, 2.0]), SPOTS), torch.tensor([1])):
         return "(0, 2) lies beside centre 0 and you return 1, the farthest: look for the smallest distance"
 
 
 @e4.probe("searches-the-points")
 def searches_the_points(a, t):
     x = table([0.0, 1.0], [3.0, 2.0])
-    if matches(a.nearest(x, SPOTS), torch.cdist(x, SPOTS).argmin(dim=0)):
+    if same(a.nearest(x, SPOTS), torch.cdist(x, SPOTS).argmin(dim=0)):
         return "you return 3 answers for 2 points: you looked for the nearest point of each centre"
 
 
 @e4.probe("distance-for-index")
 def distance_for_index(a, t):
-    if matches(a.nearest(table([4.0, 3.0]), SPOTS), torch.tensor([1.0])):
+    if same(a.nearest(table([4.0, 3.0]), SPOTS), torch.tensor([1.0])):
         return "for (4, 3) you return 1, the distance to the nearest centre: its index, 2, is asked for"
 
 
 @e4.probe("city-block")
 def city_block(a, t):
-    if matches(a.nearest(table([0.0, 0.0]), table([3.0, 3.0], [0.0, 5.0])), torch.tensor([1])):
+    if same(a.nearest(table([0.0, 0.0]), table([3.0, 3.0], [0.0, 5.0])), torch.tensor([1])):
         return "(3, 3) is 4.24 away and (0, 5) is 5, you chose (0, 5): add squares, not absolute values"
 
 
@@ -422,7 +417,7 @@ THREE_LABELS = torch.tensor([0, 0, 1])
 
 @e5.probe("sums")
 def sums(a, t):
-    if matches(a.fit_centres(THREE, THREE_LABELS, 2), table([2.0, 4.0], [9.0, 9.0])) and matches(
+    if same(a.fit_centres(THREE, THREE_LABELS, 2), table([2.0, 4.0], [9.0, 9.0])) and same(
         a.fit_centres(THREE + 1, THREE_LABELS, 2), table([4.0, 6.0], [10.0, 10.0])
     ):
         return "the examples (1, 1) and (3, 5) give (4, 6), their sum: divide by how many there are"
@@ -430,13 +425,13 @@ def sums(a, t):
 
 @e5.probe("first-example")
 def first_example(a, t):
-    if matches(a.fit_centres(THREE, THREE_LABELS, 2), table([0.0, 0.0], [9.0, 9.0])):
+    if same(a.fit_centres(THREE, THREE_LABELS, 2), table([0.0, 0.0], [9.0, 9.0])):
         return "the centre of class 0 is (0, 0), its first example: average all its examples to (1, 2)"
 
 
 @e5.probe("one-centre-for-all")
 def one_centre_for_all(a, t):
-    if matches(a.fit_centres(THREE, THREE_LABELS, 2), THREE.mean(0).expand(2, 2)):
+    if same(a.fit_centres(THREE, THREE_LABELS, 2), THREE.mean(0).expand(2, 2)):
         return "both classes have the same centre, the mean of everything: use the labels"
 
 
