@@ -8,17 +8,16 @@ Adam divides by the size of gradients, AdaBelief by their deviation from the exp
 slope Adam's steps stay at η, these grow. (Zhuang et al. 2020, AdaBelief optimizer)
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch.optim import Optimizer
 from torch.optim.optimizer import ParamsT
 
-from shared.optim.checks import check_betas, check_not_negative, dense_gradient
+from shared.optim.checks import check_betas, check_not_negative
+from shared.optim.elementwise import ElementwiseOptimizer
 
 
-class AdaBelief(Optimizer):
+class AdaBelief(ElementwiseOptimizer):
     """With decoupled weight decay, θ ← (1 − η λ) θ. A parameter without a gradient is left alone."""
 
     def __init__(
@@ -32,19 +31,6 @@ class AdaBelief(Optimizer):
         check_not_negative(lr=lr, eps=eps, weight_decay=weight_decay)
         check_betas(betas)
         super().__init__(params, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay})
-
-    @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """One step; with a ``closure``, evaluates it first and returns its loss."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
-        for group in self.param_groups:
-            for parameter in group["params"]:
-                if parameter.grad is not None:
-                    self._update(parameter, dense_gradient(parameter, "AdaBelief"), group)
-        return loss
 
     def _update(self, parameter: torch.Tensor, gradient: torch.Tensor, group: dict[str, Any]) -> None:
         state = self.state[parameter]

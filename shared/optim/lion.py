@@ -8,17 +8,16 @@ One number of state a weight where Adam has two. Its steps are larger than Adam'
 times smaller, and λ as many times larger. (Chen et al. 2023, Symbolic discovery of optimization algorithms)
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch.optim import Optimizer
 from torch.optim.optimizer import ParamsT
 
-from shared.optim.checks import check_betas, check_not_negative, dense_gradient
+from shared.optim.checks import check_betas, check_not_negative
+from shared.optim.elementwise import ElementwiseOptimizer
 
 
-class Lion(Optimizer):
+class Lion(ElementwiseOptimizer):
     """Sign momentum with decoupled weight decay. A parameter without a gradient is left alone."""
 
     def __init__(
@@ -31,19 +30,6 @@ class Lion(Optimizer):
         check_not_negative(lr=lr, weight_decay=weight_decay)
         check_betas(betas)
         super().__init__(params, {"lr": lr, "betas": betas, "weight_decay": weight_decay})
-
-    @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """One step; with a ``closure``, evaluates it first and returns its loss."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
-        for group in self.param_groups:
-            for parameter in group["params"]:
-                if parameter.grad is not None:
-                    self._update(parameter, dense_gradient(parameter, "Lion"), group)
-        return loss
 
     def _update(self, parameter: torch.Tensor, gradient: torch.Tensor, group: dict[str, Any]) -> None:
         state = self.state[parameter]
