@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import pytest
@@ -42,6 +43,10 @@ class OneWorkerPerFile(LoadScopeScheduling):
                 self._assign_work_unit(node)
             else:
                 node.shutdown()
+
+    def _assign_work_unit(self, node: Any) -> None:
+        with contextlib.suppress(OSError):  # it has died: when that is noticed, its tests come back
+            super()._assign_work_unit(node)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
