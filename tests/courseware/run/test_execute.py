@@ -104,9 +104,11 @@ def test_cost_is_that_of_the_notebook_and_its_children(notebook, lane: str) -> N
 @pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="nothing tells who shares a page")
 def test_memory_that_forks_share_counts_once(notebook) -> None:
     block = "block = bytearray(300_000_000); block[::4096] = b'x' * 73243"
-    fork = "import os, time\nif not os.fork() * os.fork():\n    time.sleep(2); os._exit(0)\ntime.sleep(2)"
-    alone, forked = execute(notebook(block)), execute(notebook(block, fork))
+    wait = "import time\ntime.sleep(2)"  # long enough to be looked at, on a busy machine too
+    fork = f"import os, time\nif not os.fork() * os.fork():\n    time.sleep(2); os._exit(0)\n{wait}"
+    alone, forked = execute(notebook(block, wait)), execute(notebook(block, fork))
     assert forked.passed
+    assert alone.peak_bytes > 300e6
     assert forked.peak_bytes < alone.peak_bytes + 150e6
 
 
