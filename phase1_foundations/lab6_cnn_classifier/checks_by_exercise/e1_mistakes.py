@@ -61,6 +61,21 @@ def operators(a: Any, t: Trial, images: int, height: int, width: int) -> int:
     return sum(seen.calls.values())
 
 
+@probe("default-option-differs")
+def default_differs(a: Any, t: Trial) -> str | None:
+    usual = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1}
+    x, w = t.randn(1, 2, 5, 5), t.randn(2, 2, 3, 3)
+    right = conv(t, x, w)
+    if not same(a.conv2d(x, w, **usual), right):
+        return None
+    for name, value in usual.items():
+        rest = {key: usual[key] for key in usual if key != name}
+        attempt = t.tried(lambda rest=rest: a.conv2d(x, w, **rest))
+        if attempt.error is not None or not same(attempt.value, right):
+            return f"right with {name}={value}, wrong without it: who does not say {name} means {value}"
+    return None
+
+
 @probe("flips-the-kernel")
 def flips(a: Any, t: Trial) -> str | None:
     x, w = t.randn(1, 1, 4, 4), t.randn(1, 1, 2, 2)
@@ -144,6 +159,12 @@ def pads_one_side(a: Any, t: Trial) -> str | None:
         if same(out, conv(t, F.pad(x, sides), w)):
             return (
                 f"you pad {name} only: `padding=1` is one row or column of zeros on *each* of the four sides"
+            )
+    for sides, name in (((0, 2, 0, 2), "right and below"), ((2, 0, 2, 0), "left and above")):
+        if same(out, conv(t, F.pad(x, sides), w)):
+            return (
+                f"the size is right, but all of the padding is {name}: `padding=1` is one row or column of "
+                "zeros on *each* of the four sides"
             )
     for sides, name in (((1, 1, 0, 0), "left and right"), ((0, 0, 1, 1), "above and below")):
         if same(out, conv(t, F.pad(x, sides), w)):
@@ -229,6 +250,20 @@ def stride_only_in_size(a: Any, t: Trial) -> str | None:
             "with stride=2 your result has the right size, but it holds the first windows one pixel apart: "
             "window i begins at row 2·i"
         )
+    return None
+
+
+@probe("stride-starts-late")
+def stride_starts_late(a: Any, t: Trial) -> str | None:
+    x, w = t.randn(1, 1, 8, 8), t.randn(1, 1, 2, 2)
+    for s in (2, 3):
+        out = a.conv2d(x, w, stride=s)
+        for first in range(1, s):
+            if same(out, conv(t, x, w)[:, :, first::s, first::s]):
+                return (
+                    f"with stride={s} your first window begins at row and column {first}: it begins at 0, "
+                    f"the next at {s}"
+                )
     return None
 
 

@@ -54,6 +54,19 @@ def groups_mixed(a: Any, t: Trial) -> str | None:
     return None
 
 
+@probe("bias-asked-for-its-truth")
+def bias_truth(a: Any, t: Trial) -> str | None:
+    x, w = t.randn(1, 2, 3, 3), t.randn(3, 2, 2, 2)
+    attempt = t.tried(lambda: a.conv2d(x, w, t.randn(3)))
+    asked = attempt.raised(RuntimeError) and "Boolean value of Tensor" in str(attempt.error)
+    if asked and t.tried(lambda: a.conv2d(x, w)).error is None:
+        return (
+            f"a bias of 3 numbers ends in {error_text(attempt.error)}: `if b:` asks whether a number is 0, "
+            "ask `if b is not None:`"
+        )
+    return None
+
+
 @probe("bias-ignored")
 def bias_ignored(a: Any, t: Trial) -> str | None:
     x, w, b = t.randn(1, 1, 3, 3), t.randn(2, 1, 2, 2), t.randn(2)

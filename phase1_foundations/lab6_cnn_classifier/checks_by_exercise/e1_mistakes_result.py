@@ -36,6 +36,12 @@ def channel_order(a: Any, t: Trial) -> str | None:
     for wrong, words in (
         (conv(t, x, w.flip(1)), "input channel 0 meets the last channel of the kernel"),
         (conv(t, x, w.transpose(0, 1)), "w is read as [C, O, kH, kW]; it is [O, C, kH, kW]"),
+        (
+            conv(t, x, w.permute(0, 2, 3, 1).reshape(w.shape)),
+            "the windows are flattened in the order C, kH, kW (as `F.unfold` does) and the kernels in the "
+            "order kH, kW, C: number meets number only in the same order",
+        ),
+        (right.flip(2, 3), "the last place comes first"),
         (right.flip(1), "output 0 holds what belongs to the last output"),
         (right.flip(0), "image 0 of the result belongs to the last image"),
     ):
@@ -65,15 +71,16 @@ def part_unused(a: Any, t: Trial) -> str | None:
 @probe("last-places-missing")
 def last_places(a: Any, t: Trial) -> str | None:
     x, w = t.randn(1, 1, 5, 6), t.randn(1, 1, 2, 2)
-    attempt = t.tried(lambda: a.conv2d(x, w))
-    if attempt.error is None and attempt.value.dim() == 4:
-        rows, columns = attempt.value.shape[2:]
-        right = conv(t, x, w)
-        if (rows, columns) != (4, 5) and same(attempt.value, right[:, :, :rows, :columns]):
-            return (
-                f"5×6 pixels and a 2×2 kernel have 4×5 places, you give {rows}×{columns}: the last places "
-                "are missing. Steps plus one"
-            )
+    for stride in (1, 2, 3):
+        attempt = t.tried(lambda stride=stride: a.conv2d(x, w, stride=stride))
+        if attempt.error is None and attempt.value.dim() == 4:
+            right, (rows, columns) = conv(t, x, w, stride=stride), attempt.value.shape[2:]
+            missing = attempt.value.shape != right.shape
+            if missing and same(attempt.value, right[:, :, :rows, :columns]):
+                return (
+                    f"5×6 pixels, a 2×2 kernel, stride {stride}: {right.shape[2]}×{right.shape[3]} places, "
+                    f"you give {rows}×{columns}: the last places are missing. Steps plus one"
+                )
     return None
 
 

@@ -80,6 +80,17 @@ def overwritten(a: Any, t: Trial) -> str | None:
     return None
 
 
+@probe("crops-nothing-to-nothing")
+def crops_to_nothing(a: Any, t: Trial) -> str | None:
+    g, x, w = case(t)
+    found = a.conv2d_backward(g, x, w)[0]
+    if found.numel() == 0:
+        return (
+            f"without padding gx is empty, {shape(found)}: `[p:-p]` with p = 0 is `[0:0]`. Cut `[p : p + H]`"
+        )
+    return None
+
+
 @probe("gx-channels-mixed-up")
 def gx_channels(a: Any, t: Trial) -> str | None:
     g, x, w = case(t, N=2, C=3, O=2)
@@ -119,6 +130,11 @@ def last_rows(a: Any, t: Trial) -> str | None:
         return (
             f"6×6 pixels, k 3, stride 2: it ends in {error_text(attempt.error)}. The windows stop at "
             "pixel 4; the last row and column were not visited, and their gradient is 0"
+        )
+    if attempt.value[0].shape in ((1, 1, 5, 6), (1, 1, 6, 5)):
+        return (
+            f"gx is {attempt.value[0].shape[2]}×{attempt.value[0].shape[3]}, x is 6×6: along one axis what "
+            "no window visited is missing. It belongs to gx all the same, with gradient 0"
         )
     if attempt.value[0].shape == (1, 1, 5, 5):
         return (

@@ -49,6 +49,8 @@ def spreads(a: Any, t: Trial) -> str | None:
             "you spread the gradient evenly over the window: that is average pooling. Only the largest "
             "gets it"
         )
+    if same(out, 8 * image([1, 2], [4, 3]).flatten().softmax(0).reshape(out.shape)):
+        return "you share the gradient out by a softmax; a maximum is hard: the largest pixel gets all of it"
     if same(out, image([0, 0], [1, 0])):
         return "the largest pixel receives 1 in your answer, it should receive the window's gradient, 8"
     if same(out, image([0, 0], [32, 0])):
@@ -77,11 +79,30 @@ def spreads(a: Any, t: Trial) -> str | None:
 
 @probe("pool-negative-pixels")
 def negative(a: Any, t: Trial) -> str | None:
-    x = image([1, 2], [4, 3])
-    if same(a.max_pool2d_backward(image([1]), x, 2, 2), image([0, 0], [1, 0])) and not same(
-        a.max_pool2d_backward(image([1]), x - 9, 2, 2), image([0, 0], [1, 0])
-    ):
+    x, right = image([1, 2], [4, 3]), image([0, 0], [1, 0])
+    if not same(a.max_pool2d_backward(image([1]), x, 2, 2), right):
+        return None
+    below = a.max_pool2d_backward(image([1]), x - 9, 2, 2)
+    if same(below, image([1, 0], [0, 0])):
+        return (
+            "[[−8, −7], [−5, −6]]: the gradient belongs to the −5, the largest, you gave it to the −8, the "
+            "largest without its sign (an `abs`, a square?)"
+        )
+    if not same(below, right):
         return "right for positive pixels, wrong for negative ones: some 0 takes part in the comparison"
+    return None
+
+
+@probe("pool-stride-is-k")
+def stride_is_k(a: Any, t: Trial) -> str | None:
+    x, g = image([9, 0, 0, 0, 8]).repeat(1, 1, 2, 1), image([2, 3, 5, 7])
+    x[0, 0, 1] = -1
+    right = pool_backward(t, g, x, 2, 1)
+    out = a.max_pool2d_backward(g, x, 2, 1)
+    with t.oracle():
+        side_by_side = pool_backward(t, g[..., :2], x, 2, 2)
+    if same(out, side_by_side) and not same(out, right):
+        return "with k 2 and stride 1 you walk in steps of 2: the windows begin `stride` pixels apart, not k"
     return None
 
 

@@ -44,6 +44,26 @@ def no_layers(a: Any, t: Trial) -> str | None:
     return None
 
 
+@probe("results-in-another-order")
+def order(a: Any, t: Trial) -> str | None:
+    own = tuple(a.receptive_field([a.Layer(3, 2), a.Layer(3), a.Layer(1, 3)]))  # (7, 6, 3.0)
+    if sorted(own) == [3.0, 6, 7] and own != (7, 6, 3.0):
+        return f"the three numbers are right, in another order: {own}, asked for is (rf, jump, centre)"
+    return None
+
+
+@probe("a-layer-is-left-out")
+def left_out(a: Any, t: Trial) -> str | None:
+    layers = [a.Layer(3, 2), a.Layer(5), a.Layer(2, 3)]
+    own = tuple(a.receptive_field(layers))
+    for which, rest in (("first", layers[1:]), ("last", layers[:-1])):
+        if own == measured_field(rest) != measured_field(layers):
+            return (
+                f"of three layers the {which} one counts for nothing: you say {own}, as if it were not there"
+            )
+    return None
+
+
 @probe("adds-k")
 def adds_k(a: Any, t: Trial) -> str | None:
     rf = a.receptive_field([a.Layer(3)])[0]
@@ -159,6 +179,16 @@ def without_padding(a: Any, t: Trial) -> str | None:
         return (
             "3×3 with padding 1: output 0 looks at pixels −1, 0 and 1, so its centre is 0.0; you say 1. "
             "Padding shifts it to the left"
+        )
+    return None
+
+
+@probe("padding-shifts-the-other-way")
+def other_way(a: Any, t: Trial) -> str | None:
+    if a.receptive_field([a.Layer(3)])[2] == 1 and a.receptive_field([a.Layer(3, p=1)])[2] == 2:
+        return (
+            "3×3 with padding 1: output 0 looks at pixels −1, 0 and 1, so its centre is 0.0; you say 2. "
+            "Padding shifts it to the left, not to the right"
         )
     return None
 
@@ -285,6 +315,19 @@ def large_kernels(a: Any, t: Trial) -> str | None:
             f"for 7 pixels you take kernels {[layer.k for layer in stack]}, Σ k² = {weights}; three 3×3 "
             "layers see 7 pixels for 27"
         )
+    return None
+
+
+@probe("one-layer-too-many")
+def too_many(a: Any, t: Trial) -> str | None:
+    for target in (5, 7, 9):
+        stack = a.cheapest_stack(target)
+        rf, _ = field_of(stack)
+        if rf == target + 2 and all(layer.k == 3 and layer.s == 1 for layer in stack):
+            return (
+                f"cheapest_stack({target}) has {len(stack)} layers and sees {rf} pixels; {len(stack) - 1} "
+                f"already see {target}, and “at least” is satisfied by that"
+            )
     return None
 
 

@@ -116,6 +116,11 @@ def parts_wrong(a: Any, t: Trial) -> str | None:
         )
     if own[0] == 216:
         return "that is the full convolution, 216 weights: depthwise 4·9 plus pointwise 4·6 is 60"
+    if own[0] == 36 + 216:
+        return "your second part has 3×3 kernels, 216 weights: it is a 1×1 convolution, 4·6 = 24"
+    if own[0] == right[0] and own[1] in (2400, 2100):
+        half = "1×1" if own[1] == 2400 else "depthwise"
+        return f"in the {half} part you count multiply-adds once, in the other twice: 3,000 in all"
     if own[0] == right[0] and own[1] == right[1] // 2:
         return "you count 1,500 multiply-adds; each is two operations: 3,000"
     for cin, cout, k, hw in ((4, 6, 3, 5), (3, 2, 1, 4), (2, 8, 5, 3)):

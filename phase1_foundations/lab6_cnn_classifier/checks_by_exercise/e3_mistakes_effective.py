@@ -102,6 +102,20 @@ def not_the_centre(a: Any, t: Trial) -> str | None:
     return None
 
 
+@probe("centre-of-the-input")
+def centre_of_input(a: Any, t: Trial) -> str | None:
+    model, x = convolution(t, 1, 1, 3).eval(), t.randn(1, 1, 7, 7)  # a map of 5×5
+    own = a.effective_rf(model, x)
+    x = x.clone().requires_grad_()
+    (slopes,) = torch.autograd.grad(model(x)[..., 3, 3].sum(), x)
+    if same(own, slopes.abs()[0, 0]):
+        return (
+            "x is 7×7, the map 5×5, and you differentiate its output [3, 3], the middle of *x*: h and w are "
+            "the sizes of the map, so [2, 2]"
+        )
+    return None
+
+
 @probe("signs-cancel")
 def signs_cancel(a: Any, t: Trial) -> str | None:
     _, model, x = small_models(t)[2]

@@ -18,6 +18,7 @@ from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.e4_oracle import 
     calls_of_blocks,
     expected,
     network,
+    odd_start,
     parameters,
     randomised,
     seen_blocks,
@@ -80,8 +81,9 @@ def new_block(a: Any, t: Trial) -> None:
             bare = made.shortcut(x)
             t.equal(out.detach(), (bare if preact else F.relu(bare)).detach(), "a new block", rtol=1e-7)
             (out * t.randn(*out.shape)).sum().backward()
+            arrived = [getattr(made, name).weight.grad for name in NAMES]
             t.that(
-                any(bool(getattr(made, name).weight.grad.any()) for name in NAMES),
+                any(grad is not None and bool(grad.any()) for grad in arrived),
                 "no weight of the branch gets a gradient: it can never begin to learn",
             )
             biased = [
@@ -89,6 +91,9 @@ def new_block(a: Any, t: Trial) -> None:
             ]
             t.that(not biased, "a convolution has a bias")
     t.equal(parameters(block(a, t, 3, 3).shortcut), 0, "parameters of an identity shortcut")
+    for preact in (False, True):
+        odd = odd_start(block(a, t, 4, 6, 2, preact=preact, zero_gamma=False))
+        t.that(not odd, f"zero_gamma=False, as torch initialises it: {odd}")
 
 
 @e4.property("TinyResNet: sizes, parts, parameters", points=5)

@@ -151,8 +151,11 @@ def outputs(a: Any, t: Trial) -> str | None:
             )
         with torch.no_grad():
             right, peak = model.head(features.mean((2, 3))), model.head(features.amax((2, 3)))
+            total = model.head(features.sum((2, 3)))
         if same(out, peak) and not same(out, right):
             return "you take the maximum over height and width, asked for is the mean"
+        if same(out, total) and not same(out, right):
+            return "you take the sum over height and width, asked for is the mean"
         if found := first_difference(out, right):
             return f"model(x) is not head(features(x).mean((2, 3))): {found}"
     return None
@@ -191,6 +194,34 @@ def count(a: Any, t: Trial) -> str | None:
             return (
                 f"TinyResNet({width}, {blocks}, {classes}, skip={skip}) has {own:,} parameters, expected "
                 f"{right:,}{also}"
+            )
+    return None
+
+
+@probe("network-default-differs")
+def default_differs(a: Any, t: Trial) -> str | None:
+    usual = {"width": 16, "blocks": (1, 1), "num_classes": 10, "skip": True}
+    right = size_of_network(16, (1, 1), 10, True)
+    if parameters(a.TinyResNet(**usual)) != right:
+        return None
+    for name, value in usual.items():
+        own = parameters(a.TinyResNet(**{key: usual[key] for key in usual if key != name}))
+        if own != right:
+            return (
+                f"TinyResNet() has {right:,} parameters; without the argument `{name}` yours has {own:,}: "
+                f"its default is {value}"
+            )
+    return None
+
+
+@probe("network-draws-at-random")
+def draws(a: Any, t: Trial) -> str | None:
+    model, x = network(a, t, 2).train(), t.randn(4, 1, 6, 6)
+    with torch.no_grad():
+        if not same(model(x), model(x)):
+            return (
+                "in training mode two calls with the same images give different logits: something random "
+                "(a dropout?) stands in the network, and none is asked for"
             )
     return None
 

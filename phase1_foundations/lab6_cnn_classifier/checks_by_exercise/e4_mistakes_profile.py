@@ -55,6 +55,10 @@ def something_else(a: Any, t: Trial) -> str | None:
             "divided by √6: the norm is over all examples, not a mean over them",
         ),
         (
+            [float(s.flatten(1).norm(dim=1).mean()) for s in slopes],
+            "means over the images of one norm each: one norm over all images is asked for",
+        ),
+        (
             [v / max(right) for v in right],
             "divided by the largest of them: the norms themselves are asked for",
         ),

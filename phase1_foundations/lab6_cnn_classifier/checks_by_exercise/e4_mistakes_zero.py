@@ -13,6 +13,7 @@ from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.e4_oracle import 
     Parts,
     block,
     expected,
+    odd_start,
     parameters,
     randomised,
 )
@@ -60,6 +61,18 @@ def zero_missing(a: Any, t: Trial) -> str | None:
     return None
 
 
+@probe("zero-gamma-cannot-learn")
+def frozen(a: Any, t: Trial) -> str | None:
+    for preact, last in ((False, "bn2"), (True, "conv2")):
+        weight = getattr(block(a, t, preact=preact), last).weight
+        if not (isinstance(weight, nn.Parameter) and weight.requires_grad):
+            return (
+                f"preact={preact}: {last}.weight is 0 and does not require a gradient, so it stays 0 for "
+                "ever. Zero is where it begins"
+            )
+    return None
+
+
 @probe("shortcut-is-zero")
 def shortcut_zero(a: Any, t: Trial) -> str | None:
     for preact in (False, True):
@@ -92,6 +105,14 @@ def plain_constant(a: Any, t: Trial) -> str | None:
                     f"skip=False, preact={preact}: {name}.weight is 0, and without a shortcut the block then "
                     "gives 0 for every input: zero_gamma is ignored here"
                 )
+    return None
+
+
+@probe("initialised-another-way")
+def initialised(a: Any, t: Trial) -> str | None:
+    made = block(a, t, 4, 6, 2, zero_gamma=False)
+    if found := odd_start(made):
+        return f"zero_gamma=False leaves everything as torch initialises it: {found}"
     return None
 
 

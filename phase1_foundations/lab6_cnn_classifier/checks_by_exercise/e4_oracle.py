@@ -20,6 +20,21 @@ def block(a: Any, t: Trial, cin: int = 3, cout: int = 3, stride: int = 1, **how:
     return made
 
 
+def odd_start(made: nn.Module) -> str | None:
+    """What a new module holds that torch's own initialisation never gives, in words, or None."""
+    for name, part in made.named_modules():
+        if isinstance(part, nn.Conv2d):
+            bound, largest = part.weight[0].numel() ** -0.5, float(part.weight.abs().max())
+            if not 0.6 * bound < largest <= 1.0001 * bound:
+                return (
+                    f"{name}.weight reaches up to {largest:.3g}, torch draws between ±1/√(numbers in a "
+                    f"window), ±{bound:.3g}"
+                )
+        if isinstance(part, nn.BatchNorm2d) and not bool((part.weight == 1).all() & (part.bias == 0).all()):
+            return f"{name} begins with weight 1 and bias 0 in torch, yours does not"
+    return None
+
+
 def randomised(module: nn.Module, t: Trial) -> nn.Module:
     """Every weight and running statistic a random number, so that no two parts can be confused."""
     with torch.no_grad():

@@ -9,7 +9,7 @@ from courseware.check import Exercise, Trial
 from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.e5_mistakes import probe as of_training
 from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.e5_mistakes_cam import probe as of_cam
 from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.e5_mistakes_cam import right_cam
-from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.e5_mistakes_report import answers
+from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.e5_mistakes_report import answers, certain
 from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.e5_mistakes_report import probe as of_report
 from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.e5_oracle import true_report
 from phase1_foundations.lab6_cnn_classifier.checks_by_exercise.e5_picture import what_it_sees
@@ -104,6 +104,9 @@ def reports(a: Any, t: Trial) -> None:
         logits, y = answers(t, count, classes)
         own = a.report(Given(), as_images(logits), y)
         t.equal(own, true_report(logits, y), f"{count} examples of {classes} classes", rtol=1e-4, atol=1e-6)
+    logits, y = certain()
+    own = a.report(Given(), as_images(logits), y)["ece"]
+    t.equal(own, true_report(logits, y)["ece"], "ece, with confidences of exactly 1", rtol=1e-4)
     model, X, y = Moody(t), as_images(t.randn(70, 4)), t.randint(0, 3, 70)
     right = true_report(logits_of(model.eval(), X), y)
     before = fingerprint(model.train())

@@ -1,5 +1,6 @@
 """The known mistakes of report, tried on logits that the check chose."""
 
+import math
 from typing import Any
 
 import torch
@@ -196,6 +197,34 @@ def hardest(a: Any, t: Trial) -> str | None:
         f"`hardest` is {mine.tolist()}, expected {wanted.tolist()}: indices, smallest probability of the "
         "true class first"
     )
+
+
+@probe("acc-and-ece-exchanged")
+def exchanged(a: Any, t: Trial) -> str | None:
+    own, right, _, _ = own_report(a, t, count=120)
+    if same(own["acc"], right["ece"], rtol=1e-4) and same(own["ece"], right["acc"], rtol=1e-4):
+        return "`acc` holds the calibration error and `ece` the share of right predictions: exchange them"
+    return None
+
+
+def certain() -> tuple[Tensor, Tensor]:
+    """Six predictions with confidence exactly 1, half of them right, and six with 0.95, all right."""
+    logits = torch.zeros(12, 3, dtype=torch.float64)
+    logits[:6, 0], logits[6:, 0] = 900.0, math.log(38)
+    return logits, torch.tensor([0, 1, 0, 2, 0, 1, *[0] * 6])
+
+
+@probe("certainty-has-no-bin")
+def no_bin(a: Any, t: Trial) -> str | None:
+    logits, y = certain()
+    own, right = a.report(Given(), as_images(logits), y)["ece"], true_report(logits, y)["ece"]
+    for other, words in ((0.025, "are lost"), (0.275, "have a bin of their own")):
+        if abs(own - other) < 1e-6:
+            return (
+                f"predictions with confidence exactly 1 {words}: your ece is {own:.4f}, expected "
+                f"{right:.4f}. They belong to the last bin, (0.9, 1]: each bin ends with its upper bound"
+            )
+    return None
 
 
 @probe("ece-is-wrong")

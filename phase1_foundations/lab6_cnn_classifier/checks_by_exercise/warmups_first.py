@@ -39,6 +39,21 @@ w1 = Exercise(
 )
 
 
+@w1.probe("default-option-differs")
+def default_differs(a: Any, t: Trial) -> str | None:
+    usual = {"stride": 1, "padding": 0, "dilation": 1}
+    if a.output_size(8, 4, **usual) != 5:
+        return None
+    for name, value in usual.items():
+        given = a.output_size(8, 4, **{key: usual[key] for key in usual if key != name})
+        if given != 5:
+            return (
+                f"size 8, k 4: 5 places with {name}={value}, and {given} without it. Who says nothing about "
+                f"{name} means {value}"
+            )
+    return None
+
+
 @w1.probe("ends-at-the-last-step")
 def forgets_the_first(a: Any, t: Trial) -> str | None:
     if a.output_size(7, 3) == 4:
@@ -55,6 +70,26 @@ def added_before(a: Any, t: Trial) -> str | None:
         return (
             "size 9, k 3, stride 4 is 2 places (pixels 0–2 and 4–6), you gave 1: add the 1 after dividing "
             "by the stride"
+        )
+    return None
+
+
+@w1.probe("padding-not-divided")
+def padding_not_divided(a: Any, t: Trial) -> str | None:
+    if a.output_size(8, 3, stride=2) == 3 and a.output_size(8, 3, stride=2, padding=1) == 5:
+        return (
+            "size 8, k 3, stride 2, padding 1 is 4 places, you gave 5: the padding makes the row longer, "
+            "and the window crosses it in steps of `stride` too. Add it before dividing"
+        )
+    return None
+
+
+@w1.probe("refuses-a-left-over")
+def refuses_left_over(a: Any, t: Trial) -> str | None:
+    if t.attempt(lambda: a.output_size(8, 3, stride=2)).raised(ValueError):
+        return (
+            "size 8, k 3, stride 2: the last step does not fit and is not taken, that is no error. There "
+            "are 3 places"
         )
     return None
 
@@ -106,6 +141,26 @@ def padding_times_dilation(a: Any, t: Trial) -> str | None:
         return (
             "size 9, k 3, padding 1, dilation 2 is 7 places, you gave 9: dilation stretches the window, not "
             "the padding"
+        )
+    return None
+
+
+@w1.probe("dilation-moves-the-window")
+def dilation_as_stride(a: Any, t: Trial) -> str | None:
+    if a.output_size(9, 1, dilation=2) == 5:
+        return (
+            "size 9, k 1, dilation 2 is 9 places, you gave 5: the dilation stretches the window (one pixel "
+            "stays one pixel), it is no stride"
+        )
+    return None
+
+
+@w1.probe("dilation-counts-the-holes")
+def dilation_as_holes(a: Any, t: Trial) -> str | None:
+    if a.output_size(9, 3) == 5 and a.output_size(9, 3, dilation=2) == 3:
+        return (
+            "size 9, k 3 is 7 places, you gave 5: with dilation 1 the pixels of the window are neighbours. "
+            "You leave `dilation` pixels out between them; the dilation is their distance"
         )
     return None
 

@@ -139,13 +139,14 @@ def reporter(
     accuracy=lambda right: right.mean().item(),
     table=lambda t: t,
     gap=torch.abs,
+    place=lambda top: (top * 10).ceil(),
     order=lambda truth, top: truth.argsort()[:12],
 ):
     def report(model, X, y):
         p = probabilities(model, X).double()
         top, guess = p.max(1)
         right = (guess == y).double()
-        bins = (top * 10).ceil()
+        bins = place(top)
         gaps = [gap((right - top)[bins == b].sum()) for b in range(1, 11)]
         K = p.shape[1]
         return {

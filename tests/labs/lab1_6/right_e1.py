@@ -25,104 +25,108 @@ def sizes(x, w, s, p, d, groups):
     return (high - 1) // s[0] + 1, (wide - 1) // s[1] + 1
 
 
-@right("E1")
-def shifted_images():
+def convolution(products, add=lambda y, b: y + b[:, None, None]):
+    """The answer that pads, checks and adds the bias as all do; `products` is what it does otherwise.
+
+    It gets the padded x, w, groups, stride, dilation and the size of the result.
+    """
+
     def conv2d(x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1):
         s, p, d = two(stride), two(padding), two(dilation)
-        Ho, Wo = sizes(x, w, s, p, d, groups)
-        x = F.pad(x, (p[1], p[1], p[0], p[0]))
-        N, O = x.shape[0], w.shape[0]
-        x = x.reshape(N, groups, x.shape[1] // groups, *x.shape[2:])
-        w = w.reshape(groups, O // groups, *w.shape[1:])
-        out = x.new_zeros(N, groups, O // groups, Ho, Wo)
-        for u in range(w.shape[-2]):
-            for v in range(w.shape[-1]):
-                part = x[..., u * d[0] :: s[0], v * d[1] :: s[1]][..., :Ho, :Wo]
-                out = out + torch.einsum("ngchw,goc->ngohw", part, w[..., u, v])
-        out = out.reshape(N, O, Ho, Wo)
-        return out if b is None else out + b.view(1, -1, 1, 1)
+        size = sizes(x, w, s, p, d, groups)
+        y = products(F.pad(x, (p[1], p[1], p[0], p[0])), w, groups, s, d, size)
+        return y if b is None else add(y, b)
 
     return {"conv2d": conv2d}
 
 
 @right("E1")
+def shifted_images():
+    def products(x, w, groups, s, d, size):
+        N, O = x.shape[0], w.shape[0]
+        x = x.reshape(N, groups, x.shape[1] // groups, *x.shape[2:])
+        w = w.reshape(groups, O // groups, *w.shape[1:])
+        out = x.new_zeros(N, groups, O // groups, *size)
+        for u in range(w.shape[-2]):
+            for v in range(w.shape[-1]):
+                part = x[..., u * d[0] :: s[0], v * d[1] :: s[1]][..., : size[0], : size[1]]
+                out = out + torch.einsum("ngchw,goc->ngohw", part, w[..., u, v])
+        return out.reshape(N, O, *size)
+
+    return convolution(products, add=lambda y, b: y + b.view(1, -1, 1, 1))
+
+
+@right("E1")
 def im2col_by_group():
-    def conv2d(x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1):
-        s, p, d = two(stride), two(padding), two(dilation)
-        Ho, Wo = sizes(x, w, s, p, d, groups)
+    def products(x, w, groups, s, d, size):
         if x.shape[0] == 0:
-            return x.new_zeros(0, w.shape[0], Ho, Wo)
+            return x.new_zeros(0, w.shape[0], *size)
         parts = []
         for xs, ws in zip(x.chunk(groups, 1), w.chunk(groups, 0), strict=True):
-            cols = F.unfold(xs, ws.shape[2:], dilation=d, padding=p, stride=s)
-            parts.append(ws.flatten(1) @ cols)
-        out = torch.cat(parts, 1).unflatten(2, (Ho, Wo))
-        if b is not None:
-            out = out + b[None, :, None, None]
-        return out
+            parts.append(ws.flatten(1) @ F.unfold(xs, ws.shape[2:], dilation=d, stride=s))
+        return torch.cat(parts, 1).unflatten(2, size)
+
+    return convolution(products, add=lambda y, b: y + b[None, :, None, None])
+
+
+@right("E1")
+def im2col_that_pads_by_itself():
+    def conv2d(x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1):
+        s, p, d = two(stride), two(padding), two(dilation)
+        size = sizes(x, w, s, p, d, groups)
+        if len(x) == 0:
+            return torch.empty(0, len(w), *size, dtype=x.dtype)
+        windows = torch.nn.Unfold(w.shape[2:], d, p, s)(x).unflatten(1, (groups, -1))
+        y = (w.reshape(groups, len(w) // groups, -1) @ windows).reshape(len(x), len(w), *size)
+        return y if b is None else y + b.reshape(-1, 1, 1)
 
     return {"conv2d": conv2d}
 
 
 @right("E1")
 def advanced_indices():
-    def conv2d(x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1):
-        s, p, d = two(stride), two(padding), two(dilation)
-        Ho, Wo = sizes(x, w, s, p, d, groups)
-        x = F.pad(x, [p[1]] * 2 + [p[0]] * 2)
-        rows = torch.arange(Ho)[:, None] * s[0] + torch.arange(w.shape[2]) * d[0]
-        columns = torch.arange(Wo)[:, None] * s[1] + torch.arange(w.shape[3]) * d[1]
+    def products(x, w, groups, s, d, size):
+        rows = torch.arange(size[0])[:, None] * s[0] + torch.arange(w.shape[2]) * d[0]
+        columns = torch.arange(size[1])[:, None] * s[1] + torch.arange(w.shape[3]) * d[1]
         patches = x[:, :, rows[:, None, :, None], columns[None, :, None, :]]
         out = []
         C, O = x.shape[1] // groups, w.shape[0] // groups
         for g in range(groups):
-            out.append(
-                torch.tensordot(
-                    patches[:, g * C : (g + 1) * C], w[g * O : (g + 1) * O], dims=([1, 4, 5], [1, 2, 3])
-                ).permute(0, 3, 1, 2)
-            )
-        y = torch.cat(out, dim=1)
-        return y if b is None else y + b[:, None, None]
+            seen, kernels = patches[:, g * C : (g + 1) * C], w[g * O : (g + 1) * O]
+            out.append(torch.tensordot(seen, kernels, dims=([1, 4, 5], [1, 2, 3])).permute(0, 3, 1, 2))
+        return torch.cat(out, dim=1)
 
-    return {"conv2d": conv2d}
+    return convolution(products)
 
 
 @right("E1")
 def unfolds_twice():
-    def conv2d(x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1):
-        s, p, d = two(stride), two(padding), two(dilation)
-        sizes(x, w, s, p, d, groups)
+    def products(x, w, groups, s, d, size):
         O, D, kh, kw = w.shape
-        x = F.pad(x, (p[1], p[1], p[0], p[0]))
         x = x.unfold(2, (kh - 1) * d[0] + 1, s[0]).unfold(3, (kw - 1) * d[1] + 1, s[1])
         x = x[..., :: d[0], :: d[1]]
         x = x.reshape(x.shape[0], groups, D, *x.shape[2:])
         y = (x[:, :, None] * w.reshape(groups, O // groups, D, 1, 1, kh, kw)).sum((3, 6, 7))
-        y = y.flatten(1, 2)
-        return y + (0 if b is None else b.unsqueeze(-1).unsqueeze(-1))
+        return y.flatten(1, 2)
 
-    return {"conv2d": conv2d}
+    return convolution(products, add=lambda y, b: y + b.unsqueeze(-1).unsqueeze(-1))
 
 
 @right("E1")
 def through_the_fft():
-    def conv2d(x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1):
-        s, p, d = two(stride), two(padding), two(dilation)
-        Ho, Wo = sizes(x, w, s, p, d, groups)
+    def products(x, w, groups, s, d, size):
         O, D, kh, kw = w.shape
-        x = F.pad(x, (p[1], p[1], p[0], p[0]))
         if x.shape[0] == 0:
-            return x.new_zeros(0, O, Ho, Wo)
+            return x.new_zeros(0, O, *size)
         H, W = x.shape[2:]
         wide = w.new_zeros(O, D, H, W)
         wide[:, :, : d[0] * (kh - 1) + 1 : d[0], : d[1] * (kw - 1) + 1 : d[1]] = w
         X = torch.fft.rfft2(x.double()).reshape(x.shape[0], groups, D, H, -1)
         K = torch.fft.rfft2(wide.double()).conj().reshape(groups, O // groups, D, H, -1)
         Y = torch.einsum("ngchw,gochw->ngohw", X, K).flatten(1, 2)
-        y = torch.fft.irfft2(Y, s=(H, W))[:, :, :: s[0], :: s[1]][:, :, :Ho, :Wo].to(x.dtype)
-        return y if b is None else y + b[:, None, None]
+        return torch.fft.irfft2(Y, s=(H, W))[:, :, :: s[0], :: s[1]][:, :, : size[0], : size[1]].to(x.dtype)
 
-    return {"conv2d": conv2d}
+    return convolution(products)
 
 
 @right("E1")
@@ -143,74 +147,60 @@ def a_custom_function():
             gx = F.fold(w.flatten(1).T @ g, ctx.image, w.shape[2:], **ctx.options)
             return gx, gw, None, None
 
-    def conv2d(x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1):
-        s, p, d = two(stride), two(padding), two(dilation)
-        Ho, Wo = sizes(x, w, s, p, d, groups)
+    def products(x, w, groups, s, d, size):
         if len(x) == 0:
-            return x.new_empty((0, w.shape[0], Ho, Wo))
-        options = {"stride": s, "padding": p, "dilation": d}
+            return x.new_empty((0, w.shape[0], *size))
         pieces = zip(x.tensor_split(groups, 1), w.tensor_split(groups, 0), strict=True)
-        y = torch.cat([Convolve.apply(i, k, options, (Ho, Wo)) for i, k in pieces], 1)
-        return y if b is None else y.add(b[:, None, None])
+        return torch.cat([Convolve.apply(i, k, {"stride": s, "dilation": d}, size) for i, k in pieces], 1)
 
-    return {"conv2d": conv2d}
+    return convolution(products, add=lambda y, b: y.add(b[:, None, None]))
 
 
 @right("E1")
 def kernels_spread_over_all_channels():
-    def conv2d(x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1):
-        s, p, d = two(stride), two(padding), two(dilation)
-        Ho, Wo = sizes(x, w, s, p, d, groups)
+    def products(x, w, groups, s, d, size):
         O, D, kh, kw = w.shape
         full = torch.zeros(O, x.shape[1], kh, kw, dtype=w.dtype)
         for g in range(groups):
             outs, ins = slice(g * O // groups, (g + 1) * O // groups), slice(g * D, (g + 1) * D)
             full[outs, ins] = w[outs]
-        x = F.pad(x, (p[1], p[1], p[0], p[0]))
-        if not x.is_contiguous():
-            x = x.contiguous()
+        x = x.contiguous()
         N, C, H, W = x.shape
-        cut = torch.as_strided(
-            x,
-            (N, Ho, Wo, C, kh, kw),
-            (C * H * W, W * s[0], s[1], H * W, W * d[0], d[1]),
-        )
-        y = cut.reshape(N * Ho * Wo, C * kh * kw) @ full.reshape(O, -1).t()
-        y = y.reshape(N, Ho, Wo, O).permute(0, 3, 1, 2)
-        return y.contiguous() if b is None else y + b.reshape(1, O, 1, 1)
+        strides = (C * H * W, W * s[0], s[1], H * W, W * d[0], d[1])
+        cut = torch.as_strided(x, (N, *size, C, kh, kw), strides)
+        y = cut.reshape(-1, C * kh * kw) @ full.reshape(O, -1).t()
+        return y.reshape(N, *size, O).permute(0, 3, 1, 2)
 
-    return {"conv2d": conv2d}
+    return convolution(products, add=lambda y, b: y + b.reshape(1, -1, 1, 1))
 
 
 @right("E1")
 def a_matrix_for_the_whole_image():
-    def conv2d(x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1):
-        s, p, d = two(stride), two(padding), two(dilation)
-        Ho, Wo = sizes(x, w, s, p, d, groups)
+    def products(x, w, groups, s, d, size):
         N, _, H, W = x.shape
         O, D, kh, kw = w.shape
         pixels = torch.eye(H * W, dtype=x.dtype).reshape(H * W, 1, H, W)
-        reach = F.unfold(pixels, (kh, kw), d, p, s)  # [H·W, kh·kw, L]
+        reach = F.unfold(pixels, (kh, kw), d, 0, s)  # [H·W, kh·kw, L]
         flat = x.reshape(N, groups, D, H * W)
         kernels = w.reshape(groups, O // groups, D, kh * kw)
-        y = torch.einsum("ngcp,pkl,gock->ngol", flat, reach, kernels).reshape(N, O, Ho, Wo)
-        if b is not None:
-            y = y + b.reshape(-1, 1, 1)
-        return y
+        return torch.einsum("ngcp,pkl,gock->ngol", flat, reach, kernels).reshape(N, O, *size)
 
-    return {"conv2d": conv2d}
+    return convolution(products)
+
+
+@right("E1")
+def one_image_at_a_time_by_vmap():
+    def products(x, w, groups, s, d, size):
+        sound = shifted_images()["conv2d"]
+        return torch.vmap(lambda image: sound(image[None], w, stride=s, dilation=d, groups=groups)[0])(x)
+
+    return convolution(products)
 
 
 @right("E1")
 def in_double_precision_and_back():
-    def conv2d(x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1):
-        dtype = x.dtype
-        x, w = x.to(torch.float64), w.to(torch.float64)
-        y = shifted_images()["conv2d"](
-            x, w, None, stride=stride, padding=padding, dilation=dilation, groups=groups
-        )
-        if b is not None:
-            y = y + b.to(torch.float64)[None, :, None, None]
-        return y.to(dtype)
+    def conv2d(x, w, b=None, **options):
+        wide = (None if v is None else v.to(torch.float64) for v in (x, w, b))
+        return shifted_images()["conv2d"](*wide, **options).to(x.dtype)
 
     return {"conv2d": conv2d}

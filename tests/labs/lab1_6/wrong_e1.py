@@ -271,3 +271,26 @@ def divided_by_the_batch():
 @wrong("E1")
 def half_precision_inside():
     return changed(lambda y: y.half().to(y.dtype))
+
+
+@wrong("E1")
+def asks_whether_the_bias_is_true():
+    return spoilt(lambda x, w, b, s, p, d, g: (x, w, b if b else None, s, p, d, g))
+
+
+@wrong("E1")
+def all_padding_left_and_above():
+    def change(x, w, b, s, p, d, g):
+        return F.pad(x, (2 * p[1], 0, 2 * p[0], 0)), w, b, s, (0, 0), d, g
+
+    return spoilt(change)
+
+
+@wrong("E1")
+def kernels_flattened_in_another_order():
+    return spoilt(lambda x, w, b, s, p, d, g: (x, w.permute(0, 2, 3, 1).reshape(w.shape), b, s, p, d, g))
+
+
+@wrong("E1")
+def last_places_lost_with_a_stride():
+    return changed(lambda y: y[:, :, : max(1, y.shape[2] - 1)] if y.shape[2] > 2 else y)

@@ -264,3 +264,34 @@ def steps_instead_of_gradients():
 @wrong("E2")
 def drops_axes_of_size_one():
     return after(lambda gx, gw, gb, *_given: (gx.squeeze(), gw, gb))
+
+
+@wrong("E2")
+def crops_nothing_to_nothing():
+    def conv2d_backward(g, x, w, *, stride=1, padding=0, dilation=1):
+        (ph, pw), wide = two(padding), F.pad(x, two(padding)[1:] * 2 + two(padding)[:1] * 2)
+        gx, gw, gb = sound(g, wide, w, stride, 0, dilation)
+        return gx[:, :, ph:-ph, pw:-pw], gw, gb
+
+    return {"conv2d_backward": conv2d_backward}
+
+
+@wrong("E2")
+def shares_by_a_softmax():
+    return pool(lambda patches: patches.softmax(1))
+
+
+@wrong("E2")
+def the_largest_without_its_sign():
+    return pool(lambda patches: one_hot(patches.abs().argmax(1, keepdim=True), patches))
+
+
+@wrong("E2")
+def steps_of_k():
+    def max_pool2d_backward(g, x, k, stride):
+        Ho, Wo = (x.shape[2] - k) // k + 1, (x.shape[3] - k) // k + 1
+        g = F.pad(g, (0, max(0, Wo - g.shape[3]), 0, max(0, Ho - g.shape[2])))[:, :, :Ho, :Wo]
+        whole = pool(lambda patches: one_hot(patches.argmax(1, keepdim=True), patches))
+        return whole["max_pool2d_backward"](g, x, k, k)
+
+    return {"max_pool2d_backward": max_pool2d_backward}

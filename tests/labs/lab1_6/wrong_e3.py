@@ -24,34 +24,39 @@ def shift(layer, jump):
     return ((layer.extent - 1) / 2 - layer.p) * jump
 
 
-@wrong("E3")
-def extent_of_k_dilated():
+def sound(rf, j, c, la):
+    return rf + (la.extent - 1) * j, j * la.s, c + shift(la, j)
+
+
+def about_the_centre(change):
+    """The field and the jump are right, the centre moves by something else."""
+
+    def step(rf, j, c, la):
+        rf, jump, _ = sound(rf, j, c, la)
+        return rf, jump, change(rf, j, c, la)
+
+    return field(step)
+
+
+def layer_class(extent):
     @dataclass
-    class Dilated:
+    class Window:
         k: int
         s: int = 1
         p: int = 0
         d: int = 1
 
-        @property
-        def extent(self):
-            return self.k * self.d
+    Window.extent = extent
+    return {"Layer": Window}
 
-    return {"Layer": Dilated}
+
+@wrong("E3")
+def extent_of_k_dilated():
+    return layer_class(property(lambda self: self.k * self.d))
 
 
 @wrong("E3")
 def extent_as_a_method():
-    @dataclass
-    class Method:
-        k: int
-        s: int = 1
-        p: int = 0
-        d: int = 1
-
-        def extent(self):
-            return self.d * (self.k - 1) + 1
-
     def receptive_field(layers):
         rf, jump, centre = 1, 1, 0.0
         for layer in layers:
@@ -60,12 +65,12 @@ def extent_as_a_method():
             jump *= layer.s
         return rf, jump, centre
 
-    return {"Layer": Method, "receptive_field": receptive_field}
+    return layer_class(lambda self: self.d * (self.k - 1) + 1) | {"receptive_field": receptive_field}
 
 
 @wrong("E3")
 def starts_from_zero():
-    return field(lambda rf, j, c, la: (rf + (la.extent - 1) * j, j * la.s, c + shift(la, j)), (0, 1, 0.0))
+    return field(sound, (0, 1, 0.0))
 
 
 @wrong("E3")
@@ -80,21 +85,17 @@ def grows_by_its_own_stride():
 
 @wrong("E3")
 def halves_k():
-    return field(lambda rf, j, c, la: (rf + (la.extent - 1) * j, j * la.s, c + (la.extent // 2 - la.p) * j))
+    return about_the_centre(lambda rf, j, c, la: c + (la.extent // 2 - la.p) * j)
 
 
 @wrong("E3")
 def padding_unscaled():
-    return field(
-        lambda rf, j, c, la: (rf + (la.extent - 1) * j, j * la.s, c + (la.extent - 1) / 2 * j - la.p)
-    )
+    return about_the_centre(lambda rf, j, c, la: c + (la.extent - 1) / 2 * j - la.p)
 
 
 @wrong("E3")
 def middle_of_the_field():
-    return field(
-        lambda rf, j, c, la: (rf + (la.extent - 1) * j, j * la.s, (rf + (la.extent - 1) * j - 1) / 2)
-    )
+    return about_the_centre(lambda rf, j, c, la: (rf - 1) / 2)
 
 
 @wrong("E3")
@@ -104,26 +105,36 @@ def padding_shrinks():
 
 @wrong("E3")
 def everything_a_float():
-    return field(lambda rf, j, c, la: (rf + (la.extent - 1) * j, j * la.s, c + shift(la, j)), (1.0, 1.0, 0.0))
+    return field(sound, (1.0, 1.0, 0.0))
 
 
 @wrong("E3")
 def walks_backwards():
-    sound = field(lambda rf, j, c, la: (rf + (la.extent - 1) * j, j * la.s, c + shift(la, j)))[
-        "receptive_field"
-    ]
-    return {"receptive_field": lambda layers: sound(layers[::-1])}
+    forwards = field(sound)["receptive_field"]
+    return {"receptive_field": lambda layers: forwards(layers[::-1])}
 
 
 @wrong("E3")
 def forgets_the_centre():
-    def receptive_field(layers):
-        rf, jump = 1, 1
-        for layer in layers:
-            rf, jump = rf + (layer.extent - 1) * jump, jump * layer.s
-        return rf, jump
+    whole = field(sound)["receptive_field"]
+    return {"receptive_field": lambda layers: whole(layers)[:2]}
 
-    return {"receptive_field": receptive_field}
+
+@wrong("E3")
+def jump_before_field():
+    whole = field(sound)["receptive_field"]
+    return {"receptive_field": lambda layers: tuple(whole(layers)[i] for i in (1, 0, 2))}
+
+
+@wrong("E3")
+def forgets_the_last_layer():
+    whole = field(sound)["receptive_field"]
+    return {"receptive_field": lambda layers: whole(layers[:-1])}
+
+
+@wrong("E3")
+def padding_shifts_to_the_right():
+    return about_the_centre(lambda rf, j, c, la: c + ((la.extent - 1) / 2 + la.p) * j)
 
 
 @wrong("E3")
@@ -140,56 +151,38 @@ def eats_the_list():
     return {"receptive_field": receptive_field}
 
 
-@wrong("E3")
-def one_layer_too_many():
+def stack(goes_on=lambda rf, jump, target: rf < target, stretches=None, padding=1):
+    """Layers of 3×3 from the image on, with one of the three decisions made otherwise."""
+
     def cheapest_stack(target_rf, max_stride=1):
         layers, rf, jump = [], 1, 1
-        while rf <= target_rf and target_rf > 1:
-            s = 2 if 2 * jump <= max_stride else 1
-            layers.append(Layer(3, s, 1))
-            rf, jump = rf + 2 * jump, jump * s
+        while goes_on(rf, jump, target_rf):
+            stretch = stretches(jump, max_stride) if stretches else 2 * jump <= max_stride
+            layers.append(Layer(3, 2 if stretch else 1, padding))
+            rf, jump = rf + 2 * jump, jump * layers[-1].s
         return layers
 
     return {"cheapest_stack": cheapest_stack}
+
+
+@wrong("E3")
+def one_layer_too_many():
+    return stack(goes_on=lambda rf, jump, target: rf <= target and target > 1)
 
 
 @wrong("E3")
 def one_layer_too_few():
-    def cheapest_stack(target_rf, max_stride=1):
-        layers, rf, jump = [], 1, 1
-        while rf + 2 * jump <= target_rf:
-            s = 2 if 2 * jump <= max_stride else 1
-            layers.append(Layer(3, s, 1))
-            rf, jump = rf + 2 * jump, jump * s
-        return layers
-
-    return {"cheapest_stack": cheapest_stack}
+    return stack(goes_on=lambda rf, jump, target: rf + 2 * jump <= target)
 
 
 @wrong("E3")
 def each_stride_below_the_limit():
-    def cheapest_stack(target_rf, max_stride=1):
-        layers, rf, jump = [], 1, 1
-        while rf < target_rf:
-            s = 2 if max_stride >= 2 else 1
-            layers.append(Layer(3, s, 1))
-            rf, jump = rf + 2 * jump, jump * s
-        return layers
-
-    return {"cheapest_stack": cheapest_stack}
+    return stack(stretches=lambda jump, limit: limit >= 2)
 
 
 @wrong("E3")
 def forgets_padding_in_the_stack():
-    def cheapest_stack(target_rf, max_stride=1):
-        layers, rf, jump = [], 1, 1
-        while rf < target_rf:
-            s = 2 if 2 * jump <= max_stride else 1
-            layers.append(Layer(3, s))
-            rf, jump = rf + 2 * jump, jump * s
-        return layers
-
-    return {"cheapest_stack": cheapest_stack}
+    return stack(padding=0)
 
 
 @wrong("E3")
@@ -200,58 +193,55 @@ def dilates_instead():
     return {"cheapest_stack": cheapest_stack}
 
 
-@wrong("E3")
-def with_the_bias():
+def cost(parameters=lambda cin, cout, k, groups: cout * (cin // groups) * k * k, places=lambda hw: hw * hw):
     def conv_cost(cin, cout, k, hw, groups=1):
-        parameters = cout * (cin // groups) * k * k + cout
-        return parameters, 2 * parameters * hw * hw
+        weights = parameters(cin, cout, k, groups)
+        return weights, 2 * weights * places(hw)
 
     return {"conv_cost": conv_cost}
+
+
+@wrong("E3")
+def with_the_bias():
+    return cost(lambda cin, cout, k, groups: cout * (cin // groups) * k * k + cout)
 
 
 @wrong("E3")
 def hw_is_an_area():
-    def conv_cost(cin, cout, k, hw, groups=1):
-        parameters = cout * (cin // groups) * k * k
-        return parameters, 2 * parameters * hw
-
-    return {"conv_cost": conv_cost}
+    return cost(places=lambda hw: hw)
 
 
 @wrong("E3")
 def divides_twice():
-    def conv_cost(cin, cout, k, hw, groups=1):
-        parameters = (cin // groups) * (cout // groups) * k * k
-        return parameters, 2 * parameters * hw * hw
-
-    return {"conv_cost": conv_cost}
+    return cost(lambda cin, cout, k, groups: (cin // groups) * (cout // groups) * k * k)
 
 
 @wrong("E3")
 def divides_to_floats():
-    def conv_cost(cin, cout, k, hw, groups=1):
-        parameters = cin * cout * k * k / groups
-        return parameters, 2 * parameters * hw * hw
+    return cost(lambda cin, cout, k, groups: cin * cout * k * k / groups)
 
-    return {"conv_cost": conv_cost}
+
+def separable(weights, operations=lambda weights, hw: 2 * weights * hw * hw):
+    def separable_cost(cin, cout, k, hw):
+        parameters = weights(cin, cout, k)
+        return parameters, operations(parameters, hw)
+
+    return {"separable_cost": separable_cost}
 
 
 @wrong("E3")
 def pointwise_first_channels():
-    def separable_cost(cin, cout, k, hw):
-        parameters = cout * k * k + cin * cout
-        return parameters, 2 * parameters * hw * hw
+    return separable(lambda cin, cout, k: cout * k * k + cin * cout)
 
-    return {"separable_cost": separable_cost}
+
+@wrong("E3")
+def pointwise_with_the_large_kernel():
+    return separable(lambda cin, cout, k: cin * k * k + cin * cout * k * k)
 
 
 @wrong("E3")
 def separable_without_hw():
-    def separable_cost(cin, cout, k, hw):
-        parameters = cin * k * k + cin * cout
-        return parameters, 2 * parameters
-
-    return {"separable_cost": separable_cost}
+    return separable(lambda cin, cout, k: cin * k * k + cin * cout, lambda weights, hw: 2 * weights)
 
 
 def effective(target=lambda y: y[:, :, y.shape[2] // 2, y.shape[3] // 2].sum(), finish=None):
@@ -271,6 +261,17 @@ def first_output_pixel():
 @wrong("E3")
 def rounds_the_centre_down():
     return effective(target=lambda y: y[:, :, (y.shape[2] - 1) // 2, (y.shape[3] - 1) // 2].sum())
+
+
+@wrong("E3")
+def the_middle_of_the_input():
+    def effective_rf(model, x):
+        x = x.detach().clone().requires_grad_()
+        y, (row, column) = model(x), (x.shape[2] // 2, x.shape[3] // 2)
+        target = y[:, :, min(row, y.shape[2] - 1), min(column, y.shape[3] - 1)].sum()
+        return torch.autograd.grad(target, x)[0].abs().mean((0, 1))
+
+    return {"effective_rf": effective_rf}
 
 
 @wrong("E3")

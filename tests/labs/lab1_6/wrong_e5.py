@@ -331,3 +331,17 @@ def slopes_averaged_over_channels():
 @wrong("E5")
 def share_of_mistakes():
     return reporter(accuracy=lambda right: 1 - right.mean().item())
+
+
+@wrong("E5")
+def bins_that_begin_with_their_bound():
+    return reporter(place=lambda top: (top * 10).floor() + 1)
+
+
+@wrong("E5")
+def accuracy_and_calibration_exchanged():
+    def report(model, X, y):
+        found = reporter()["report"](model, X, y)
+        return found | {"acc": found["ece"], "ece": found["acc"]}
+
+    return {"report": report}

@@ -231,3 +231,42 @@ def moves_to_the_left():
         return matrix
 
     return {"conv_matrix": conv_matrix}
+
+
+def places(free, of=lambda free, stride, padding: free // stride + 1):
+    def output_size(size, k, *, stride=1, padding=0, dilation=1):
+        room = free(size, k, stride, padding, dilation)
+        if room < 0:
+            raise ValueError("the window does not fit")
+        return of(room, stride, padding)
+
+    return {"output_size": output_size}
+
+
+@wrong("W1")
+def same_padding_unless_told():
+    def output_size(size, k, *, stride=1, padding=None, dilation=1):
+        free = size + 2 * (k // 2 if padding is None else padding) - dilation * (k - 1) - 1
+        if free < 0:
+            raise ValueError("the window does not fit")
+        return free // stride + 1
+
+    return {"output_size": output_size}
+
+
+@wrong("W1")
+def dilation_counts_the_holes():
+    return places(lambda size, k, s, p, d: size + 2 * p - k - (k - 1) * d)
+
+
+@wrong("W1")
+def dilation_moves_the_window():
+    def output_size(size, k, *, stride=1, padding=0, dilation=1):
+        return places(lambda *_: size + 2 * padding - k)["output_size"](size, k, stride=stride * dilation)
+
+    return {"output_size": output_size}
+
+
+@wrong("W1")
+def padding_is_not_divided():
+    return places(lambda size, k, s, p, d: size - d * (k - 1) - 1, lambda free, s, p: free // s + 1 + 2 * p)
