@@ -118,6 +118,21 @@ def cut(a: Any, t: Trial) -> None:
         )
 
 
+@probe("patches-of-other-images")
+def other_images(a: Any, t: Trial) -> str | None:
+    plain = images(t, 2)
+    if not same(a.patches(plain), right_patches(plain)):
+        return None
+    for words, x in (("float64", plain.double()), ("not contiguous", plain.transpose(1, 2))):
+        attempt = t.tried(lambda x=x: a.patches(x))
+        if attempt.error is not None:
+            ended = type(attempt.error).__name__
+            return f"patches of images that are {words} ends in {ended}: `reshape` where `view` fails"
+        if attempt.value.dtype != x.dtype:
+            return f"images in {x.dtype} gave patches in {attempt.value.dtype}: keep the dtype"
+    return None
+
+
 @probe("the-rollout")
 def rolled(a: Any, t: Trial) -> None:
     layers = [t.rand(2, 3, 3, low=0.1).softmax(-1) * 1 for _ in range(3)]

@@ -32,6 +32,7 @@ case(
     "patches_every_second_pixel",
     patches=lambda x: torch.stack([x[:, i::4, j::4].flatten(1) for i in range(4) for j in range(4)], 1),
 )
+case("patches_in_float32", patches=lambda x: solution.patches(x.float()))
 case("patches_rows_reversed", patches=lambda x: solution.patches(x.flip(1)))
 case("patches_standardised", patches=lambda x: solution.patches(x - x.mean()))
 
@@ -129,6 +130,11 @@ def kept(name, change):
 
 
 kept("uniform_weights", lambda ws: [torch.full_like(w, 1 / 16) for w in ws])
+wrong.add(
+    "E5",
+    "weights_in_evaluation_only",
+    lambda: model(type("Wrong", (Weights,), {"keep": lambda self, ws: [] if self.training else ws})),
+)
 kept("only_the_last_layer", lambda ws: ws[-1])
 kept("stacked_weights", lambda ws: torch.stack(ws))
 kept("first_image_only", lambda ws: [w[:1] for w in ws])
