@@ -212,9 +212,17 @@ def logits(a: Any, t: Trial) -> str | None:
     return None
 
 
+@probe("one-image-loses-its-axis")
+def one_image(a: Any, t: Trial) -> str | None:
+    out = logits_of(t, shaken(a, t), images(t, 1))
+    if tuple(out.shape) == (10,):
+        return "one image [1, 8, 8] gave logits of shape (10,), expected (1, 10): a `squeeze` drops its axis"
+    return None
+
+
 @probe("images-influence-each-other")
 def alone(a: Any, t: Trial) -> str | None:
-    model, x = shaken(a, t), images(t, 6)
+    model, x = shaken(a, t), images(t, 6) * torch.linspace(0.3, 1, 6)[:, None, None]  # the first is dark
     together = logits_of(t, model, x)
     first = logits_of(t, model, x[:1])
     if first.shape != (1, 10) or not same(first, together[:1], rtol=1e-3, atol=1e-4):

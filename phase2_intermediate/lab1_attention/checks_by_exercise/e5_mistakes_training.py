@@ -194,6 +194,12 @@ def returned(a: Any, t: Trial) -> None:
     again, other = (a.train_attention(x, y, epochs=1, seed=seed) for seed in (3, 4))
     one, two, three = (logits_of(t, m.eval(), x) for m in (model, again, other))
     t.that(
+        len(model.last_weights) == 1,
+        f"without `layers` train_attention trains a model of {len(model.last_weights)} layers, the default "
+        "is one",
+        diagnosis="training-ignores-its-arguments",
+    )
+    t.that(
         bool(torch.equal(one, two)),
         "two calls with the same seed gave two models: initial weights and the order of the batches must "
         "come from it",

@@ -32,7 +32,6 @@ case(
     "patches_every_second_pixel",
     patches=lambda x: torch.stack([x[:, i::4, j::4].flatten(1) for i in range(4) for j in range(4)], 1),
 )
-case("patches_in_float32", patches=lambda x: solution.patches(x.float()))
 case("patches_rows_reversed", patches=lambda x: solution.patches(x.flip(1)))
 case("patches_standardised", patches=lambda x: solution.patches(x - x.mean()))
 
@@ -249,6 +248,10 @@ def a_network_without_attention():
 
 
 case("returns_the_losses_too", train_attention=lambda X, y, **o: (solution.train_attention(X, y, **o), [0.0]))
+case(
+    "two_layers_by_default",
+    train_attention=lambda X, y, **o: solution.train_attention(X, y, **{"layers": 2, **o}),
+)
 case("returns_nothing", train_attention=lambda X, y, **o: None)
 case("returns_predictions", train_attention=lambda X, y, **o: solution.train_attention(X, y, **o)(X))
 case(
