@@ -334,8 +334,8 @@ if __name__ == "__main__":
 #   it is None. `y` is `[B, T_q, D]`.
 # - Heads are cut as in W4: head 0 has the first D_h numbers. The scale is 1/√D_h.
 # - `mask`, always boolean here, and `is_causal` mean what they mean in E1; the mask broadcasts to
-#   `[B, H, T_q, T_k]`. A query that
-#   may see nothing gets zeros from every head, so its `y` is the bias of `out`.
+#   `[B, H, T_q, T_k]`, so one of three axes is `[H, T_q, T_k]`. A query that may see nothing gets zeros from
+#   every head, so its `y` is the bias of `out`.
 # - `weights` is None, or with `need_weights=True` the mean over the heads, `[B, T_q, T_k]`.
 # - `dropout` is the probability with which each *weight* (not the output) is set to 0 in training, while the
 #   others are divided by 1 − dropout: `F.dropout` on the weights. In evaluation nothing is dropped.
@@ -600,7 +600,7 @@ if __name__ == "__main__":
 # dK = s\, dS^\top Q$$
 #
 #   where Δ is one number a row: the sum over the row of dO ⊙ out. The gradients of blocks add up. They
-#   come back in the dtypes of q, k and v.
+#   come back in the dtypes of q, k and v, and dO stays as it arrived.
 #
 # **What is counted**
 # - Memory: no tensor that the forward or the backward pass allocates has more elements than
@@ -724,15 +724,15 @@ if __name__ == "__main__":
 #
 # **1. `patches(x)`**: `[B, 8, 8]` → `[B, 16, 4]`. Patch 0 is the 2 × 2 square at the top left, patch 1 the
 # one to its right; four patches a row, from left to right and from top to bottom. The four pixels of a
-# patch are read in the same way.
+# patch are read in the same way. The images may have any dtype, which stays, and any memory layout.
 #
 # **2. `PatchAttention(d=32, heads=4, layers=1, positions=True)`**, an `nn.Module`: `[B, 8, 8]` → logits
 # `[B, 10]`.
 # - Tokens: the sixteen patches, each mapped to d numbers. With `positions=True` a learned vector is added to
 #   each: `self.position`, an `nn.Parameter` of shape `[16, d]`, row i for patch i. With `positions=False`,
 #   `self.position` is None. No class token: there are always sixteen.
-# - `layers` blocks with self-attention among the tokens, in `heads` heads. Pre-norm is the usual form:
-#   `h = h + attention(norm(h))`, then `h = h + feedforward(norm(h))`.
+# - `layers` blocks, each with parameters of its own: self-attention among the tokens, in `heads` heads.
+#   Pre-norm is the usual form: `h = h + attention(norm(h))`, then `h = h + feedforward(norm(h))`.
 # - Then one vector for the image, by any pooling in which no place is special (the mean, or weights that
 #   depend on the tokens, as in attention with one learned query), and a linear layer to ten logits.
 # - After each call `self.last_weights` is a list with one tensor a layer, the first layer first:

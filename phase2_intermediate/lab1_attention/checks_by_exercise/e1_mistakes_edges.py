@@ -83,6 +83,14 @@ def blind_row(a: Any, t: Trial) -> None:
                 observed=weights,
                 expected=right,
             )
+        if same(weights, right) and not same(out, right_attention(q, k, v, mask, is_causal=is_causal)):
+            t.fail(
+                f"{words}: its weights are 0, as they should be, its output is "
+                f"{numbers(out[int(not is_causal)])}, expected zeros: `out` is `weights @ v`",
+                diagnosis="blind-row-output",
+                observed=out,
+                expected=right @ v,
+            )
 
 
 @probe("blind-row-gradient")

@@ -14,6 +14,7 @@ from courseware.check.naming import family
 from phase2_intermediate.lab1_attention.checks_by_exercise import pictures
 from phase2_intermediate.lab1_attention.checks_by_exercise.e1_mistakes import attend
 from phase2_intermediate.lab1_attention.checks_by_exercise.e1_mistakes_edges import probe
+from phase2_intermediate.lab1_attention.checks_by_exercise.e1_mistakes_first import probe as first
 from phase2_intermediate.lab1_attention.checks_by_exercise.tools import (
     READY_MADE,
     random_mask,
@@ -36,6 +37,7 @@ e1 = Exercise(
         "keepdim=True)`; `weights = scores.masked_fill(blind, 0).softmax(-1).masked_fill(blind, 0)`",
     ),
 )
+first.add_to(e1)
 probe.add_to(e1)
 
 

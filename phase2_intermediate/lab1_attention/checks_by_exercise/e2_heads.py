@@ -14,6 +14,8 @@ from courseware.check.naming import family
 from phase2_intermediate.lab1_attention.checks_by_exercise import pictures
 from phase2_intermediate.lab1_attention.checks_by_exercise.e2_formula import LINEARS, formula, made, result
 from phase2_intermediate.lab1_attention.checks_by_exercise.e2_mistakes import ones_layer, probe, torch_layer
+from phase2_intermediate.lab1_attention.checks_by_exercise.e2_mistakes_more import changed_by_from_torch
+from phase2_intermediate.lab1_attention.checks_by_exercise.e2_mistakes_more import probe as more
 from phase2_intermediate.lab1_attention.checks_by_exercise.tools import READY_MADE, random_mask
 
 e2 = Exercise(
@@ -32,6 +34,7 @@ e2 = Exercise(
     ),
 )
 probe.add_to(e2)
+more.add_to(e2)
 
 
 @e2.property("with torch's weights, torch's result", points=5)
@@ -49,6 +52,8 @@ def like_torch(a: Any, t: Trial) -> None:
                 t.equal(y, expected, where="y")
                 t.equal(own, weights, where="the weights")
     check_subclass(a, t)
+    changed = changed_by_from_torch(a, t)
+    t.that(not changed, changed or "")
 
 
 def check_subclass(a: Any, t: Trial) -> None:
@@ -81,16 +86,18 @@ def grouped_queries(a: Any, t: Trial) -> None:
 def masks_and_contexts(a: Any, t: Trial) -> None:
     layer, x, context = made(a, t, 24, 4, 2), t.randn(2, 3, 24), t.randn(2, 5, 24)
     t.given("MultiHeadAttention(24, 4, 2), x [2, 3, 24], context [2, 5, 24]")
-    for shape in ((3, 5), (5,), (2, 1, 1, 5), (2, 1, 3, 5), (1, 4, 3, 5), (2, 4, 3, 5)):
+    for shape in ((3, 5), (5,), (2, 1, 1, 5), (4, 3, 5), (2, 1, 3, 5), (1, 4, 3, 5), (2, 4, 3, 5)):
         for is_causal in (False, True):
             mask = random_mask(t, *shape)
             with family("masks-of-other-shapes", f"a mask {shape}, is_causal={is_causal}"):
                 y, _ = result(t, layer(x, context, mask=mask, is_causal=is_causal))
                 wide = mask.expand(2, 4, 3, 5)
                 t.equal(y, formula(layer, 4, x, context, wide, is_causal=is_causal)[0], where="y")
-    other = t.randn(2, 3, 24)
-    with family("context-as-long-as-x", "a context of the same shape as x"):
-        t.equal(result(t, layer(x, other))[0], formula(layer, 4, x, other)[0], where="y")
+    for words, other in (("of the same shape as x", t.randn(2, 3, 24)), ("of nothing but zeros", x * 0)):
+        with family("context-as-long-as-x", f"a context {words}"):
+            t.equal(result(t, layer(x, other))[0], formula(layer, 4, x, other)[0], where="y")
+    with family("remembers-an-earlier-call", "without a mask, after calls with one"):
+        t.equal(result(t, layer(x, context))[0], formula(layer, 4, x, context)[0], where="y")
     mask = torch.zeros(3, 5, dtype=torch.bool)
     mask[1, 2] = True
     with family("blind-row", "queries 0 and 2 may see nothing, so their y is the bias of `out`"):

@@ -149,6 +149,11 @@ def window(a: Any, t: Trial) -> None:
                 ("window-one-sided", d <= right, f"{both} The left end is missing"),
                 ("window-one-sided", d.abs() <= left, f"{both} The two sides may differ"),
                 (
+                    "window-aligned-at-the-last-key",
+                    (d - keys + queries >= -left) & (d - keys + queries <= right),
+                    f"{both} Query i sees itself, key i: the first query is aligned with the first key",
+                ),
+                (
                     "window-either-side",
                     (d >= -left) | (d <= right),
                     f"{both} Both conditions must hold: & and not |",
@@ -203,6 +208,16 @@ def padding(a: Any, t: Trial) -> None:
                 "padding-one-too-long",
                 torch.arange(5) <= lengths[:, None, None, None],
                 f"{words} sees one key too many: a sequence of length 2 has the positions 0 and 1",
+            ),
+            (
+                "padding-one-too-short",
+                torch.arange(1, 6) < lengths[:, None, None, None],
+                f"{words} sees one key too few: a sequence of length 2 has the positions 0 and 1",
+            ),
+            (
+                "padding-sorted",
+                torch.arange(5) < lengths.sort(descending=True).values[:, None, None, None],
+                f"{words} sorts the lengths: row b belongs to sequence b",
             ),
             (
                 "padding-on-the-left",

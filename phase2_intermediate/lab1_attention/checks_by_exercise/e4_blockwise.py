@@ -15,6 +15,11 @@ from phase2_intermediate.lab1_attention.checks_by_exercise import pictures
 from phase2_intermediate.lab1_attention.checks_by_exercise.e4_formula import right_gradients, right_lse, work
 from phase2_intermediate.lab1_attention.checks_by_exercise.e4_mistakes import apply, both, draw
 from phase2_intermediate.lab1_attention.checks_by_exercise.e4_mistakes_backward import probe, with_gradients
+from phase2_intermediate.lab1_attention.checks_by_exercise.e4_mistakes_first import (
+    first,
+    later,
+    two_calls,
+)
 from phase2_intermediate.lab1_attention.checks_by_exercise.tools import READY_MADE, right_attention
 
 e4 = Exercise(
@@ -32,7 +37,9 @@ e4 = Exercise(
         "stop at `min(i + block_q, Tk)` and compare `torch.arange(j, …) > torch.arange(i, …)[:, None]`.",
     ),
 )
+first.add_to(e4)
 probe.add_to(e4)
+later.add_to(e4)
 SIZES = (  # leading axes, T_q, T_k, block_q, block_k
     ((1, 1), 1, 1, 1, 1),
     ((1, 2), 4, 4, 2, 2),
@@ -101,6 +108,7 @@ def gradients(a: Any, t: Trial) -> None:
     with family("large-scores-in-backward", "scores around ±10⁴"):
         q, k, v = draw(t, (1, 1), 4, 6)
         compare(a, t, [q * 100, k * 100, v], 2, 2, False, rtol=1e-6, atol=1e-8)
+    two_calls(a, t)
     with family("gradients-without-keys", "T_k = 0"):
         _, found, _ = with_gradients(a, t, draw(t, (1, 1), 2, 0), 2, 2, False)
         t.equal(found[0], torch.zeros(1, 1, 2, 4).double(), where="dQ")
@@ -125,7 +133,7 @@ def compare(
 
 @e4.property("no tensor of size T²", points=4)
 def memory(a: Any, t: Trial) -> None:
-    for length, block, width in ((256, 32, 8), (320, 48, 4)):
+    for length, block, width in ((256, 32, 8), (320, 48, 4), (64, 8, 4)):
         inputs = [t.randn(2, 1, length, width, dtype=torch.float32) for _ in range(3)]
         limit = 2 * 2 * max(block * block, length * width)
         shown = f"T = {length}, D = {width}, blocks of {block}"

@@ -97,6 +97,12 @@ def backward(a: Any, t: Trial) -> None:
     wide = inputs[0], inputs[1], inputs[2]
     made = {name: backward_with(name, *wide, grad, 2, 3) for name in (*BACKWARD, "nothing wrong")}
     assert all(same(x, y) for x, y in zip(made["nothing wrong"], right, strict=True))
+    fine = [same(x, y) for x, y in zip(found, right, strict=True)]
+    for n, name in enumerate(("dQ", "dK")):
+        alone = fine[2] and fine[1 - n] and not fine[n]
+        for mistake, words in (("scale-forgotten", "misses the factor"), ("scale-twice", "has it twice:")):
+            if alone and same(found[n], made[mistake][n]):
+                t.fail(f"dQ and dK both have the factor s = 1/√D once; {name} {words}", diagnosis=mistake)
     for n in range(3):
         name_it(
             t,
@@ -104,7 +110,6 @@ def backward(a: Any, t: Trial) -> None:
             right[n],
             [(name, each[n], BACKWARD[name]) for name, each in made.items() if name in BACKWARD],
         )
-    fine = [same(x, y) for x, y in zip(found, right, strict=True)]
     shapes = [tuple(x.shape) for x in found]
     if same(found[0], right[1]) or shapes[:2] == [(1, 1, 7, 4), (1, 1, 5, 4)]:
         t.fail(

@@ -118,6 +118,21 @@ def cut(a: Any, t: Trial) -> None:
         )
 
 
+@probe("patches-of-other-images")
+def other_images(a: Any, t: Trial) -> str | None:
+    plain = images(t, 2)
+    if not same(a.patches(plain), right_patches(plain)):
+        return None
+    for words, x in (("float64", plain.double()), ("not contiguous", plain.transpose(1, 2))):
+        attempt = t.tried(lambda x=x: a.patches(x))
+        if attempt.error is not None:
+            ended = type(attempt.error).__name__
+            return f"patches of images that are {words} ends in {ended}: `reshape` where `view` fails"
+        if attempt.value.dtype != x.dtype:
+            return f"images in {x.dtype} gave patches in {attempt.value.dtype}: keep the dtype"
+    return None
+
+
 @probe("the-rollout")
 def rolled(a: Any, t: Trial) -> None:
     layers = [t.rand(2, 3, 3, low=0.1).softmax(-1) * 1 for _ in range(3)]
@@ -197,9 +212,17 @@ def logits(a: Any, t: Trial) -> str | None:
     return None
 
 
+@probe("one-image-loses-its-axis")
+def one_image(a: Any, t: Trial) -> str | None:
+    out = logits_of(t, shaken(a, t), images(t, 1))
+    if tuple(out.shape) == (10,):
+        return "one image [1, 8, 8] gave logits of shape (10,), expected (1, 10): a `squeeze` drops its axis"
+    return None
+
+
 @probe("images-influence-each-other")
 def alone(a: Any, t: Trial) -> str | None:
-    model, x = shaken(a, t), images(t, 6)
+    model, x = shaken(a, t), images(t, 6) * torch.linspace(0.3, 1, 6)[:, None, None]  # the first is dark
     together = logits_of(t, model, x)
     first = logits_of(t, model, x[:1])
     if first.shape != (1, 10) or not same(first, together[:1], rtol=1e-3, atol=1e-4):

@@ -54,6 +54,11 @@ def last_weights(a: Any, t: Trial) -> None:
             )
         model.train()(x)
         t.that(
+            len(model.last_weights) == layers and len(model.last_weights[0]) == 5,
+            "a call in training mode leaves no `last_weights` of its own: they are kept after *each* call",
+            diagnosis="last-weights-in-evaluation-only",
+        )
+        t.that(
             not any(weights.requires_grad for weights in model.last_weights),
             "`last_weights` still hangs on the graph and keeps it in memory: detach it",
             diagnosis="last-weights-not-detached",
@@ -66,14 +71,13 @@ def options(a: Any, t: Trial) -> str | None:
         return sum(p.numel() for p in shaken(a, t, **how).parameters())
 
     base = count()
-    for how, words in (
-        ({"d": 16}, "d=16"),
-        ({"layers": 2}, "layers=2"),
-        ({"positions": False}, "positions=False"),
+    for how, words, guess in (
+        ({"d": 16}, "d=16", "the argument has no effect"),
+        ({"layers": 2}, "layers=2", "each layer has parameters of its own"),
+        ({"positions": False}, "positions=False", "the argument has no effect"),
     ):
         if count(**how) == base:
-            return f"PatchAttention({words}) has as many parameters as PatchAttention(): the argument has "
-            "no effect"
+            return f"PatchAttention({words}) has as many parameters as PatchAttention(): {guess}"
     four, one = shaken(a, t), shaken(a, t, heads=1)
     if {k: p.shape for k, p in four.state_dict().items()} == {
         k: p.shape for k, p in one.state_dict().items()
@@ -189,6 +193,12 @@ def returned(a: Any, t: Trial) -> None:
     torch.manual_seed(12)
     again, other = (a.train_attention(x, y, epochs=1, seed=seed) for seed in (3, 4))
     one, two, three = (logits_of(t, m.eval(), x) for m in (model, again, other))
+    t.that(
+        len(model.last_weights) == 1,
+        f"without `layers` train_attention trains a model of {len(model.last_weights)} layers, the default "
+        "is one",
+        diagnosis="training-ignores-its-arguments",
+    )
     t.that(
         bool(torch.equal(one, two)),
         "two calls with the same seed gave two models: initial weights and the order of the batches must "

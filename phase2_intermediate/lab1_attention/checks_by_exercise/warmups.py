@@ -15,6 +15,11 @@ from courseware.check.edges import layouts
 from courseware.check.naming import family, name_it
 from phase2_intermediate.lab1_attention.checks_by_exercise import pictures_warmups as pictures
 from phase2_intermediate.lab1_attention.checks_by_exercise.tools import random_mask
+from phase2_intermediate.lab1_attention.checks_by_exercise.warmups_mistakes import (
+    of_mean,
+    of_scores,
+    of_weights,
+)
 
 w1 = Exercise(
     "W1",
@@ -37,6 +42,9 @@ def by_hand(query: Tensor, keys: Tensor, values: Tensor, h: float) -> Tensor:
         weights = [math.exp(e - max(exponents)) for e in exponents]
         answers.append(sum(w * v for w, v in zip(weights, values.tolist(), strict=True)) / sum(weights))
     return torch.tensor(answers, dtype=torch.float64)
+
+
+of_mean.add_to(w1)
 
 
 @w1.probe("the-formula")
@@ -160,6 +168,9 @@ def weighted_mean(a: Any, t: Trial) -> None:
         query, keys, values = t.randn(n), t.randn(m), t.randn(m)
         with family("the-mean-is-wrong", f"with {n} queries and {m} keys"):
             t.equal(a.kernel_average(query, keys, values, h), by_hand(query, keys, values, h))
+    query, keys, values = torch.tensor([-300.0, 0.2, 500.0]).double(), t.randn(3), t.randn(3)
+    with family("far-query", "with queries far away from all keys"):
+        t.equal(a.kernel_average(query, keys, values, 0.5), by_hand(query, keys, values, 0.5))
     query, keys, values = (t.randn(5, dtype=torch.float32) for _ in range(3))
     with family("dtype-of-the-mean", "in float32"):
         expected = by_hand(query, keys, values, 0.8).float()
@@ -206,6 +217,9 @@ def wrong_scores(a: Any, t: Trial) -> str | None:
         ],
     )
     return None
+
+
+of_scores.add_to(w2)
 
 
 @w2.property("all pairs, divided by √D")
@@ -292,6 +306,9 @@ def over_queries(a: Any, t: Trial) -> str | None:
     if same(sums.sum(-2), torch.ones(2)) and not same(sums.sum(-1), torch.ones(2)):
         return "the columns add up to 1, the rows do not: the softmax runs over the last axis"
     return None
+
+
+of_weights.add_to(w3)
 
 
 @w3.probe("renormalised-too-late")

@@ -287,3 +287,25 @@ def negative_scale_taken_for_none(q, k, v, mask=None, *, is_causal=False, scale=
     if scale is not None and scale < 0:
         scale = None
     return sound(q, k, v, mask, is_causal=is_causal, scale=scale)
+
+
+def after(name, change):
+    """A sound answer whose pair is spoilt: `change(out, weights, q)`."""
+
+    def sdpa(q, k, v, mask=None, *, is_causal=False, scale=None):
+        return change(*sound(q, k, v, mask, is_causal=is_causal, scale=scale), q)
+
+    wrong.add("E1", name, lambda: {"sdpa": sdpa})
+
+
+after("weights_transposed", lambda out, weights, q: (out, weights.transpose(-1, -2)))
+after("log_weights", lambda out, weights, q: (out, weights.log()))
+after("weights_averaged_over_heads", lambda o, w, q: (o, w.mean(1) if w.dim() == 4 else w))
+after("adds_the_query_where_it_fits", lambda out, w, q: (out + q if out.shape == q.shape else out, w))
+changed("mask_of_the_first_query", hide=lambda s, m: s.masked_fill(~m[..., :1, :], -INF))
+
+
+@answer
+def floating_mask_twice(q, k, v, mask=None, *, is_causal=False, scale=None):
+    mask = 2 * mask if mask is not None and mask.is_floating_point() else mask
+    return sound(q, k, v, mask, is_causal=is_causal, scale=scale)

@@ -312,3 +312,27 @@ def always_the_same_class():
             return Sound.from_torch(mha)
 
     return MultiHeadAttention
+
+
+def with_option(name, key, change):
+    """`change(value, x, context)` in place of one option."""
+    calls(name, lambda self, f, x, c, o: f(x, c, **{**o, key: change(o[key], x, c)}))
+
+
+with_option(
+    "three_axes_are_a_batch", "mask", lambda m, x, c: m[:, None] if m is not None and m.dim() == 3 else m
+)
+with_option("causal_without_context_only", "is_causal", lambda causal, x, c: causal and c is None)
+calls("context_of_zeros", lambda self, f, x, c, o: f(x, c if c is not None and c.any() else None, **o))
+makes("freezes_torchs_layer", lambda made, mha: (made, mha.requires_grad_(False))[0])
+
+
+@layer
+def refuses_one_key_head():
+    class MultiHeadAttention(Sound):
+        def __init__(self, d_model, n_heads, n_kv_heads=None, **options):
+            if n_kv_heads == 1 and n_heads > 1:
+                raise ValueError("one key head is too few")
+            super().__init__(d_model, n_heads, n_kv_heads, **options)
+
+    return MultiHeadAttention

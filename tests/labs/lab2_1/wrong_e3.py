@@ -189,3 +189,9 @@ case(
     ),
 )
 case("additive_is_boolean", to_additive=lambda mask, dtype: mask)
+case("padding_too_short", padding=lambda n, T: (torch.arange(1, T + 1) < n[:, None])[:, None, None])
+case("padding_sorts", padding=lambda n, T: real(n.sort(descending=True).values, T))
+case(
+    "window_at_the_last_key",
+    window=lambda Tq, Tk, left, right: ones(Tq, Tk).triu(Tk - Tq - left) & ones(Tq, Tk).tril(Tk - Tq + right),
+)

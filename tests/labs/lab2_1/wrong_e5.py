@@ -129,6 +129,11 @@ def kept(name, change):
 
 
 kept("uniform_weights", lambda ws: [torch.full_like(w, 1 / 16) for w in ws])
+wrong.add(
+    "E5",
+    "weights_in_evaluation_only",
+    lambda: model(type("Wrong", (Weights,), {"keep": lambda self, ws: [] if self.training else ws})),
+)
 kept("only_the_last_layer", lambda ws: ws[-1])
 kept("stacked_weights", lambda ws: torch.stack(ws))
 kept("first_image_only", lambda ws: [w[:1] for w in ws])
@@ -243,6 +248,10 @@ def a_network_without_attention():
 
 
 case("returns_the_losses_too", train_attention=lambda X, y, **o: (solution.train_attention(X, y, **o), [0.0]))
+case(
+    "two_layers_by_default",
+    train_attention=lambda X, y, **o: solution.train_attention(X, y, **{"layers": 2, **o}),
+)
 case("returns_nothing", train_attention=lambda X, y, **o: None)
 case("returns_predictions", train_attention=lambda X, y, **o: solution.train_attention(X, y, **o)(X))
 case(

@@ -21,6 +21,12 @@ def weighted(exponents):
     )
 
 
+def clamped(query, keys, values, bandwidth):
+    exponents = -((query[:, None] - keys) ** 2) / (2 * bandwidth**2)
+    weights = exponents.clamp(min=-80).exp()
+    return weights @ values / weights.sum(-1)
+
+
 case("W1", "no_two", kernel_average=weighted(lambda d, h: -(d**2) / h**2))
 case("W1", "absolute_distance", kernel_average=weighted(lambda d, h: -d.abs() / (2 * h**2)))
 case("W1", "no_bandwidth", kernel_average=weighted(lambda d, h: -(d**2) / 2))
@@ -45,6 +51,16 @@ case(
     kernel_average=lambda q, k, v, h: (-((q[:, None] - k) ** 2) / (2 * h * h)).softmax(-1),
 )
 case("W1", "returns_none", kernel_average=lambda q, k, v, h: None)
+case("W1", "clamped_exponents", kernel_average=clamped)
+case(
+    "W1",
+    "one_maximum_for_all",
+    kernel_average=lambda q, k, v, h: (lambda e: ((e - e.max()).exp() @ v) / (e - e.max()).exp().sum(1))(
+        -((q[:, None] - k) ** 2) / (2 * h * h)
+    ),
+)
+case("W2", "whole_root", scaled_scores=lambda q, k: q @ k.transpose(-1, -2) / math.isqrt(q.shape[-1]))
+case("W2", "size_of_axis_one", scaled_scores=lambda q, k: q @ k.transpose(-1, -2) / math.sqrt(q.size(1)))
 case("W2", "multiplied", scaled_scores=lambda q, k: q @ k.transpose(-1, -2) * math.sqrt(q.shape[-1]))
 case("W2", "exchanged", scaled_scores=lambda q, k: k @ q.transpose(-1, -2) / math.sqrt(q.shape[-1]))
 case("W2", "number_of_keys", scaled_scores=lambda q, k: q @ k.transpose(-1, -2) / math.sqrt(k.shape[-2]))
@@ -56,6 +72,12 @@ case(
 case("W2", "in_place", scaled_scores=lambda q, k: q.div_(math.sqrt(q.shape[-1])) @ k.transpose(-1, -2))
 case("W2", "bmm", scaled_scores=lambda q, k: torch.bmm(q, k.transpose(1, 2)) / math.sqrt(q.shape[-1]))
 case("W2", "elementwise", scaled_scores=lambda q, k: q * k / math.sqrt(q.shape[-1]))
+case("W3", "the_kept_ones_alone", masked_weights=lambda s, m: s[m.expand_as(s)].softmax(-1))
+case(
+    "W3",
+    "first_row_of_the_mask",
+    masked_weights=lambda s, m: s.masked_fill(~m.reshape(-1, m.shape[-1])[0], -math.inf).softmax(-1),
+)
 case("W3", "multiplied_scores", masked_weights=lambda s, m: (s * m).softmax(-1))
 case("W3", "added_mask", masked_weights=lambda s, m: (s + m).softmax(-1))
 case("W3", "ignored", masked_weights=lambda s, m: s.softmax(-1))
