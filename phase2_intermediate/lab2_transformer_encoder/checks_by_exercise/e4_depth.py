@@ -72,7 +72,11 @@ def scaled(a: Any, t: Trial) -> None:
                 factor = (8 * depth) ** -0.25 if scheme == "deepnorm" else (2 * depth) ** -0.5
                 for name, p in stack.named_parameters():
                     t.equal(p, before[name] * (factor if name.endswith(ends) else 1.0), where=name)
-                t.that(all(p.requires_grad for p in stack.parameters()), "a parameter lost its requires_grad")
+                t.that(
+                    all(p.requires_grad for p in stack.parameters()),
+                    "init_scaled_ froze a parameter: `requires_grad` stays True",
+                    diagnosis="parameters-frozen",
+                )
 
 
 @e4.property("the report", points=5)

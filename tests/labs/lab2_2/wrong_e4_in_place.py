@@ -78,3 +78,45 @@ def relu_in_the_stack(layer, stack):
 @in_each_layer
 def dropout_in_the_stack(layer, stack):
     layer.dropout.p = 0.1
+
+
+@in_each_layer
+def one_norm_for_all_layers(layer, stack):
+    layer.norm1 = stack.layers[0].norm1
+
+
+@wrong.stands_for("E4", "make_stack")
+def stacks_in_float64(depth, d=32, heads=4, scheme="pre"):
+    return s.make_stack(depth, d, heads, scheme).double()
+
+
+@wrong.stands_for("E4", "init_scaled_")
+def freezes_what_it_scales(stack, depth):
+    s.init_scaled_(stack, depth)
+    for layer in stack.layers:
+        layer.down.weight.requires_grad_(False)
+
+
+def spoils(key, change):
+    """The report with one list changed: `change(list, all lists)`."""
+
+    def depth_report(stack, x):
+        found = s.depth_report(stack, x)
+        return {**found, key: change(found[key], found)}
+
+    return {"depth_report": depth_report}
+
+
+wrong.add("E4", "lists_exchanged", lambda: spoils("gradient_norm", lambda _, found: found["update_ratio"]))
+wrong.add(
+    "E4", "a_tenth_of_the_rate", lambda: spoils("update_ratio", lambda own, _: [value / 10 for value in own])
+)
+
+
+@wrong.stands_for("E4", "depth_report")
+def numpys_deviation(stack, x):
+    found, h = s.depth_report(stack, x), x
+    for place, layer in enumerate(stack.layers):
+        h = layer(h)
+        found["activation_std"][place] = float(h.detach().numpy().std())
+    return found
