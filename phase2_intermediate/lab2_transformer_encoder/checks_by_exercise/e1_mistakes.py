@@ -73,6 +73,34 @@ def wrong_waves(a: Any, t: Trial) -> None:
         f"sinusoidal gives {found.dtype}, expected float32",
         diagnosis="dtype-of-the-sinusoids",
     )
+    t.that(
+        not found.requires_grad,
+        "the sinusoids require a gradient: they are computed, nobody trains them",
+        diagnosis="sinusoids-with-gradient",
+    )
+    off = (a.sinusoidal(2600, 8).double() - right_sinusoidal(2600, 8)).abs()
+    early, late = float(off[:20].max()), float(off.max())
+    t.that(
+        early > 2e-2 or (early < 5e-5 and late < 2e-3),
+        f"the sinusoids are off by up to {early:.1g} at the first 20 positions and {late:.1g} at 2,600: that "
+        "is half precision. Make angles and waves in float32 at least",
+        diagnosis="angles-in-half-precision",
+    )
+
+
+@probe("remembers-an-earlier-call")
+def fresh_waves(a: Any, t: Trial) -> str | None:
+    right = right_sinusoidal(5, 4, 30.0)
+    if not same(a.sinusoidal(5, 4, 30.0), right, atol=1e-5):
+        return None
+    a.sinusoidal(6, 4, 900.0).detach().zero_()
+    for base in (900.0, 30.0):
+        if not same(a.sinusoidal(5, 4, base), right_sinusoidal(5, 4, base), atol=1e-5):
+            return (
+                "sinusoidal gives other numbers after an earlier call (with another base, or whose result "
+                "was changed): a table that is kept belongs to its base, and the caller gets a copy"
+            )
+    return None
 
 
 @probe("odd-width")
@@ -122,7 +150,7 @@ def table(a: Any, t: Trial) -> None:
         "width d",
         diagnosis="shape-of-the-table",
     )
-    values = next(module.parameters()).detach()
+    values = next(module.parameters()).detach().clone()
     drawn = next(built(a, t, 200, 40).parameters()).detach()
     spread = float(drawn.std())
     t.that(
@@ -138,6 +166,11 @@ def table(a: Any, t: Trial) -> None:
         diagnosis="distribution-of-the-table",
     )
     t.that(
+        not same(drawn, next(built(a, t, 200, 40).parameters())),
+        "two tables hold the same numbers: the seed is the caller's to set, not the constructor's",
+        diagnosis="the-same-table-each-time",
+    )
+    t.that(
         not same(values[0], values[1]), "all rows of the table are equal", diagnosis="deviation-of-the-table"
     )
     x, kept = t.randn(2, 3, 8, dtype=torch.float32), values[:3].clone()
@@ -148,6 +181,11 @@ def table(a: Any, t: Trial) -> None:
         "LearnedPositions changed its input: `x += …` writes into the caller's tensor, `x + …` makes a "
         "new one",
         diagnosis="changes-its-input",
+    )
+    t.that(
+        same(next(module.parameters()), values),
+        "forward changed the table itself: only an optimizer does",
+        diagnosis="table-changed",
     )
     cases = [
         ("positions-returned-alone", kept, "that is the table alone: it is *added* to x"),
@@ -180,11 +218,18 @@ def offset(a: Any, t: Trial) -> None:
         ("offset-off-by-one", x + values[2:4], "with `offset=3` the first position got row 2: it gets row 3"),
     ]  # fmt: skip
     name_it(t, found, x + values[3:5], cases)
-    t.equal(
-        value_of(t, lambda: module(x, 4), "past-the-table", "T = 2 and offset = 4 fit a table of 6, but it"),
-        x + values[4:6],
-        "positions 4 and 5 of a table of 6",
+    attempt = t.tried(lambda: module(x, 4))
+    t.that(
+        not isinstance(attempt.error, ValueError),
+        f"T = 2 and offset = 4 fit a table of 6, and it raised ValueError: {attempt.error}",
         diagnosis="past-the-table",
+    )
+    found = value_of(t, lambda: module(x, 4), "learned-fails", "LearnedPositions(6, 4), called as (x, 4)")
+    t.equal(found, x + values[4:6], "positions 4 and 5 of a table of 6", diagnosis="past-the-table")
+    t.that(
+        same(module(x), x + values[:2]),
+        "without `offset` the rows of an earlier call came again: each call begins at 0",
+        diagnosis="offset-remembered",
     )
 
 

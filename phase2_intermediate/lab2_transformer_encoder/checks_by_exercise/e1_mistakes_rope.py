@@ -96,6 +96,8 @@ def wrong_rotations(a: Any, t: Trial) -> None:
         ("multiplied-by-waves", x * right_sinusoidal(6, d, base)[row], "x was multiplied by the waves: each "
                                                                        "pair is "
          "turned, which mixes its two numbers"),
+        ("half-of-the-pairs", torch.cat((turned(x[..., :4], right_angles(row, 4, base).expand(2, 3, 2)),
+                                         x[..., 4:]), -1), "only the first half of the numbers was turned"),
         ("half-of-the-pairs", torch.cat((right[..., :4], x[..., 4:]), -1), "the second half of the numbers "
                                                                            "was not "
          "turned"),
@@ -192,26 +194,27 @@ def half_products(a: Any, t: Trial) -> str | None:
 
 @probe("positions-with-leading-axes")
 def own_positions(a: Any, t: Trial) -> None:
-    x, positions = t.randn(2, 3, 4, 6), t.randint(0, 50, 2, 1, 4)
-    found = value_of(
-        t,
-        lambda: a.rope(x, positions),
-        "positions-with-leading-axes",
-        "positions [2, 1, 4] for an x [2, 3, 4, 6]",
-    )
-    t.equal(
-        found,
-        right_rope(x, positions.expand(2, 3, 4)),
-        "positions [2, 1, 4] for an x [2, 3, 4, 6]: each text has its own",
-        diagnosis="positions-with-leading-axes",
-        rtol=1e-7,
-        atol=1e-8,
-    )
+    for of_x, axes in (((2, 3, 4, 6), (2, 1, 4)), ((2, 4, 6), (2, 4)), ((2, 3, 4, 6), (3, 4))):
+        x, positions = t.randn(*of_x), t.randint(0, 50, *axes)
+        if not same(a.rope(x, torch.arange(4)), right_rope(x, torch.arange(4).expand(of_x[:-1])), rtol=1e-6):
+            return  # wrong for one row of positions, too
+        words = f"positions {list(axes)} for an x {list(of_x)}"
+        found = value_of(t, lambda x=x, p=positions: a.rope(x, p), "positions-with-leading-axes", words)
+        t.equal(
+            found,
+            right_rope(x, positions.expand(of_x[:-1])),
+            f"{words}: leading axes broadcast, so that each text (or head) may have its own",
+            diagnosis="positions-with-leading-axes",
+            rtol=1e-7,
+            atol=1e-8,
+        )
 
 
 @probe("negative-or-fractional-positions")
 def signed(a: Any, t: Trial) -> None:
-    x = t.randn(3, 4)
+    x, whole = t.randn(3, 4), torch.tensor([1, 4, 9])
+    if not same(a.rope(x, whole), right_rope(x, whole), rtol=1e-6):
+        return  # wrong for whole positions, too
     for positions in (torch.tensor([-3, 0, 2]), torch.tensor([0.5, -1.5, 7.25])):
         words = f"positions {positions.tolist()}"
         found = value_of(t, lambda p=positions: a.rope(x, p), "negative-or-fractional-positions", words)

@@ -14,6 +14,7 @@ from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise import pict
 from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.e1_mistakes import built
 from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.e1_mistakes_rope import probe
 from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.tools import (
+    case,
     right_rope,
     right_sinusoidal,
 )
@@ -48,7 +49,7 @@ probe.add_to(e1)
 @e1.property("sinusoids of every size", points=4)
 def sinusoids(a: Any, t: Trial) -> None:
     for T, d, base in ((0, 2, 1e4), (1, 2, 1e4), (2, 4, 1e4), (50, 6, 1e4), (9, 64, 100.0), (3000, 10, 1e4)):
-        with family("sinusoids-differ", f"sinusoidal({T}, {d}, {base:g})"):
+        with case(f"sinusoidal({T}, {d}, {base:g})"):
             found = a.sinusoidal(T, d, base)
             t.equal(found, right_sinusoidal(T, d, base).float(), atol=1e-6 + 3e-7 * T)
     waves = a.sinusoidal(40, 6).double()
@@ -62,7 +63,7 @@ def learned(a: Any, t: Trial) -> None:
                                          (9, 4, 2, 0, 9)):  # fmt: skip
         module, x = built(a, t, max_len, d), t.randn(batch, T, d, dtype=torch.float32)
         table = next(module.parameters()).detach()
-        with family("table-differs", f"x {tuple(x.shape)}, offset {offset}"):
+        with case(f"x {tuple(x.shape)}, offset {offset}"):
             t.equal(module(x, offset), x + table[offset : offset + T])
     one, other = built(a, t, 9, 4), built(a, t, 9, 4)
     with torch.no_grad():
@@ -73,9 +74,10 @@ def learned(a: Any, t: Trial) -> None:
 @e1.property("rope is the rotation, for positions of every kind", points=4)
 def rotation(a: Any, t: Trial) -> None:
     for shape, of_positions in (((1, 2), (1,)), ((3, 4), (3,)), ((2, 3, 4), (3,)), ((2, 2, 5, 6), (2, 1, 5)),
-                                ((2, 2, 5, 6), (2, 2, 5)), ((0, 3, 4), (3,)), ((2, 0, 4), (0,))):  # fmt: skip
+                                ((2, 2, 5, 6), (2, 2, 5)), ((2, 3, 4), (2, 3)), ((0, 3, 4), (3,)),
+                                ((2, 0, 4), (0,))):  # fmt: skip
         x, positions = t.randn(*shape), t.randint(-20, 500, *of_positions)
-        with family("rope-differs", f"x {shape}, positions {of_positions}"):
+        with case(f"x {shape}, positions {of_positions}"):
             right = right_rope(x, positions.expand(shape[:-1]), 300.0)
             t.equal(a.rope(x, positions, 300.0), right, rtol=1e-7, atol=1e-8)
     for layout, x in layouts(t, 3, 4):

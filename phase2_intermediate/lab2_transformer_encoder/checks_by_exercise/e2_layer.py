@@ -17,7 +17,7 @@ from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.e2_formula 
     torch_layer,
 )
 from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.e2_mistakes_options import probe
-from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.tools import ENCODERS
+from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.tools import ENCODERS, case
 
 e2 = Exercise(
     "E2",
@@ -54,7 +54,7 @@ def like_torch(a: Any, t: Trial) -> None:
             t.given(
                 f"from_torch(nn.TransformerEncoderLayer(norm_first={norm_first}, activation={activation!r}))"
             )
-            with family("differs-from-torch", f"norm_first={norm_first}, activation={activation!r}"):
+            with case(f"norm_first={norm_first}, activation={activation!r}"):
                 mine = a.EncoderLayer.from_torch(theirs)
                 x, real = t.randn(3, 4, 8), right_padding([4, 2, 1], 4)
                 along = t.randn(3, 4, 8) * real[:, :, None]
@@ -84,7 +84,7 @@ def subclass(a: Any, t: Trial) -> None:
 def kinds(a: Any, t: Trial) -> None:
     for how in KINDS:
         layer, x, real = made(a, t, **how), t.randn(3, 4, 8), right_padding([4, 1, 3], 4)
-        with family("a-kind-differs", f"EncoderLayer({how})"):
+        with case(f"EncoderLayer({how})"):
             t.equal(result(t, layer, x), formula(layer, x, **how))
             t.equal(
                 result(t, layer, x, real)[real], formula(layer, x, real, **how)[real], where="at real tokens"
@@ -97,11 +97,11 @@ def sizes(a: Any, t: Trial) -> None:
     for batch, T, d, heads, d_ff in ((1, 1, 2, 1, 1), (0, 3, 8, 2, 12), (2, 1, 6, 3, 5), (2, 7, 12, 12, 12)):
         for norm in ("pre", "post"):
             layer, x = made(a, t, d, heads, d_ff, norm=norm), t.randn(batch, T, d)
-            with family("some-sizes-fail", f"B={batch}, T={T}, d={d}, heads={heads}, d_ff={d_ff}"):
+            with case(f"B={batch}, T={T}, d={d}, heads={heads}, d_ff={d_ff}"):
                 t.equal(result(t, layer, x), formula(layer, x, norm=norm))
     layer, x = made(a, t), t.randn(3, 4, 8)
     real = right_padding([4, 0, 2], 4)
-    with family("padding-differs", "one text is all padding"):
+    with case("one text is all padding"):
         out = result(t, layer, x, real)
         t.that(bool(out.isfinite().all()), "not all numbers are finite")
         t.equal(out[real], formula(layer, x, real)[real])
@@ -109,7 +109,7 @@ def sizes(a: Any, t: Trial) -> None:
         t.equal(out[2:, :2], alone, "a text alone and in a batch, padded")
     single = made(a, t).float()
     x = t.randn(2, 3, 8, dtype=torch.float32)
-    with family("precision", "in float32 and bfloat16"):
+    with case("in float32 and bfloat16"):
         expected = formula(single, x)
         t.equal(result(t, single, x), expected, rtol=1e-4, atol=1e-4)
         half = result(t, single.to(torch.bfloat16), x.to(torch.bfloat16))
@@ -119,7 +119,7 @@ def sizes(a: Any, t: Trial) -> None:
 @e2.property("dropout keeps the mean, and only in training", points=3)
 def dropout_keeps_the_mean(a: Any, t: Trial) -> None:
     layer, x = made(a, t, dropout=0.2), t.randn(1, 3, 8)
-    with torch.no_grad(), family("dropout-differs", "dropout=0.2"):
+    with torch.no_grad(), case("dropout=0.2"):
         t.equal(result(t, layer, x), formula(layer, x), "in evaluation")
         with torch.no_grad():
             layer.attention.out.weight.zero_()  # the network's branch alone: nothing bends after its dropouts

@@ -49,6 +49,10 @@ def activations(a: Any, t: Trial) -> None:
         ("swiglu-with-another-gate", first + layer.down(F.silu(gate * up)), "SiLU acts on the product: it "
                                                                             "acts on "
          "`gate` alone"),
+        ("swiglu-with-another-gate", first + layer.down(F.silu(gate) * gate), "`up` is not used: "
+         "silu(gate(x)) multiplies up(x)"),
+        ("swiglu-with-another-gate", first + layer.down(F.silu(up) * up), "`gate` is not used: silu(gate(x)) "
+         "multiplies up(x)"),
         ("act-ignored", first + layer.down(F.gelu(up)), "act='swiglu' computes a plain GELU network"),
         ("act-ignored", first + layer.down(F.silu(up)), "act='swiglu' does not use its gate"),
     ]  # fmt: skip
@@ -71,8 +75,10 @@ def norm_types(a: Any, t: Trial) -> None:
                 "norm-type-ignored",
                 formula(layer, centred, norm=norm, norm_type="rms"),
                 "the mean is subtracted",
-            )
-        ]
+            ),
+            ("norm-type-ignored", formula(layer, x, norm=norm), "norm_type='rms' computes LayerNorm: the "
+             "mean is subtracted"),
+        ]  # fmt: skip
         name_it(t, found, right, cases)
         eps = "`nn.RMSNorm(d)` without eps takes the dtype's own: pass eps=1e-5"
         name_it(t, result(t, tiny, small), exact, [("eps-of-rms", default, eps)])
@@ -166,24 +172,55 @@ def dropout(a: Any, t: Trial) -> None:
             "drop what the branch gives, before it is added",
             diagnosis="dropout-missing-on-a-branch" if lost < 0.4 else "dropout-twice",
         )
-    layer = made(a, t, norm="pre", dropout=0.5)
-    seen: list[torch.Tensor] = []
-    handle = layer.down.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach()))
-    layer.train()(x)
-    handle.remove()
-    share = float((seen[0] == 0).double().mean()) if seen else 0.0
-    t.that(
-        not seen or 0.4 < share < 0.6,
-        f"with dropout=0.5 a share of {share:.2f} of what goes into `down` is 0, expected about a half: as "
-        "in torch, "
-        "the hidden numbers are dropped too",
-        diagnosis="dropout-missing-on-the-hidden",
-    )
+    for act in ("gelu", "swiglu"):
+        layer = made(a, t, norm="pre", dropout=0.5, act=act)
+        seen = inputs_of(layer.train(), x)
+        share = float((seen["down"] == 0).double().mean()) if "down" in seen else 0.5
+        t.that(
+            0.4 < share < 0.6,
+            f"with dropout=0.5 and act={act!r} a share of {share:.2f} of what goes into `down` is 0, "
+            "expected about a half: as in torch, the hidden numbers are dropped too",
+            diagnosis="dropout-missing-on-the-hidden",
+        )
     t.that(
         layer.attention.dropout == 0.5,
         f"`attention` was built with dropout={layer.attention.dropout}: hand the layer's on",
         diagnosis="dropout-missing-on-the-weights",
     )
+
+
+def inputs_of(layer: Any, x: torch.Tensor) -> dict[str, torch.Tensor]:
+    """What goes into each part of the layer in one pass, as far as the parts are called as modules."""
+    seen: dict[str, torch.Tensor] = {}
+    handles = [
+        part.register_forward_pre_hook(
+            lambda _, args, n=name: seen.update({n: args[0].detach()}) if args else None
+        )
+        for name, part in layer.named_children()
+    ]
+    layer(x)
+    for handle in handles:
+        handle.remove()
+    return seen
+
+
+@probe("dropout-at-another-place")
+def other_places(a: Any, t: Trial) -> str | None:
+    x = t.randn(2, 3, 8)
+    layer = made(a, t, dropout=0.5)
+    if not same(result(t, layer, x), formula(layer, x)):
+        return None
+    seen = inputs_of(layer.train(), x)
+    pairs = {"norm1": x, "attention": normed(layer.norm1, x, "ln")}
+    if "norm2" in seen:
+        pairs["up"] = normed(layer.norm2, seen["norm2"], "ln")
+    for name, wanted in pairs.items():
+        if name in seen and not same(seen[name], wanted):
+            return (
+                f"in training other numbers go into `{name}` than in evaluation: dropout acts on the "
+                "attention weights, on the hidden numbers and on what the branches give, nowhere else"
+            )
+    return None
 
 
 def copied(a: Any, t: Trial, **how: Any) -> tuple[Any, nn.TransformerEncoderLayer]:
@@ -224,7 +261,18 @@ def copies(a: Any, t: Trial) -> None:
             ("norm2", mine.norm2, theirs.norm2))},
     }  # fmt: skip
     for name, (own, weight, offset) in pairs.items():
+        t.that(
+            own.weight.requires_grad,
+            f"the weight of `{name}` is frozen after from_torch: the new layer can be trained",
+            diagnosis="from-torch-frozen",
+        )
         if not same(own.weight, weight):
+            t.that(
+                not same(own.weight, weight, rtol=1e-5, atol=1e-6),
+                f"the float64 weight of `{name}` went through float32 and lost its last digits: give the "
+                "layer its dtype first, then copy",
+                diagnosis="from-torch-dtype",
+            )
             wrong = next((n for n, (_, w, _) in pairs.items() if same(own.weight, w)), None)
             words = f"holds that of {wrong}" if wrong else "is not that of torch's layer"
             if name in ("query", "key", "value"):
@@ -271,8 +319,15 @@ def copied_options(a: Any, t: Trial) -> None:
         mine, theirs = copied(a, t, **how)
         with t.oracle(), torch.no_grad():
             expected = theirs.train()(x)
-        with torch.no_grad():
-            t.equal(result(t, mine.eval(), x), expected, words, diagnosis=diagnosis)
+            found = result(t, mine.eval(), x)
+        given = how.get("activation", "gelu")
+        other, norm = "relu" if given == "gelu" else "gelu", "pre" if theirs.norm_first else "post"
+        t.that(
+            same(found, expected) or not same(found, formula(mine, x, norm=norm, act=other)),
+            f"an activation={given!r} of torch's layer became {other!r}",
+            diagnosis="from-torch-ignores-the-activation",
+        )
+        t.equal(found, expected, words, diagnosis=diagnosis)
     mine, _ = copied(a, t, dropout=0.3)
     rate = {m.p for m in mine.modules() if isinstance(m, nn.Dropout)} | {mine.attention.dropout}
     mine.train()

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from courseware.check import Exercise, Trial, forbid
 from courseware.check.edges import layouts
-from courseware.check.naming import family
 from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise import pictures
 from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.e3_mistakes import by_rows
 from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.e3_mistakes_packing import (
@@ -17,6 +16,7 @@ from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.e3_mistakes
     probe,
     texts,
 )
+from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.tools import case
 
 e3 = Exercise(
     "E3",
@@ -48,12 +48,12 @@ def poolings(a: Any, t: Trial) -> None:
             h, mask = t.randn(*shape), t.rand(*shape[:2]) < 0.6
             h = h.masked_fill(~mask[:, :, None], content)
             for kind in ("mean", "max"):
-                with family("pooling-differs", f"masked_{kind}, h {shape}, {content} in the padding"):
+                with case(f"masked_{kind}, h {shape}, {content} in the padding"):
                     t.equal(getattr(a, f"masked_{kind}")(h, mask), by_rows(h, mask, kind))
     for layout, h in layouts(t, 3, 4, 2):
         mask = t.rand(3, 4) < 0.6
         for kind in ("mean", "max"):
-            with family("pooling-differs", f"masked_{kind}, an h that is {layout}"):
+            with case(f"masked_{kind}, an h that is {layout}"):
                 t.equal(getattr(a, f"masked_{kind}")(h, mask), by_rows(h, mask, kind))
     h, mask = t.randn(2, 5, 3, dtype=torch.float32), torch.tensor([[True] * 5, [True] * 2 + [False] * 3])
     for kind in ("mean", "max"):
@@ -74,7 +74,7 @@ def gradients(a: Any, t: Trial) -> None:
     for kind in ("mean", "max"):
         h, mask, along = t.randn(3, 4, 2), t.rand(3, 4) < 0.5, t.randn(3, 2)
         mine, theirs = h.clone().requires_grad_(), h.clone().requires_grad_()
-        with family("pooling-gradient", f"the gradient of masked_{kind}"):
+        with case(f"the gradient of masked_{kind}"):
             (getattr(a, f"masked_{kind}")(mine, mask) * along).sum().backward()
             (by_rows(theirs, mask, kind) * along).sum().backward()
             expected = torch.zeros_like(h) if theirs.grad is None else theirs.grad
@@ -87,7 +87,7 @@ def packed(a: Any, t: Trial) -> None:
     for lengths in ((1,), (4,), (0, 1), (2, 2, 2), (5, 0, 1, 3), (1,) * 6, (0,)):
         for shape in ((), (3,), (2, 3)):
             seqs = [t.randn(n, *shape) for n in lengths]
-            with family("packing-differs", f"texts of the lengths {lengths}, each token of shape {shape}"):
+            with case(f"texts of the lengths {lengths}, each token of shape {shape}"):
                 flat, positions, ids = a.pack(seqs)
                 t.equal(flat, torch.cat(seqs), where="flat")
                 counted = [i for n in lengths for i in range(n)]
@@ -100,7 +100,7 @@ def packed(a: Any, t: Trial) -> None:
 def as_alone(a: Any, t: Trial) -> None:
     for lengths in ((1,), (3, 4), (2, 2, 2), (5, 0, 1, 3), (0, 2), (1,) * 8):
         model, seqs = Watched(t), texts(t, *lengths)
-        with family("encoding-differs", f"texts of the lengths {lengths}"):
+        with case(f"texts of the lengths {lengths}"):
             found = a.encode_packed(model, seqs)
             t.that(len(model.calls) == 1, f"the model was called {len(model.calls)} times")
             rows = int(model.calls[0][0].shape[:2].numel())

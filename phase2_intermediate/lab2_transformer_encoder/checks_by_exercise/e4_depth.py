@@ -7,7 +7,6 @@ from typing import Any
 import torch
 
 from courseware.check import Exercise, Trial
-from courseware.check.naming import family
 from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise import pictures
 from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.e4_mistakes import (
     SCHEMES,
@@ -21,7 +20,7 @@ from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.e4_mistakes
     measured,
     plain,
 )
-from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.tools import ENCODERS
+from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.tools import ENCODERS, case
 
 e4 = Exercise(
     "E4",
@@ -49,7 +48,7 @@ def stacks(a: Any, t: Trial) -> None:
     for scheme in SCHEMES:
         for depth, d, heads in ((1, 32, 4), (2, 24, 3), (5, 6, 1)):
             stack, x = built(a, t, depth, d=d, heads=heads, scheme=scheme, shaken=True), t.randn(2, 3, d)
-            with family("stack-differs", f"make_stack({depth}, {d}, {heads}, {scheme!r})"):
+            with case(f"make_stack({depth}, {d}, {heads}, {scheme!r})"):
                 expected = run_by_formula(stack, x, scheme, alpha_of(scheme, depth))
                 t.equal(stack(x), expected, rtol=1e-7, atol=1e-8)
                 t.equal(
@@ -65,7 +64,7 @@ def scaled(a: Any, t: Trial) -> None:
         for depth in (1, 3, 12):
             stack = built(a, t, 2, scheme=scheme, shaken=True)
             before = {name: p.detach().clone() for name, p in stack.named_parameters()}
-            with family("scaling-differs", f"init_scaled_ on a {scheme!r} stack, depth {depth}"):
+            with case(f"init_scaled_ on a {scheme!r} stack, depth {depth}"):
                 a.init_scaled_(stack, depth)
                 ends = ("out.weight", "down.weight") + (
                     ("value.weight", "up.weight") if scheme == "deepnorm" else ()
@@ -73,7 +72,11 @@ def scaled(a: Any, t: Trial) -> None:
                 factor = (8 * depth) ** -0.25 if scheme == "deepnorm" else (2 * depth) ** -0.5
                 for name, p in stack.named_parameters():
                     t.equal(p, before[name] * (factor if name.endswith(ends) else 1.0), where=name)
-                t.that(all(p.requires_grad for p in stack.parameters()), "a parameter lost its requires_grad")
+                t.that(
+                    all(p.requires_grad for p in stack.parameters()),
+                    "init_scaled_ froze a parameter: `requires_grad` stays True",
+                    diagnosis="parameters-frozen",
+                )
 
 
 @e4.property("the report", points=5)
@@ -81,7 +84,7 @@ def reports(a: Any, t: Trial) -> None:
     for scheme in SCHEMES:
         for depth in (1, 4):
             stack, x = plain(t, depth, scheme), t.randn(2, 5, 8)
-            with family("report-differs", f"a {scheme!r} stack of depth {depth}"):
+            with case(f"a {scheme!r} stack of depth {depth}"):
                 found, right = a.depth_report(stack, x), measured(stack, x)
                 for key in KEYS:
                     t.equal(list(found[key]), right[key], where=key, rtol=1e-5)

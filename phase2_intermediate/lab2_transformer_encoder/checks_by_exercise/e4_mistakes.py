@@ -78,6 +78,11 @@ def distinct(a: Any, t: Trial) -> str | None:
             "the layers are one and the same object, put into the list three times: each has weights of its "
             "own"
         )
+    shared = sum(1 for layer in stack.layers for _ in layer.parameters()) - len(
+        list(stack.layers.parameters())
+    )
+    if shared:
+        return f"the layers share {shared} of their parameters: each has norms, weights and biases of its own"
     if same(stack.layers[0].up.weight, stack.layers[1].up.weight):
         return "two layers of a fresh stack have the same weights: each draws its own"
     return None
@@ -88,10 +93,13 @@ def sizes(a: Any, t: Trial) -> str | None:
     for d, heads in ((32, 4), (24, 3)):
         stack = built(a, t, 1, d=d, heads=heads) if d != 32 else built(a, t, 1)
         up, block = stack.layers[0].up.weight, stack.layers[0].attention
+        given = (
+            f"with d={d} and heads={heads}" if d != 32 else "without d and heads, which are 32 and 4 then,"
+        )
         if tuple(up.shape) != (4 * d, d):
-            return f"with d={d} `up` has the shape {tuple(up.shape)}, expected {(4 * d, d)}: d_ff is 4d"
+            return f"{given} `up` has the shape {tuple(up.shape)}, expected {(4 * d, d)}: d_ff is 4d"
         if getattr(block, "heads", heads) != heads:
-            return f"with heads={heads} the layers have {block.heads} heads"
+            return f"{given} the layers have {block.heads} heads"
     return None
 
 
@@ -112,9 +120,9 @@ def words(a: Any, t: Trial) -> None:
         }  # fmt: skip
         if isinstance(found, int | float) and abs(found - right) > 1e-6:
             shown = next((word for word, value in wrong.items() if abs(value - found) < 1e-6), f"{found:.4g}")
-            asked = "(2N)^(1/4)" if scheme == "deepnorm" else "1"
+            asked = f"(2N)^(1/4) = {right:.4g}" if scheme == "deepnorm" else "1: only DeepNorm has another"
             t.fail(
-                f"`alpha` of a {scheme!r} stack of depth {depth} is {shown}: it is {asked} = {right:.4g}",
+                f"`alpha` of a {scheme!r} stack of depth {depth} is {shown}: it is {asked}",
                 diagnosis="another-alpha",
             )
         t.that(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from courseware.check import Trial
@@ -22,7 +25,16 @@ from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.e4_mistakes
 from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.e4_mistakes_report import plain, probe
 from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.tools import attention
 
+Step = Callable[[Any, Tensor, Any], Tensor]  # of a norm, a stream and a branch
 LAYER = {"pre": "x + f(norm(x))", "post": "norm(x + f(x))", "deepnorm": "norm(α · x + f(x))"}
+
+
+@probe("fresh-dtype")
+def dtype(a: Any, t: Trial) -> str | None:
+    found = {p.dtype for p in a.make_stack(1).parameters()} - {torch.get_default_dtype()}
+    if found:
+        return f"a fresh stack holds {found.pop()}: the weights have torch's default dtype, float32"
+    return None
 
 
 @probe("another-norm")
@@ -44,6 +56,10 @@ def one_layer(a: Any, t: Trial) -> str | None:
         def second(h: Tensor, layer: Any = layer, alpha: float = alpha) -> Tensor:
             return normed(layer.norm2, alpha * h + network(layer, h, "gelu"), "ln")
 
+        def both(step: Step, x: Tensor = x, layer: Any = layer) -> Tensor:
+            h = step(partial(normed, layer.norm1, kind="ln"), x, partial(attention, layer.attention))
+            return step(partial(normed, layer.norm2, kind="ln"), h, partial(network, layer, act="gelu"))
+
         cases = [
             ("another-activation", formula(layer, x, norm=norm, alpha=alpha, act="relu"),
              f"the layers of a {scheme!r} stack bend with ReLU: exact GELU"),
@@ -58,6 +74,14 @@ def one_layer(a: Any, t: Trial) -> str | None:
                  "α multiplies the attention's branch: it multiplies the *skip*, norm1(α · x + A(x))"),
                 ("alpha-without-effect", second(normed(layer.norm1, alpha * (x + branch), "ln")),
                  "α multiplies the whole first sum, and the norm takes it out again: norm1(α · x + A(x))"),
+                ("alpha-after-the-norm", both(lambda n, h, f, c=alpha: c * n(h + f(h))),
+                 "α multiplies what comes out of the norm: it multiplies the skip, norm(α · x + f(x))"),
+                ("alpha-in-the-branch", both(lambda n, h, f, c=alpha: n(h + f(c * h))),
+                 "the branch reads α · x, and the skip is x: it is the other way round, norm(α · x + f(x))"),
+                ("alpha-in-the-branch", both(lambda n, h, f, c=alpha: n(c * h + f(c * h))),
+                 "the branch reads α · x, too: only the skip is multiplied, norm(α · x + f(x))"),
+                ("norm-before-and-after", both(lambda n, h, f, c=alpha: n(c * h + f(n(h)))),
+                 "the branch reads a normed copy: DeepNorm norms the sum alone, norm(α · x + f(x))"),
             ]  # fmt: skip
         name_it(t, found, right, cases)
         if not same(found, right):

@@ -123,6 +123,8 @@ def activations(t: Trial, stack: PlainStack, x: Tensor, found: list[float], righ
                                       for layer in stack.layers], "these are deviations of weights: the "
                                                                   "outputs' are "
                                      "asked for"),
+        "divided-by-n": ([float(o.std(correction=0)) for o in outs], "the variance was divided by n: "
+                         "`h.std()` of torch divides by n − 1 (numpy's does not)"),
         "deviation-along-one-axis": ([float(o.std(-1).mean()) for o in outs], "that is a mean over the "
                                                                               "deviations of "
                                      "single positions: `h.std()` runs over all numbers"),
@@ -178,6 +180,11 @@ def gradients(
         "summed-probe": ([v**0.5 for v in under(lambda out: (out * direction).sum())], "the loss was the "
                                                                                        "*sum* over the "
                          "probe: `probe_loss` takes the mean"),
+        "lists-exchanged": (right["update_ratio"], "that is the update ratio: the two lists are exchanged"),
+        "mean-of-squares": (under(loss_of, lambda p: p.grad.square().mean()), "means of squares were added: "
+                            "it is the sum of all squared gradients, and its root"),
+        "mean-of-squares-root": ([v**0.5 for v in under(loss_of, lambda p: p.grad.square().mean())],
+                                 "means of squares were added: it is the sum of all squared gradients"),
         "biases-left-out": (by_weights, "only matrices were counted: all the layer's parameters are"),
         "absolute-sum": (under(loss_of, lambda p: p.grad.abs().sum()), "absolute values were added: "
                                                                        "squares, and a root"),
@@ -202,6 +209,12 @@ def ratios(t: Trial, found: list[float], right: dict[str, list[float]]) -> None:
     ratio, norms = right["update_ratio"], right["gradient_norm"]
     cases = {
         "learning-rate-forgotten": ([r / 0.01 for r in ratio], "the learning rate 0.01 is missing"),
+        "another-learning-rate": ([r / 10 for r in ratio], "the learning rate is 0.01, not 0.001"),
+        "another-learning-rate-too": ([r * 10 for r in ratio], "the learning rate is 0.01, not 0.1"),
+        "relative-to-the-square": (
+            [r * r / (0.01 * g) for r, g in zip(ratio, norms, strict=True)],
+            "the change was divided by the *squared* norm of the parameters",
+        ),
         "not-relative": (
             [0.01 * g for g in norms],
             "the change is to be divided by the norm of the layer's parameters",

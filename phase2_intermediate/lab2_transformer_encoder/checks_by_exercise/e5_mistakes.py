@@ -62,7 +62,7 @@ def parts_of(a: Any, t: Trial, names: list[Name], **how: Any) -> tuple[list[Name
 
 @probe("the-split")
 def split(a: Any, t: Trial) -> None:
-    names = some_names(t)
+    names = [*some_names(t), *(Name("ab", 3, f"things.{number:03d}") for number in range(30))]
     kept = list(names)
     train, test = parts_of(a, t, names)
     t.that(

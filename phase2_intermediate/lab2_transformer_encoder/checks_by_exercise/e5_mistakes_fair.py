@@ -62,6 +62,9 @@ def letters(a: Any, t: Trial) -> str | None:
             f"the characters of 'Aa', 'Ž ', 'É' and 'e' gave {''.join(sorted(map(str, found)))!r}: each is "
             "taken as it stands, capitals, accents and spaces too"
         )
+    found = a.encode(["AÉ", "ae"], {"A": 2, "a": 3, "e": 4, "É": 5}).tolist()
+    if found != [[2, 5], [3, 4]]:
+        return f"encode of 'AÉ' and 'ae', which are 2, 5 and 3, 4, gave {found}: each character as it stands"
     return None
 
 
@@ -103,6 +106,16 @@ class Idle(Spy):
         return super().forward(tokens)
 
 
+class Judged(Spy):
+    """A spy whose first batch in evaluation takes long."""
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        end = time.process_time() + (0.0 if self.training else 0.3)
+        while time.process_time() < end and all(training for training, *_ in self.seen):
+            pass
+        return super().forward(tokens)
+
+
 @probe("seconds-of-training")
 def seconds(a: Any, t: Trial) -> str | None:
     train, test = arranged(t, train=20, test=30)
@@ -116,6 +129,12 @@ def seconds(a: Any, t: Trial) -> str | None:
             f"`seconds` is {row.seconds:.2f} for a model that mostly sleeps: that is the time on the wall. "
             "CPU time is asked for, `time.process_time()`"
         )
+    row = rows_of(t, a, {"spy": Judged}, train, test, epochs=1)[1]
+    if row.seconds > 0.2:
+        return (
+            f"`seconds` is {row.seconds:.2f} for a model that takes its time only in evaluation: stop the "
+            "clock after the training"
+        )
     return None
 
 
@@ -127,4 +146,18 @@ def width(a: Any, t: Trial) -> str | None:
     found = (row.high - row.low) / 2
     if abs(found / half * len(train) ** 0.5 - 1) < 0.05:
         return f"the interval is ± {found:.3f}: n is the number of *test* names, not of training names"
+    return None
+
+
+@probe("interval-narrower-with-seeds")
+def width_of_many(a: Any, t: Trial) -> str | None:
+    train, test = arranged(t, train=20, test=300)
+    one, four = (
+        rows_of(t, a, {"spy": Factory()}, train, test, epochs=1, seeds=s)[1] for s in ((1,), (1, 2, 3, 4))
+    )
+    if four.high - four.low < 0.7 * (one.high - one.low):
+        return (
+            "four seeds that are right about the same names gave a narrower interval than one: each seed is "
+            "asked about the same test names, so n stays their number"
+        )
     return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from matplotlib.ticker import LogLocator, NullLocator
 
 from shared.data.names import names
 from shared.nn import Rotary, SinusoidalPositions, TransformerLayer
@@ -112,10 +113,13 @@ def gradients_by_layer(a: Any) -> None:
             a.init_scaled_(stack, depth)
         report = a.depth_report(stack, x)
         for ax, key in zip(axes, ("activation_std", "gradient_norm"), strict=True):
-            curve(ax, range(1, depth + 1), report[key], label=name, colour=colour)
+            style = "--" if scheme == "deepnorm" else "-"  # on the left it lies on the curve of post
+            curve(ax, range(1, depth + 1), report[key], label=name, colour=colour, linestyle=style)
     for ax, title in zip(axes, ("spread of the output", "norm of the gradient"), strict=True):
         ax.set(xlabel="layer", title=title, yscale="log")
-    axes[1].legend(fontsize=7)
+        ax.yaxis.set(major_locator=LogLocator(subs=(1, 2, 4)), major_formatter="{x:g}")
+        ax.yaxis.set_minor_locator(NullLocator())
+    axes[1].legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
     show(
         fig,
         caption="Your report on fresh stacks of 24 layers. As they are, pre-norm streams grow and the late "
@@ -123,7 +127,7 @@ def gradients_by_layer(a: Any) -> None:
         "little; scaled, every layer gets about the same gradient. Post-norm's last layers get several "
         "times the gradient "
         "of pre-norm's.",
-        alt="Two panels over 24 layers. Left, the unscaled pre-norm stream grows, the others are flat. "
-        "Right, gradients of "
-        "unscaled stacks fall with the layer, those of scaled ones are flat.",
+        alt="Two panels over 24 layers. Left, the unscaled pre-norm stream grows, the others stay near 1. "
+        "Right, the gradient of unscaled pre-norm falls with the layer, those of the scaled stacks are flat, "
+        "and that of post-norm is the largest at the end.",
     )

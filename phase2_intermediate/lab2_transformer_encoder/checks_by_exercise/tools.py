@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -9,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from courseware.check import forbid
+from courseware.check.outcomes import Diagnosed, PropertyMissed
 
 F64 = torch.float64
 
@@ -26,6 +29,17 @@ ENCODERS = forbid(
     why="it is the answer itself. Attention is given: `shared.nn.MultiHeadAttention`; write what is around "
     "it",
 )
+
+
+@contextmanager
+def case(words: str) -> Iterator[None]:
+    """What is missed in the body begins with these words: what was tried, without a name for the mistake."""
+    try:
+        yield
+    except Diagnosed:
+        raise  # its own sentence says more
+    except PropertyMissed as missed:
+        raise PropertyMissed(f"{words}: {missed.message}", **missed.facts) from missed
 
 
 def double(values: Any) -> Tensor:

@@ -16,6 +16,7 @@ from courseware.check.edges import layouts
 from courseware.check.naming import family, name_it, value_of
 from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise import pictures_warmups as pictures
 from phase2_intermediate.lab2_transformer_encoder.checks_by_exercise.tools import (
+    case,
     double,
     right_angles,
     turned,
@@ -61,7 +62,13 @@ def wrong_turns(a: Any, t: Trial) -> None:
         ("one-angle-for-all", turned(x, angle[:1, None].expand(4, 1)), "all vectors were turned by the first "
          "angle: each has its own"),
     ]  # fmt: skip
-    name_it(t, found, turned(x, angle[:, None]), cases)
+    right = turned(x, angle[:, None])
+    name_it(t, found, right, cases)
+    t.that(
+        same(found, right, rtol=1e-9, atol=1e-10) or not same(found, right, rtol=1e-4, atol=1e-5),
+        "for a float64 x and float64 angles the rotation was computed in float32",
+        diagnosis="float64-in-float32",
+    )
     t.that(
         found.shape == x.shape,
         f"x [4, 2] gave a result of shape {tuple(found.shape)}: stack the two coordinates along the last "
@@ -72,9 +79,10 @@ def wrong_turns(a: Any, t: Trial) -> None:
 
 @w1.probe("dtype-not-kept")
 def keeps_dtype(a: Any, t: Trial) -> str | None:
-    found = a.rotate(t.randn(3, 2, dtype=torch.float32), t.randn(3))
-    if found.dtype != torch.float32:
-        return f"a float32 x with a float64 angle came back as {found.dtype}: the result has the dtype of `x`"
+    for of_x, of_angle in ((torch.float32, torch.float64), (torch.float64, torch.float32)):
+        found = a.rotate(t.randn(3, 2, dtype=of_x), t.randn(3, dtype=of_angle))
+        if found.dtype != of_x:
+            return f"an x of {of_x} with an angle of {of_angle} came back as {found.dtype}: the dtype is x's"
     return None
 
 
@@ -83,7 +91,7 @@ def rotates(a: Any, t: Trial) -> None:
     for shape, of_angle in (((2,), ()), ((1, 2), (1,)), ((5, 2), (5,)), ((3, 5, 2), (5,)), ((4, 2), ()),
                             ((3, 5, 2), (3, 1)), ((0, 2), (0,)), ((2, 3, 4, 2), (3, 1))):  # fmt: skip
         x, angle = t.randn(*shape), 4 * t.randn(*of_angle)
-        with family("angles-that-broadcast", f"x {shape} and angle {of_angle}"):
+        with case(f"x {shape} and angle {of_angle}"):
             full = angle.expand(shape[:-1]).unsqueeze(-1)
             t.equal(a.rotate(x, angle), turned(x, full))
     for layout, x in layouts(t, 3, 2):
@@ -143,6 +151,10 @@ def wrong_speeds(a: Any, t: Trial) -> None:
          "different ones"),
         ("in-turns", p * base ** (-2 * i / d) * 2 * math.pi, "the angles are 2π times too large: the first "
          "hand turns by one *radian* a position"),
+        ("in-degrees", (p * base ** (-2 * i / d)).rad2deg(), "these are degrees: the angles are in radians"),
+        ("speeds-reversed", p * (base ** (-2 * i / d)).flip(0), "the slowest hand comes first: the first "
+         "turns by one radian a position, each next one more slowly"),
+        ("exponent-rounded", p.expand(3, 4), "all hands are equally fast: is 2i/d a whole-number division?"),
         ("sine-already", (p * base ** (-2 * i / d)).sin(), "that is the sine already: the angles themselves "
                                                            "are "
          "asked for"),
@@ -166,6 +178,22 @@ def dtypes(a: Any, t: Trial) -> str | None:
         found = a.angles(torch.tensor([1, 2], dtype=given), 4)
         if found.dtype != wanted:
             return f"positions of {given} gave angles of {found.dtype}, expected {wanted}"
+    return None
+
+
+@w2.probe("fractions-cut")
+def fractions(a: Any, t: Trial) -> str | None:
+    found = a.angles(double([0.5, 2.75, -1.5]), 4)
+    if same(found, right_angles(double([0.0, 2.0, -1.0]), 4)):
+        return "the positions 0.5, 2.75 and −1.5 were taken for 0, 2 and −1: a position may be a float"
+    return None
+
+
+@w2.probe("cut-to-one-turn")
+def turns(a: Any, t: Trial) -> str | None:
+    right = right_angles(double([2.0, 7.0]), 4)
+    if same(a.angles(double([2.0, 7.0]), 4), right % (2 * math.pi), rtol=1e-5):
+        return "position 7 got the angle 0.717, 7 − 2π: angles are position times speed, however large"
     return None
 
 
@@ -198,7 +226,7 @@ def precise(a: Any, t: Trial) -> str | None:
 def all_angles(a: Any, t: Trial) -> None:
     for shape, d in (((0,), 4), ((1,), 2), ((3,), 8), ((), 6), ((2, 1, 5), 6), ((4,), 64)):
         positions = (40 * t.randn(*shape)).round()
-        with family("some-shapes-fail", f"positions {shape} and d = {d}"):
+        with case(f"positions {shape} and d = {d}"):
             t.equal(a.angles(positions, d), right_angles(positions, d), rtol=1e-9, atol=1e-9)
             t.equal(a.angles(positions, d, 500.0), right_angles(positions, d, 500.0), rtol=1e-9, atol=1e-9)
     whole = torch.tensor([-3, 0, 7, 100])
@@ -268,6 +296,8 @@ def wrong_norms(a: Any, t: Trial) -> None:
         ("sum-for-mean", x / (3 * square + eps).sqrt(), "`rms_norm` divides by the root of the *sum* of "
                                                         "squares: "
          "it is their mean"),
+        ("sum-for-mean", x / ((3 * square).sqrt() + eps), "`rms_norm` divides by the vector's length (+ ε): "
+         "it is the root of the *mean* of squares, with ε inside"),
         ("eps-outside-the-root", x / (square.sqrt() + eps), "ε was added to the root: it stands inside"),
         ("eps-ignored", x / (square + 1e-5).sqrt(), "`eps` has no effect: 1e-5 is only its default"),
         ("eps-ignored", x / square.sqrt(), "ε is missing: a vector of zeros would be divided by 0"),
@@ -290,7 +320,8 @@ def default_of_eps(a: Any, t: Trial) -> str | None:
     x = double([[1e-3, -1e-3]])
     for name in ("layer_norm", "rms_norm"):
         found = getattr(a, name)(x)
-        if not same(found, x / (1e-6 + 1e-5) ** 0.5, rtol=1e-6):
+        right = x / (1e-6 + 1e-5) ** 0.5
+        if same(getattr(a, name)(x, 1e-5), right, rtol=1e-6) and not same(found, right, rtol=1e-6):
             return (
                 f"{name}([0.001, −0.001]) is {numbers(found)}, expected 0.3015: eps is 1e-5 if it is not "
                 "given"
@@ -306,7 +337,7 @@ def as_torch(a: Any, t: Trial) -> None:
             with t.oracle():
                 layer = F.layer_norm(x, shape[-1:], eps=1e-5)
                 rms = F.rms_norm(x, shape[-1:], eps=1e-5)
-            with family("some-inputs-fail", f"an x of shape {shape}, of size {scale:g}"):
+            with case(f"an x of shape {shape}, of size {scale:g}"):
                 t.equal(a.layer_norm(x), layer, where="layer_norm", rtol=1e-6, atol=1e-9)
                 t.equal(a.rms_norm(x), rms, where="rms_norm", rtol=1e-6, atol=1e-9)
     x = t.randn(3, 4, dtype=torch.float32)

@@ -114,19 +114,38 @@ def keeps_dtype_of_tokens(a: Any, t: Trial) -> str | None:
     return None
 
 
+@w4.probe("rows-in-another-order")
+def keeps_the_order(a: Any, t: Trial) -> None:
+    texts = [torch.tensor([5, 6]), torch.tensor([7, 8, 9]), torch.tensor([4])]
+    given, (right, _) = list(texts), padded(texts)
+    tokens, _ = a.pad_batch(texts)
+    t.that(
+        same(tokens, right) or not same(tokens[tokens[:, 0].argsort()], right[right[:, 0].argsort()]),
+        "the rows came in another order than the texts (by length?): row b is text b",
+        diagnosis="rows-in-another-order",
+    )
+    t.that(
+        all(one is other for one, other in zip(texts, given, strict=True)),
+        "the caller's list is in another order afterwards: `sequences.sort()` changes it, `sorted` does not",
+        diagnosis="changes-its-input",
+    )
+
+
 @w4.probe("empty-texts")
 def empties(a: Any, t: Trial) -> None:
     for lengths in ((0, 2), (2, 0), (0,), (0, 0)):
         texts = [torch.arange(1, n + 1) for n in lengths]
         with family("empty-texts", f"texts of the lengths {lengths}"):
-            t.equal(tuple(a.pad_batch(texts)), padded(texts))
+            right = padded(texts)
+            t.equal(tuple(a.pad_batch(texts)), right)
 
 
 @w4.property("every text in its row, and what is real")
 def batches(a: Any, t: Trial) -> None:
     for count in (1, 2, 3, 6):
         texts = [t.randint(0, 50, t.random.randint(0, 7)) for _ in range(count)]
-        t.equal(tuple(a.pad_batch(texts)), padded(texts))
+        right = padded(texts)
+        t.equal(tuple(a.pad_batch(texts)), right)
     t.equal(tuple(a.pad_batch([torch.tensor([4])])), padded([torch.tensor([4])]))
 
 

@@ -224,3 +224,67 @@ def writes_into_x(self, x, offset=0):
 
 table("a_uniform_table", __init__=evenly_drawn)
 table("adds_in_place", forward=writes_into_x)
+
+
+@wrong("E1")
+def waves_kept_for_any_base():
+    kept = {}
+
+    def sinusoidal(T, d, base=10000.0):
+        if d not in kept or len(kept[d]) < T:
+            kept[d] = s.sinusoidal(T, d, base)
+        return kept[d][:T]
+
+    return {"sinusoidal": sinusoidal}
+
+
+@wrong("E1")
+def large_positions_in_half():
+    def sinusoidal(T, d, base=10000.0):
+        if d % 2:
+            raise ValueError(d)
+        angle = s.angles(torch.arange(T).half().float(), d, base)
+        return torch.stack((angle.sin(), angle.cos()), -1).flatten(-2)
+
+    return {"sinusoidal": sinusoidal}
+
+
+@wrong("E1")
+def one_axis_for_heads_always():
+    def rope(x, positions, base=10000.0):
+        return s.rope(x, positions[:, None] if positions.dim() == 2 else positions, base)
+
+    return {"rope": rope}
+
+
+@wrong("E1")
+def offset_remembered():
+    class LearnedPositions(Sound):
+        last = 0
+
+        def forward(self, x, offset=0):
+            self.last = offset or self.last
+            return super().forward(x, self.last)
+
+    return {"LearnedPositions": LearnedPositions}
+
+
+@wrong("E1")
+def the_same_table_each_time():
+    class LearnedPositions(Sound):
+        def __init__(self, max_len, d):
+            torch.manual_seed(0)
+            super().__init__(max_len, d)
+
+    return {"LearnedPositions": LearnedPositions}
+
+
+@wrong("E1")
+def norms_its_table():
+    class LearnedPositions(Sound):
+        def forward(self, x, offset=0):
+            with torch.no_grad():
+                self.table /= self.table.norm()
+            return super().forward(x, offset)
+
+    return {"LearnedPositions": LearnedPositions}

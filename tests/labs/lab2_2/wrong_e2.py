@@ -306,3 +306,35 @@ layer("relu_after_down", network=lambda self, h: F.relu(self.down(self.dropout(s
 layer("the_first_texts_mask", mask=lambda self, real: None if real is None else real[:1, None, None, :])
 from_torch("from_torch_sets_evaluation", evaluates_torchs)
 from_torch("from_torch_with_two_heads", eight_heads_as_two)
+
+
+def thaws_nothing(mine, layer):
+    return mine.requires_grad_(False)
+
+
+def through_float32(mine, layer):
+    return mine.float().to(layer.linear1.weight.dtype)
+
+
+def exchanges_the_activations(mine, layer):
+    mine.act = "gelu" if layer.activation is F.relu else "relu"
+    return mine
+
+
+from_torch("from_torch_frozen", thaws_nothing)
+from_torch("from_torch_through_float32", through_float32)
+from_torch("from_torch_activations_exchanged", exchanges_the_activations)
+layer(
+    "dropout_on_the_stream_that_is_read",
+    pre=lambda self, x, norm, branch: x + self.dropout(branch(norm(self.dropout(x)))),
+)
+layer(
+    "no_dropout_in_swiglu",
+    network=lambda self, h: self.down(self.hidden(h)) if self.act == "swiglu" else Pieces.network(self, h),
+)
+layer(
+    "gate_alone",
+    hidden=lambda self, h: (
+        F.silu(self.gate(h)) * self.gate(h) if self.act == "swiglu" else Pieces.hidden(self, h)
+    ),
+)

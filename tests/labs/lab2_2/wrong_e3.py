@@ -171,3 +171,23 @@ case("nan_hidden_in_the_maximum", masked_max=lambda h, m: s.masked_max(h, m).nan
 case("empty_by_the_maximum", masked_max=empty_by_value)
 case("mean_in_float32_always", masked_mean=lambda h, m: s.masked_mean(h.float(), m).to(h.dtype))
 case("positions_as_a_list", pack=lambda seqs: types_of(*s.pack(seqs)))
+
+
+@wrong.stands_for("E3", "masked_max")
+def filled_with_the_least_finite_number(h, mask):
+    if h.shape[1] == 0:
+        return h.new_zeros(h.shape[0], h.shape[2])
+    return filled(h, mask, torch.finfo(h.dtype).min).amax(1).masked_fill(~mask.any(1, keepdim=True), 0)
+
+
+@wrong.stands_for("E3", "masked_max")
+def the_longest_vector(h, mask):
+    if h.shape[1] == 0:
+        return h.new_zeros(h.shape[0], h.shape[2])
+    place = h.norm(dim=-1).masked_fill(~mask, -1).argmax(1)
+    return h[torch.arange(len(h)), place].masked_fill(~mask.any(1, keepdim=True), 0)
+
+
+case("by_the_padding", masked_mean=lambda h, m: filled(h, m, 0).sum(1) / (~m).sum(1, True).clamp(min=1))
+case("by_the_features", masked_mean=lambda h, m: s.masked_mean(h, m) / h.shape[2])
+case("mask_of_the_first", masked_mean=lambda h, m: filled(h, m[:1].expand_as(m), 0).sum(1) / m.sum(1, True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 
 import torch
@@ -309,3 +310,27 @@ case("share_rounded_down", split_by_concept=rounded_down)
 case("small_letters", build_vocabulary=lambda texts: s.build_vocabulary(text.lower() for text in texts))
 case("interval_by_the_training_names", compare=by_the_training_names(s.compare))
 case("seconds_summed", compare=summed)
+
+
+def seeded_by_the_first(models, train, test, *, epochs=4, seeds=(0,)):
+    def chained(build):
+        draws = itertools.count(1000 * seeds[0])
+
+        def build_next(size):
+            torch.manual_seed(next(draws))
+            return build(size)
+
+        return build_next
+
+    chains = {name: chained(build) for name, build in models.items()}
+    return s.compare(chains, train, test, epochs=epochs, seeds=seeds)
+
+
+def narrower_with_seeds(models, train, test, *, epochs=4, seeds=(0,)):
+    rows = s.compare(models, train, test, epochs=epochs, seeds=seeds)
+    halves = [(row.high - row.accuracy) / len(seeds) ** 0.5 for row in rows]
+    return [r._replace(low=r.accuracy - h, high=r.accuracy + h) for r, h in zip(rows, halves, strict=True)]
+
+
+case("seeded_by_the_first", compare=seeded_by_the_first)
+case("narrower_with_seeds", compare=narrower_with_seeds)

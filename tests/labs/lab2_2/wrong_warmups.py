@@ -104,3 +104,19 @@ case(
     ),
 )
 case("W4", "skips_empty_texts", pad_batch=lambda seqs: s.pad_batch([q for q in seqs if len(q)] or seqs))
+
+
+@wrong("W4")
+def sorts_the_callers_list():
+    def pad_batch(sequences):
+        sequences.sort(key=len)
+        return s.pad_batch(sequences)
+
+    return {"pad_batch": pad_batch}
+
+
+case("W1", "in_float32", rotate=lambda x, a: s.rotate(x.float(), a.float()).to(x.dtype))
+case("W2", "positions_cut_to_whole", angles=lambda p, d, base=1e4: s.angles(p.trunc(), d, base))
+case("W2", "in_degrees", angles=lambda p, d, base=1e4: s.angles(p, d, base).rad2deg())
+case("W2", "cut_to_one_turn", angles=lambda p, d, base=1e4: s.angles(p, d, base) % (2 * math.pi))
+case("W3", "length_plus_eps", rms_norm=lambda x, eps=1e-5: x / (x.norm(dim=-1, keepdim=True) + eps))
