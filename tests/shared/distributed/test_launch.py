@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import time
+import uuid
 from pathlib import Path
 
 import pytest
@@ -24,10 +25,12 @@ def add_ranks(start):
     return sum_over_ranks(torch.tensor(start + rank())).item()
 
 
+RUN = "TEST_OF_LAUNCH"
+
+
 def processes_of_any_launch() -> set[int]:
-    """Processes of launches that this test worker has started; another worker may be launching too."""
-    worker = os.environ.get("PYTEST_XDIST_WORKER")
-    ours = f"PYTEST_XDIST_WORKER={worker}".encode() if worker else b""
+    """Processes of launches of the test that runs; other tests may be launching at the same time."""
+    ours = f"{RUN}={os.environ[RUN]}".encode()
     found = set()
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
@@ -41,10 +44,10 @@ def processes_of_any_launch() -> set[int]:
 
 
 @pytest.fixture(autouse=True)
-def nothing_is_left_behind():
-    before = processes_of_any_launch()
+def nothing_is_left_behind(monkeypatch):
+    monkeypatch.setenv(RUN, uuid.uuid4().hex)  # inherited by what is launched
     yield
-    assert processes_of_any_launch() <= before
+    assert processes_of_any_launch() == set()
 
 
 def test_results_come_back_in_the_order_of_ranks_and_prints_name_theirs(capsys):
