@@ -160,8 +160,8 @@ if __name__ == "__main__":
 #
 # **Write `dotted(tree)`** for a tree of plain Python dicts: a dict's values are dicts (branches) or anything
 # else (leaves). Return one flat dict from dotted name to leaf, in the order in which the leaves stand in the
-# tree. Keys are strings. An empty branch contributes nothing. The tree may be nested to any depth up to 100,
-# and stays as it is.
+# tree. Keys are strings, never empty ones. An empty branch contributes nothing. The tree may be nested to
+# any depth up to 100, and stays as it is.
 #
 # ```python
 # dotted({"scale": 1, "fc": {"weight": 2, "bias": 3}})
