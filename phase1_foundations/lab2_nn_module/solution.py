@@ -764,8 +764,8 @@ if __name__ == "__main__":
 #
 # **4. `fold_batchnorm(layer, bn)`**: a new `nn.Linear` or `nn.Conv2d` (of the kind of `layer`, with a bias)
 # that computes what `bn(layer(x))` computes in evaluation mode. `bn` is your `BatchNorm`, with or without
-# affine. `layer` may lack a bias; a convolution may have groups, stride, padding, dilation. Neither `layer`
-# nor `bn` changes; the dtype is the layer's.
+# affine, in either mode. `layer` may lack a bias; a convolution may have groups, stride, dilation, padding
+# (any `padding_mode` as well). Neither `layer` nor `bn` changes; the dtype is the layer's.
 #
 # **For all of them**
 # - `bfloat16` and `float16` inputs: compute everything in `float32`, return the input's dtype. (The module's
