@@ -1041,7 +1041,8 @@ if __name__ == "__main__":
 #   elements), divide the weight by `std / target_std`, and measure again, until it is within `target_std ·
 #   (1 ± tol)` or `max_iter` rounds are over. Only then comes the next layer: its input has just changed.
 # - Measure in evaluation mode and without gradients. Afterwards each module is in the mode it was in before,
-#   no hook is left, no parameter has a `.grad`, `requires_grad` is as before, and `x` is unchanged.
+#   no hook is left, each parameter is the same object, without a `.grad` and with `requires_grad` as before,
+#   and `x` is unchanged.
 # - An output that is constant (std 0) cannot be scaled: leave that weight finite.
 # - Return a dict from layer name to its final standard deviation, a float, in the order of execution.
 #   Layers that `x` does not reach stay untouched and are not in it.
