@@ -160,8 +160,8 @@ if __name__ == "__main__":
 #
 # **Write `dotted(tree)`** for a tree of plain Python dicts: a dict's values are dicts (branches) or anything
 # else (leaves). Return one flat dict from dotted name to leaf, in the order in which the leaves stand in the
-# tree. Keys are strings. An empty branch contributes nothing. The tree may be nested to any depth up to 100,
-# and stays as it is.
+# tree. Keys are strings, never empty ones. An empty branch contributes nothing. The tree may be nested to
+# any depth up to 100, and stays as it is.
 #
 # ```python
 # dotted({"scale": 1, "fc": {"weight": 2, "bias": 3}})
@@ -764,8 +764,8 @@ if __name__ == "__main__":
 #
 # **4. `fold_batchnorm(layer, bn)`**: a new `nn.Linear` or `nn.Conv2d` (of the kind of `layer`, with a bias)
 # that computes what `bn(layer(x))` computes in evaluation mode. `bn` is your `BatchNorm`, with or without
-# affine. `layer` may lack a bias; a convolution may have groups, stride, padding, dilation. Neither `layer`
-# nor `bn` changes; the dtype is the layer's.
+# affine, in either mode. `layer` may lack a bias; a convolution may have groups, stride, dilation, padding
+# (any `padding_mode` as well). Neither `layer` nor `bn` changes; the dtype is the layer's.
 #
 # **For all of them**
 # - `bfloat16` and `float16` inputs: compute everything in `float32`, return the input's dtype. (The module's
@@ -1041,7 +1041,8 @@ if __name__ == "__main__":
 #   elements), divide the weight by `std / target_std`, and measure again, until it is within `target_std ·
 #   (1 ± tol)` or `max_iter` rounds are over. Only then comes the next layer: its input has just changed.
 # - Measure in evaluation mode and without gradients. Afterwards each module is in the mode it was in before,
-#   no hook is left, no parameter has a `.grad`, `requires_grad` is as before, and `x` is unchanged.
+#   no hook is left, each parameter is the same object, without a `.grad` and with `requires_grad` as before,
+#   and `x` is unchanged.
 # - An output that is constant (std 0) cannot be scaled: leave that weight finite.
 # - Return a dict from layer name to its final standard deviation, a float, in the order of execution.
 #   Layers that `x` does not reach stay untouched and are not in it.

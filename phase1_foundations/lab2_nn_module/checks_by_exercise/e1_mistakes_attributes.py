@@ -95,6 +95,11 @@ def not_there(a: Any, t: Trial) -> str | None:
 @probe("getattr-calls-itself")
 def getattr_recursion(a: Any, t: Trial) -> str | None:
     raw = object.__new__(a.MiniModule)
+    if t.attempt(lambda: raw.anything).raised(KeyError):
+        return (
+            "reading an attribute before `__init__` has run raised KeyError: the registries are not there "
+            "yet. Ask with `self.__dict__.get(registry, {})`, and end with AttributeError"
+        )
     if t.attempt(lambda: raw.anything).raised(RecursionError) or t.attempt(
         lambda: copy.deepcopy(a.MiniModule())
     ).raised(RecursionError):
@@ -243,6 +248,11 @@ def none_refused(a: Any, t: Trial) -> str | None:
     for name in ("weight", "body", "mean"):
         if t.attempt(lambda name=name: setattr(module, name, None)).raised(TypeError):
             return f"`module.{name} = None` raised TypeError: None is allowed, the place then is empty"
+        if t.attempt(lambda name=name: getattr(module, name)).raised(AttributeError):
+            return (
+                f"after `module.{name} = None` reading it raised AttributeError, expected None: ask whether "
+                "the name is in the registry, not whether there is a value"
+            )
     return None
 
 

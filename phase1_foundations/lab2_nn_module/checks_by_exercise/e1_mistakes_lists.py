@@ -60,8 +60,8 @@ def another_object(a: Any, t: Trial) -> str | None:
         pairs = list(getattr(module, method)())
         if len(pairs) == 1 and pairs[0][1] is not own:
             return (
-                f"`{method}` lists another tensor than the one that was registered, a copy or a view: an "
-                "optimizer would change that one"
+                f"`{method}` lists another tensor than the one that was registered, a copy or a view: what "
+                "changes the one in place is not seen in the other"
             )
     return None
 
@@ -82,6 +82,13 @@ def buffers_left_out(a: Any, t: Trial) -> str | None:
     top.register_buffer("two", shared)
     if outline(top.named_buffers())[:2] == ["one", "two"]:
         return "a buffer under two names is listed twice by named_buffers; asked for is each once"
+    return None
+
+
+@probe("module-itself-is-not-listed")
+def itself(a: Any, t: Trial) -> str | None:
+    if outline(small_net(a, t).named_modules()) == ["fc", "fc.dropout"]:
+        return "named_modules lists what is below, ['fc', 'fc.dropout']: the module itself comes first, as ''"
     return None
 
 
@@ -242,14 +249,16 @@ def none_listed(a: Any, t: Trial) -> str | None:
     module.register_buffer("mask", None)
     module.weight = parameter(t)
     module.weight = None
-    attempts = [
-        t.attempt(lambda: [*outline(module.named_buffers()), *outline(module.named_parameters())]),
-        t.attempt(lambda: list(module.state_dict())),
-    ]
-    for attempt in attempts:
+    attempts = {
+        "the lists": t.attempt(
+            lambda: [*outline(module.named_buffers()), *outline(module.named_parameters())]
+        ),
+        "state_dict": t.attempt(lambda: list(module.state_dict())),
+    }
+    for where, attempt in attempts.items():
         if attempt.value or attempt.raised(AttributeError, TypeError):
             found = attempt.value or f"{type(attempt.error).__name__}: {attempt.error}"
-            return f"a buffer and a parameter that are None: listing gave {found}; asked for is nothing"
+            return f"a buffer and a parameter are None, and {where} gave {found}; asked for is nothing"
     return None
 
 

@@ -25,6 +25,16 @@ def not_persistent(a: Any, t: Trial) -> str | None:
     return None
 
 
+@probe("buffers-are-not-saved")
+def buffers_unsaved(a: Any, t: Trial) -> str | None:
+    state = small_net(a, t).state_dict()
+    if "scale" in state and "mean" not in state:
+        return (
+            "the buffer `mean` is missing from state_dict: a saved model would have forgotten its statistics"
+        )
+    return None
+
+
 @probe("not-persistent-for-ever")
 def for_ever(a: Any, t: Trial) -> str | None:
     module = a.MiniModule()
@@ -35,16 +45,6 @@ def for_ever(a: Any, t: Trial) -> str | None:
         return (
             "a buffer that was not persistent was deleted, then registered again as a persistent one, and is "
             "still missing from state_dict: forget it completely in `__delattr__`"
-        )
-    return None
-
-
-@probe("buffers-are-not-saved")
-def buffers_unsaved(a: Any, t: Trial) -> str | None:
-    state = small_net(a, t).state_dict()
-    if "scale" in state and "mean" not in state:
-        return (
-            "the buffer `mean` is missing from state_dict: a saved model would have forgotten its statistics"
         )
     return None
 
@@ -290,6 +290,8 @@ def to_forgets(a: Any, t: Trial) -> str | None:
     result = net.to(torch.float64)
     dtypes = {name: tensor.dtype for name, tensor in net.state_dict().items()}
     left = [name for name, dtype in dtypes.items() if dtype != torch.float64]
+    if len(left) == len(dtypes) and getattr(result, "scale", net.scale).dtype == torch.float64:
+        return "to() converted a copy of the module: asked for is the module itself, its tensors changed"
     if left:
         return (
             f"after to(float64), {left[0]} is still {dtypes[left[0]]}: convert parameters and buffers, "
@@ -310,7 +312,7 @@ def raises(a: Any, t: Trial) -> None:
         "module.label = 'text'": lambda: setattr(module, "label", "text"),
         "module.layers = [child]": lambda: setattr(module, "layers", [module.child]),
         "register_buffer": lambda: module.register_buffer("mean", torch.ones(2)),
-        "named_parameters": lambda: list(module.named_parameters("p", True, False)),
+        "named_parameters('p', True, False)": lambda: list(module.named_parameters("p", True, False)),
         "named_parameters(recurse=False)": lambda: list(module.named_parameters(recurse=False)),
         "parameters": lambda: list(module.parameters()),
         "named_buffers": lambda: list(module.named_buffers()),

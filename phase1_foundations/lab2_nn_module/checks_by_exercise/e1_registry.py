@@ -11,6 +11,7 @@ from courseware.check.observe import same_storage
 from phase1_foundations.lab2_nn_module.checks_by_exercise import (
     e1_mistakes_attributes,
     e1_mistakes_lists,
+    e1_mistakes_others,
     e1_mistakes_state,
 )
 from phase1_foundations.lab2_nn_module.checks_by_exercise.e1_trees import (
@@ -18,6 +19,7 @@ from phase1_foundations.lab2_nn_module.checks_by_exercise.e1_trees import (
     outline,
     parameter,
     random_pair,
+    twins_of_many_kinds,
 )
 from phase1_foundations.lab2_nn_module.checks_by_exercise.pictures import tree_beside_torch
 
@@ -36,7 +38,7 @@ e1 = Exercise(
         ".copy_(value)` under no_grad.",
     ),
 )
-for mistakes in (e1_mistakes_attributes, e1_mistakes_lists, e1_mistakes_state):
+for mistakes in (e1_mistakes_attributes, e1_mistakes_lists, e1_mistakes_state, e1_mistakes_others):
     mistakes.probe.add_to(e1)
 
 CASES = 40
@@ -78,18 +80,22 @@ def listed(a: Any, t: Trial) -> None:
             next(iter(mine.named_modules()))[1] is mine, "named_modules does not begin with the module itself"
         )
         t.equal(len(list(mine.parameters())), len(list(theirs.parameters())), "the number of parameters()")
+    module = twins_of_many_kinds(a, t)
+    t.given("parameters that are frozen, that share memory, that are empty")
+    names = ["frozen", "over", "under", "none", "neither"]
+    t.equal(outline(module.named_parameters()), names, "named_parameters")
 
 
 @e1.property("attributes: set, read, replace, delete", points=3)
 def attributes(a: Any, t: Trial) -> None:
     module, weight, child = a.MiniModule(), parameter(t), a.MiniModule()
     buffer = torch.ones(2)
-    module.first = 1
+    module.a_number = 1
     module.weight, module.child, module.plain = weight, child, buffer
     module.register_buffer("mean", buffer)
     module.layers = [child]
     t.that(module.weight is weight and module.child is child, "a registered object cannot be read back")
-    t.that(module.mean is buffer and module.plain is buffer and module.first == 1, "an attribute changed")
+    t.that(module.mean is buffer and module.plain is buffer and module.a_number == 1, "an attribute changed")
     t.that(module.layers[0] is child, "a list that was assigned came back changed")
     t.equal(outline(module.named_modules()), ["", "child"], "named_modules")
     t.that(not hasattr(module, "other"), "hasattr is true for a name that was never assigned")
@@ -122,12 +128,12 @@ def attributes(a: Any, t: Trial) -> None:
     module.child = parameter(t)
     t.equal(outline(module.named_parameters()), ["weight", "bias", "child"], "a child's name got a parameter")
     t.equal(outline(module.named_modules()), [""], "a child's name got a parameter: named_modules")
-    module.first = parameter(t)
+    module.a_number = parameter(t)
     t.that(
-        isinstance(module.first, nn.Parameter),
+        isinstance(module.a_number, nn.Parameter),
         "an ordinary attribute that became a parameter still reads its old value",
     )
-    for name in ("weight", "bias", "child", "mean", "plain", "first", "layers"):
+    for name in ("weight", "bias", "child", "mean", "plain", "a_number", "layers"):
         delattr(module, name)
         t.that(not hasattr(module, name), f"after `del module.{name}` it can still be read")
         t.raises(
@@ -138,6 +144,10 @@ def attributes(a: Any, t: Trial) -> None:
         [],
         "after all deletions: parameters and buffers",
     )
+    module.register_buffer("mask", None)
+    t.that(module.mask is None, f"a buffer that is None reads {module.mask!r}")
+    module.mask = buffer
+    t.equal(outline(module.named_buffers()), ["mask"], "a buffer that was None got a tensor: named_buffers")
     for persistent in (False, True):
         module.register_buffer("again", torch.ones(1), persistent=persistent)
         t.equal(
@@ -193,6 +203,12 @@ def modes(a: Any, t: Trial) -> None:
         mine.train(True)
         wrong = [name for name, module in mine.named_modules() if module.training is not True]
         t.equal(wrong, [], "still in evaluation mode after train(True)")
+    top = a.MiniModule()
+    top.child = a.MiniModule()
+    top.child.eval()
+    top.train(True)
+    t.given("top.child.eval(), then top.train(True)")
+    t.that(top.child.training is True, "the child is still in evaluation mode")
 
 
 @e1.property("state_dict", points=2)
@@ -275,8 +291,12 @@ def working(a: Any, t: Trial) -> None:
     odd = a.MiniModule()
     odd.table, odd.weight = nn.Parameter(torch.tensor([1, 2]), requires_grad=False), parameter(t)
     odd.weight = None
+    odd.frozen = nn.Parameter(torch.ones(1), requires_grad=False)
+    odd.load_state_dict(odd.state_dict())
+    t.that(not odd.frozen.requires_grad, "after loading, a frozen parameter requires a gradient")
     t.given("a module with a parameter of integers and one that is None")
     t.that(odd.to(torch.float64).table.dtype == torch.int64, "to(float64) converted a parameter of integers")
+    t.that(not odd.frozen.requires_grad, "after to(float64) a frozen parameter requires a gradient")
 
     class Affine(a.MiniModule):  # type: ignore[misc, name-defined]
         def __init__(self) -> None:

@@ -83,3 +83,12 @@ def small_net(a: Any, t: Trial) -> Any:
     net.fc = fc
     net.last = parameter(t)
     return net
+
+
+def twins_of_many_kinds(a: Any, t: Trial) -> Any:
+    """Five parameters, no two of them tied: frozen, over the same memory, without elements."""
+    module, memory = a.MiniModule(), t.randn(2, dtype=torch.float32)
+    module.frozen = nn.Parameter(torch.ones(2), requires_grad=False)
+    module.over, module.under = nn.Parameter(memory), nn.Parameter(memory)
+    module.none, module.neither = nn.Parameter(torch.zeros(0)), nn.Parameter(torch.zeros(0))
+    return module

@@ -46,6 +46,34 @@ def area_forgotten(a: Any, t: Trial) -> str | None:
     return None
 
 
+@probe("fans-are-tensors")
+def fans_are_tensors(a: Any, t: Trial) -> str | None:
+    found = tuple(a.fans(torch.empty(8, 4, 3, 3)))
+    if any(isinstance(fan, Tensor) for fan in found):
+        return f"`fans` gives tensors, {found}; asked for are two numbers: use `math.prod` for the area"
+    return None
+
+
+@probe("kernels-of-other-ranks")
+def other_ranks(a: Any, t: Trial) -> str | None:
+    if tuple(a.fans(torch.empty(8, 4, 3, 3))) != (36, 72):
+        return None
+    for shape, right in (
+        ((4, 5), (5, 4)),
+        ((6, 4, 7), (28, 42)),
+        ((2, 3, 2, 3, 4), (72, 48)),
+        ((0, 5), (5, 0)),
+    ):
+        attempt = t.tried(lambda shape=shape: tuple(a.fans(torch.empty(shape))))
+        if attempt.error is not None or attempt.value != right:
+            what = f"raised {type(attempt.error).__name__}" if attempt.error else f"gave {attempt.value}"
+            return (
+                f"`fans` of shape {shape} {what}, expected {right}: a kernel has any number of axes, all "
+                "after the first two, and any axis may be empty. Take the product of the sizes"
+            )
+    return None
+
+
 @probe("another-fan")
 def another_fan(a: Any, t: Trial) -> str | None:
     for shape, right in (((32, 64), (64, 32)), ((8, 4, 3, 3), (36, 72))):
@@ -76,6 +104,20 @@ def new_tensor(a: Any, t: Trial) -> str | None:
     return None
 
 
+@probe("memory-is-exchanged")
+def exchanged(a: Any, t: Trial) -> str | None:
+    for name in (*DENSE, "orthogonal_", "sparse_"):
+        large = torch.full((6, 5), math.nan)
+        view = large[:4]
+        fill(a, name, view)
+        if not bool(view.isnan().any()) and bool(large[:4].isnan().any()):
+            return (
+                f"`{name}` gave t new memory (`t.data = …`): whoever looks at the old one, a view or a tied "
+                "weight, sees no change. Write into it: `t.copy_(…)`"
+            )
+    return None
+
+
 @probe("parameter-refused")
 def parameter_refused(a: Any, t: Trial) -> str | None:
     for name in (*DENSE, "orthogonal_", "sparse_"):
@@ -92,14 +134,18 @@ def parameter_refused(a: Any, t: Trial) -> str | None:
                 f"after `{name}` the parameter does not require a gradient any more: it would never be "
                 "trained"
             )
+        plain = torch.zeros(6, 5)
+        fill(a, name, plain)
+        if plain.requires_grad:
+            return f"after `{name}` a plain tensor requires a gradient: leave `requires_grad` as it was"
     return None
 
 
 @probe("vector-accepted")
 def vector(a: Any, t: Trial) -> str | None:
     for name in ("fans", *DENSE, "orthogonal_"):
-        attempt = t.attempt(lambda name=name: getattr(a, name)(torch.zeros(5)))
-        if attempt.error is None or attempt.raised(IndexError, ZeroDivisionError):
+        attempt = t.tried(lambda name=name: getattr(a, name)(torch.zeros(5)))
+        if not attempt.raised(ValueError):
             what = "was accepted" if attempt.error is None else f"raised {type(attempt.error).__name__}"
             return f"`{name}` of a vector {what}: it has no fan_in; raise ValueError"
     for shape in ((5,), (4, 3, 2)):

@@ -1,6 +1,5 @@
 """The known mistakes of E2, third part: orthogonal, sparse, and where the numbers come from."""
 
-import math
 from typing import Any
 
 import torch
@@ -59,7 +58,13 @@ def not_haar(a: Any, t: Trial) -> str | None:
         [a.orthogonal_(torch.zeros(4, 4), generator=g).clone() for _ in range(draws)]
     ).double()
     mean = float(drawn.diagonal(dim1=1, dim2=2).sum(1).mean())
-    if abs(mean) > 0.4:
+    if mean > 0.4:
+        return (
+            f"not Haar: over {draws} draws of 4×4 the mean trace is {mean:.2f}, expected 0: some directions "
+            "are preferred. Only a matrix of normal numbers (`randn`, not `rand`) looks the same from all "
+            "sides"
+        )
+    if mean < -0.4:
         return (
             f"not Haar: over {draws} draws of 4×4 the mean trace is {mean:.2f}, expected 0: QR as computed "
             "prefers certain signs. Multiply the columns of Q by the signs of R's diagonal"
@@ -69,6 +74,12 @@ def not_haar(a: Any, t: Trial) -> str | None:
         return (
             f"not Haar: of {draws} draws of 4×4, {turning:.0%} have determinant +1, expected half: mirror "
             "images are orthogonal too. The signs that the algorithm chose have to be taken out"
+        )
+    odd = torch.stack([a.orthogonal_(torch.zeros(3, 3), generator=g).clone() for _ in range(60)])
+    if bool((torch.linalg.det(odd) > 0).all()) or bool((torch.linalg.det(odd) < 0).all()):
+        return (
+            "not Haar: all draws of 3×3 have a determinant of the same sign. Turns and mirror images are "
+            "orthogonal alike, half of each is expected"
         )
     return None
 
@@ -98,12 +109,18 @@ def rest(a: Any, t: Trial) -> str | None:
     if kept.numel() < 5000:
         return None
     found = float(kept.std())
+    if float(kept.abs().min()) > 0.02 * found:
+        return (
+            "`sparse_` sets the smallest numbers of each column to 0, so that none near 0 is left among the "
+            "others: the places are random, whatever stands there"
+        )
     if not near(found, 0.2, 0.05):
         hint = " (the default 0.01: `std` is not used)" if near(found, 0.01, 0.05) else ""
         return f"`sparse_` with std=0.2: the elements that are not 0 have deviation {found:.3g}{hint}"
     if float(((kept / kept.std()) ** 4).mean()) < 2.4:
         return "`sparse_`: the elements that are not 0 are uniform numbers; asked for are normal ones"
-    default = float(a.sparse_(torch.zeros(200, 100), 0.5).std()) * math.sqrt(2)
+    weight = a.sparse_(torch.zeros(200, 100), 0.5)
+    default = float(weight[weight != 0].std())
     if not near(default, 0.01, 0.05):
         return (
             f"`sparse_` without std: the elements that are not 0 have deviation {default:.3g}, the "
@@ -122,6 +139,11 @@ def by_chance(a: Any, t: Trial) -> str | None:
             return (
                 f"every *row* has {int(rows[0])} zeros; asked for are exactly 30 in every column, that "
                 "is in t[:, j]"
+            )
+        if int(columns.max()) <= 30 and 0.2 < share < 0.3:
+            return (
+                f"columns have {int(columns.min())} to {int(columns.max())} zeros; exactly 30 are required "
+                "in each: a place that is drawn twice gives one zero only. Draw a permutation"
             )
         if 0.2 < share < 0.4:
             return (
@@ -146,6 +168,26 @@ def rounded_down(a: Any, t: Trial) -> str | None:
     columns = (a.sparse_(torch.ones(10, 6), 0.25) == 0).sum(0)
     if bool((columns == 2).all()):
         return "10 rows with sparsity 0.25 have 2 zeros in each column, expected ceil(2.5) = 3"
+    for sparsity, right in ((0.5, 5), (0.0, 0)):
+        columns = (a.sparse_(torch.ones(10, 6), sparsity) == 0).sum(0)
+        if bool((columns == right + 1).all()):
+            return (
+                f"10 rows with sparsity {sparsity:g} have {right + 1} zeros in each column, expected "
+                f"{right}: `int(…) + 1` is not ceil where the number is whole"
+            )
+    return None
+
+
+@probe("zeros-in-a-run")
+def in_a_run(a: Any, t: Trial) -> str | None:
+    zeros = a.sparse_(torch.ones(10, 60), 0.3, generator=generator(t)) == 0
+    if bool((zeros == zeros[:, :1]).all()):
+        return None
+    if bool((zeros.sum(0) == 3).all()) and bool((zeros & zeros.roll(1, 0)).sum(0).eq(2).all()):
+        return (
+            "in every column the zeros stand one below the other: a random place to begin is not enough; "
+            "each set of places is equally likely. Draw a permutation"
+        )
     return None
 
 
@@ -180,6 +222,13 @@ def generator_ignored(a: Any, t: Trial) -> str | None:
                 f"`{name}` gave two different tensors for two generators with the same seed: {what} come "
                 "from somewhere else. Pass `generator=generator` to everything random"
             )
+        one = torch.Generator().manual_seed(5)
+        if torch.equal(*(fill(a, name, torch.zeros(7, 6), generator=one).clone() for _ in range(2))):
+            return (
+                f"two calls of `{name}` with one generator give the same tensor, so all layers would get the "
+                "same weights: draw from the generator itself, so that it moves on; do not only read its seed"
+            )
+        torch.manual_seed(71)
         state = torch.get_rng_state()
         fill(a, name, torch.zeros(7, 6), generator=torch.Generator().manual_seed(5))
         if not torch.equal(state, torch.get_rng_state()):

@@ -7,6 +7,7 @@ import torch
 
 from courseware.check import Probes, Trial
 from phase1_foundations.lab2_nn_module.checks_by_exercise.e2_tools import (
+    DEFAULTS,
     DENSE,
     KAIMING,
     TAKES_GAIN,
@@ -122,23 +123,24 @@ def variance_as_std(a: Any, t: Trial) -> str | None:
 @probe("fan-of-the-wrong-side")
 def wrong_side(a: Any, t: Trial) -> str | None:
     for name in KAIMING:
-        found, expected = spread(a, t, name, 300, 100), math.sqrt(2 / 100)
-        if near(found, math.sqrt(2 / 300)):
-            return (
-                f"`{name}` of [300, 100] has deviation {found:.4f}, expected √(2/100) = {expected:.4f}: the "
-                "default is fan_in, which is t.shape[1]"
-            )
+        found, expected = spread(a, t, name, 300, 130), math.sqrt(2 / 130)
+        for fan, why in ((300, "the default is fan_in, which is t.shape[1]"), (215, "you take both fans")):
+            if near(found, math.sqrt(2 / fan)):
+                return (
+                    f"`{name}` of [300, 130] has deviation {found:.4f}, expected √(2/130) = {expected:.4f}: "
+                    f"{why}"
+                )
     for name in TAKES_GAIN:
-        found, expected = spread(a, t, name, 300, 100), math.sqrt(2 / 400)
-        for fan in (100, 300):
+        found, expected = spread(a, t, name, 300, 130), math.sqrt(2 / 430)
+        for fan in (130, 300):
             if near(found, math.sqrt(2 / fan)) or near(found, math.sqrt(1 / fan)):
                 return (
-                    f"`{name}` of [300, 100] has deviation {found:.4f}, expected √(2/(100 + 300)) = "
+                    f"`{name}` of [300, 130] has deviation {found:.4f}, expected √(2/(130 + 300)) = "
                     f"{expected:.4f}: Xavier takes both fans"
                 )
-        if near(found, math.sqrt(1 / 400)):
+        if near(found, math.sqrt(1 / 430)):
             return (
-                f"`{name}` of [300, 100] has deviation {found:.4f}, expected √(2/400) = {expected:.4f}: "
+                f"`{name}` of [300, 130] has deviation {found:.4f}, expected √(2/430) = {expected:.4f}: "
                 "the 2 is missing"
             )
     return None
@@ -224,6 +226,23 @@ def other_gain(a: Any, t: Trial) -> str | None:
                 return (
                     f"`{name}` of [300, 200] with nonlinearity={word!r} has deviation {attempt.value:.4f}, "
                     f"expected {gain:.4g} / √200 = {gain / math.sqrt(200):.4f}"
+                )
+    return None
+
+
+@probe("default-of-an-argument")
+def defaults(a: Any, t: Trial) -> str | None:
+    for name, values in DEFAULTS.items():
+        for argument, value in values.items():
+            plain, said = (
+                fill(a, name, torch.zeros(6, 4), generator=torch.Generator().manual_seed(3), **how).clone()
+                for how in ({}, {argument: value})
+            )
+            again = fill(a, name, torch.zeros(6, 4), generator=torch.Generator().manual_seed(3))
+            if torch.equal(plain, again) and not torch.equal(plain, said):
+                return (
+                    f"`{name}` with {argument}={value!r} gives other numbers than without, and this is the "
+                    "default that is asked for"
                 )
     return None
 

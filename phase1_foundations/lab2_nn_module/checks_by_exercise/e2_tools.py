@@ -11,6 +11,12 @@ from courseware.check import Trial
 TAKES_GAIN = ("xavier_uniform_", "xavier_normal_")
 KAIMING = ("kaiming_uniform_", "kaiming_normal_")
 DENSE = (*TAKES_GAIN, *KAIMING)
+_KAIMING: dict[str, Any] = {"a": 0.0, "mode": "fan_in", "nonlinearity": "leaky_relu"}
+DEFAULTS: dict[str, dict[str, Any]] = {
+    **{name: {"gain": 1.0} for name in (*TAKES_GAIN, "orthogonal_")},
+    **dict.fromkeys(KAIMING, _KAIMING),
+    "sparse_": {"std": 0.01},
+}
 
 
 def fill(a: Any, name: str, t: Tensor, /, **how: Any) -> Tensor:

@@ -131,6 +131,11 @@ def eps_outside(a: Any, t: Trial) -> str | None:
                 f"`{name}` adds eps to the deviation: it belongs to the variance, inside the root: √(σ² "
                 "+ ε), not √σ² + ε"
             )
+        if isinstance(attempt.value, Tensor) and same(attempt.value, batch() - 2.5):
+            return (
+                f"`{name}` with eps = 0.44 gives what eps = 0 gives: eps is added to the variance, not a "
+                "smallest value for it"
+            )
         if isinstance(attempt.value, Tensor) and same(attempt.value, (batch() - 2.5) / math.sqrt(1 + 1e-5)):
             return f"`{name}` ignores the eps that it is given: with eps = 0.44 it behaves as with 1e-5"
     return None

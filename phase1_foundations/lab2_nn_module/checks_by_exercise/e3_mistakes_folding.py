@@ -82,7 +82,7 @@ def fold_constant(a: Any, t: Trial) -> str | None:
             float(difference.abs().max()) > 1e-9
             and float((difference - difference[:, :1]).abs().max()) < 1e-9
         ):
-            what = "its bias" if layer.bias is not None else "the running mean, or β"
+            what = f"{'its bias, ' if layer.bias is not None else ''}the running mean or β"
             return (
                 f"the folded {type(layer).__name__} is off by a per-channel constant, "
                 f"{numbers(difference[:, 0])}: {what} is forgotten or "

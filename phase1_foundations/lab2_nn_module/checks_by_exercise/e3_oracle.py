@@ -120,3 +120,48 @@ def jobs(module: nn.Module, x: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tenso
         scales.append(scale)
         shifts.append(shift)
     return torch.stack(scales), torch.stack(shifts), gate.detach().flatten()
+
+
+def modulated(t: Trial, module: nn.Module, dim: int, cond: int, gated: bool) -> None:
+    """(1 + s(c)) LN(x) + b(c) with s, b and the gate affine in c and the same for all tokens."""
+    x, c, d = t.randn(1, 6, dim), t.randn(1, cond), t.randn(1, cond)
+    zero = torch.zeros(1, cond).double()
+    plain = formula(x, (2,), 1e-5)
+    results = [module(x, condition) for condition in (c + d, c, d, zero)]
+    for index, what in ((0, "modulated"), (1, "the gate")):
+        if index == 0 or gated:
+            both, one, other, none = (result[index].detach() for result in results)
+            t.equal(
+                both - one - other + none, torch.zeros_like(both), f"{what} is not affine in c", atol=1e-8
+            )
+            t.that(bool((one - none).abs().max() > 1e-9), f"{what} does not depend on c")
+    y = results[1][0].detach()
+    if dim > 1:
+        for feature in range(dim):
+            columns = torch.stack([plain[0, :, feature], torch.ones(6).double()], dim=1)
+            solution = torch.linalg.lstsq(columns, y[0, :, feature, None]).solution
+            t.equal(
+                columns @ solution,
+                y[0, :, feature, None],
+                f"feature {feature}: scale and shift of LN(x), the same for all tokens",
+                atol=1e-7,
+            )
+            t.that(abs(float(solution[0])) > 1e-9, f"feature {feature} does not depend on x")
+    batch_x, batch_c = torch.cat([x, x.flip(1)]), torch.cat([c, d])
+    together = module(batch_x, batch_c)
+    t.equal(together[0][:1].detach(), y, "an example alone and in a batch with another condition", atol=1e-9)
+    if gated:
+        t.equal(tuple(together[1].shape), (2, 1, dim), "the shape of the gate")
+
+
+def affine_in_half(module: nn.Module, t: Trial) -> tuple[Tensor, Tensor]:
+    """A float32 LayerNorm(512) with weights of its own on bfloat16 input: its result, and the exact one."""
+    randomise(t, module)
+    x = t.randn(16, 512).to(torch.bfloat16)
+    weight, bias = module.weight.detach().double(), module.bias.detach().double()
+    return module(x).detach().double(), formula(x, (1,), 1e-5) * weight + bias
+
+
+def rounded_once(found: Tensor, exact: Tensor) -> bool:
+    """bfloat16 has eight bits: one rounding is off by 1/256 of the result at most, however small that is."""
+    return bool(((found - exact).abs() <= exact.abs() / 200 + 1e-4).all())

@@ -120,6 +120,10 @@ def registration(a: Any, t: Trial) -> str | None:
         return (
             "the result lists last, middle, first: asked for is the order of execution, first, middle, last"
         )
+    if sorted(result) == sorted(found) and list(result) != list(found):
+        return (
+            f"the result lists {', '.join(result)}: asked for is the order of execution, first, middle, last"
+        )
     return None
 
 

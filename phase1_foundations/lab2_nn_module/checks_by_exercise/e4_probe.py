@@ -13,6 +13,7 @@ from phase1_foundations.lab2_nn_module.checks_by_exercise import (
     e4_mistakes,
     e4_mistakes_lsuv,
     e4_mistakes_statistics,
+    e4_mistakes_unusual,
 )
 from phase1_foundations.lab2_nn_module.checks_by_exercise.e4_watch import (
     FIELDS,
@@ -44,8 +45,9 @@ e4 = Exercise(
         "abs(std / target_std - 1) <= tol: break; layer.weight.mul_(target_std / std)`.",
     ),
 )
-for mistakes in (e4_mistakes, e4_mistakes_statistics, e4_mistakes_lsuv):
+for mistakes in (e4_mistakes_unusual, e4_mistakes, e4_mistakes_statistics, e4_mistakes_lsuv):
     mistakes.probe.add_to(e4)
+e4_mistakes_unusual.late.add_to(e4)
 
 
 def digits_model(t: Trial) -> nn.Sequential:
@@ -81,6 +83,11 @@ def statistics(a: Any, t: Trial) -> None:
     values = (1e4 + t.randn(300, 1)).float()
     t.given("one layer that passes on numbers around 10,000 with deviation 1")
     both(a, t, layer, lambda: [layer(part) for part in values.split(70)])
+    t.given("numbers near 0 and exactly 0")
+    both(a, t, layer, lambda: layer(torch.tensor([[0.0], [1e-30], [-1e-9], [1e-6]])))
+    t.given("a gradient of 1e25")
+    both(a, t, layer, lambda: (layer(torch.ones(2, 1)) * 1e25).sum().backward())
+    layer.zero_grad()
     odd = t.randn(12, 1).float()
     odd[2], odd[5], odd[7], odd[8] = 0.0, torch.nan, torch.inf, -torch.inf
     t.given("numbers among which are 0, nan, inf and −inf")
@@ -104,6 +111,11 @@ def kinds(a: Any, t: Trial) -> None:
     t.given("a module whose output is (x, [2x, (integers, None)], 'text')")
     both(a, t, nested, lambda: nested(x), (Nested,))
     model = mlp(2, 2)
+    pictures = digits_model(t)
+    t.given("without types, a convolution and linear layers")
+    with a.ActivationProbe(pictures) as found:
+        pictures(t.randn(1, 1, 8, 8).float())
+    t.equal(sorted(found.stats), ["0", "3", "5"], "the names in probe.stats")
     t.given("types=(nn.ReLU, nn.Sequential)")
     both(a, t, model, lambda: model(x), (nn.ReLU, nn.Sequential))
     t.given("under torch.no_grad()")
@@ -260,6 +272,17 @@ def lsuv(a: Any, t: Trial) -> None:
     frozen[2].eval()
     lsuv_holds(t, a, frozen, t.randn(32, 4).float(), "a batch norm in between, one layer in evaluation mode")
     t.equal(frozen[1].num_batches_tracked, torch.tensor(0), "batches that the batch norm has seen")
+    model, x = mlp(1, 16, bias=False), 4 * t.randn(64, 16).float()
+    model[0].weight.requires_grad_(False)
+    weight = model[0].weight
+    t.given("one layer without bias, its weight frozen, max_iter=1")
+    result = a.lsuv_init_(model, x, max_iter=1)
+    t.equal(deviations(model, x)["0"], 1.0, "its deviation after one round", rtol=1e-3)
+    t.equal(float(result["0"]), 1.0, "the result after one round", rtol=1e-3)
+    t.that(model[0].weight is weight and not weight.requires_grad, "its weight is a new parameter, or thawed")
+    t.given("one layer whose output is within tol=0.9 of the target")
+    a.lsuv_init_(model, x / 3, tol=0.9)
+    t.equal(float(weight[0].norm()), 1.0, "the length of a row of its weight", rtol=1e-3)
     with_unused = nn.ModuleDict({"used": nn.Linear(4, 4), "unused": nn.Linear(4, 4)})
     with_unused.forward = lambda x: with_unused["used"](x)  # type: ignore[method-assign]
     kept = with_unused["unused"].weight.detach().clone()

@@ -48,6 +48,16 @@ def not_a_module(a: Any, t: Trial) -> str | None:
     return None
 
 
+@w1.probe("call-instead-of-forward")
+def call_written(a: Any, t: Trial) -> str | None:
+    if a.Standardize.__call__ is not nn.Module.__call__:
+        return (
+            "you wrote `__call__`, which replaces torch's own: hooks would never run. Write `forward`; torch "
+            "calls it when the module is called"
+        )
+    return None
+
+
 @w1.probe("statistics-are-trained")
 def statistics_are_trained(a: Any, t: Trial) -> str | None:
     trained = [name for name, _ in made(a).named_parameters() if name in ("mean", "std")]
@@ -66,6 +76,11 @@ def not_saved(a: Any, t: Trial) -> str | None:
     for name in ("mean", "std"):
         if not hasattr(module, name):
             return f'the module has no `{name}`: asked for is `self.register_buffer("{name}", {name})`'
+        if name not in module.state_dict() and name in dict(module.named_buffers()):
+            return (
+                f"`{name}` is a buffer, but `persistent=False` keeps it out of the module's state_dict: a "
+                "saved model has lost it. Leave the option at its default"
+            )
         if name not in module.state_dict():
             return (
                 f"`{name}` is missing from the module's state_dict, so a saved model has lost it: a "
@@ -100,6 +115,13 @@ def scale_starts(a: Any, t: Trial) -> str | None:
             f"`scale` starts as {numbers(scale)} with shape {tuple(scale.shape)}; asked for are ones of "
             "mean's shape, here [1, 1]"
         )
+    doubles = MEAN.double(), STD.double()
+    found = a.Standardize(*doubles).scale
+    if found.dtype != torch.float64:
+        return (
+            f"with mean in float64 `scale` is {str(found.dtype)[6:]}: it has the dtype of mean, as "
+            "`torch.ones_like(mean)` has"
+        )
     return None
 
 
@@ -109,7 +131,9 @@ def changes_input(a: Any, t: Trial) -> str | None:
     before = x.clone()
     a.Standardize(mean, std)(x)
     if not (torch.equal(x, before) and torch.equal(mean, MEAN) and torch.equal(std, STD)):
-        return "forward changes a tensor that it was given (`-=`, `/=` write in place): make a new one"
+        return (
+            "a tensor that was given is changed (`-=`, `fill_` and the like write in place): make a new one"
+        )
     return None
 
 
@@ -128,6 +152,52 @@ def scale_not_used(a: Any, t: Trial) -> str | None:
         after = module(x)
     if same(before, torch.tensor([[2.0, 2.0]])) and same(after, before):
         return "with scale = 3 the result is the same as with scale = 1: forward does not use `self.scale`"
+    return None
+
+
+@w1.probe("scale-in-another-place")
+def scale_elsewhere(a: Any, t: Trial) -> str | None:
+    module, x = made(a), torch.tensor([[3.0, 11.0], [-2.0, 5.0]])
+    with torch.no_grad():
+        module.scale.copy_(torch.tensor([3.0, 0.5]))
+        y, s = module(x), module.scale.clone()
+    wrong = {
+        "(scale · x − mean) / std": (s * x - MEAN) / STD,
+        "(x − mean) / (scale · std)": (x - MEAN) / (s * STD),
+        "scale · x − mean / std": s * x - MEAN / STD,
+        "scale + (x − mean) / std": s + (x - MEAN) / STD,
+        "(x − scale · mean) / std": (x - s * MEAN) / STD,
+    }
+    for words, value in wrong.items():
+        if same(y, value, atol=1e-4) and not same(y, s * (x - MEAN) / STD, atol=1e-4):
+            return (
+                f"as soon as scale is not 1, what you compute is {words}; asked for is "
+                "scale · (x − mean) / std"
+            )
+    return None
+
+
+@w1.probe("scale-gets-no-gradient")
+def no_gradient(a: Any, t: Trial) -> str | None:
+    module = made(a)
+    if isinstance(module.scale, nn.Parameter) and not module(torch.ones(3, 2)).requires_grad:
+        return (
+            "no gradient would ever reach `scale`: forward cuts it off (`.data`, `.detach()`, "
+            "`torch.no_grad()`, a copy made in `__init__`). Use `self.scale` itself"
+        )
+    return None
+
+
+@w1.probe("buffers-hold-something-else")
+def other_buffers(a: Any, t: Trial) -> str | None:
+    module = made(a)
+    for name, right in (("mean", MEAN), ("std", STD)):
+        found = getattr(module, name)
+        if not same(found, right):
+            return (
+                f"`module.{name}` is {numbers(found)}, but {name} = {numbers(right)} was given: a model is "
+                "saved with the numbers as they were measured"
+            )
     return None
 
 
@@ -167,6 +237,19 @@ def another_formula(a: Any, t: Trial) -> str | None:
     return None
 
 
+@w1.probe("something-is-added-to-std")
+def std_plus_eps(a: Any, t: Trial) -> str | None:
+    mean, std = torch.zeros(2, dtype=torch.float64), torch.tensor([1e-4, 2.0], dtype=torch.float64)
+    x = torch.ones(1, 2, dtype=torch.float64)
+    first = float(a.Standardize(mean, std)(x)[0, 0])
+    if 0 < 1 / first - 1e-4 < 0.1:
+        return (
+            f"with std = 0.0001 you divide by {1 / first:.6g}: something small is added to std. It is never "
+            "0 here, and the formula is (x − mean) / std"
+        )
+    return None
+
+
 @w1.probe("raises-an-error")
 def raises(a: Any, t: Trial) -> None:
     must_run(t, "Standardize(mean, std)", lambda: made(a))
@@ -181,6 +264,11 @@ def kinds(a: Any, t: Trial) -> None:
     t.equal([name for name, p in module.named_parameters() if p.requires_grad], ["scale"], "its parameters")
     t.equal(sorted(module.state_dict()), ["mean", "scale", "std"], "the names in its state_dict")
     t.equal(sorted(name for name, _ in module.named_buffers()), ["mean", "std"], "its buffers")
+    t.that(
+        a.Standardize.__call__ is nn.Module.__call__, "it has a `__call__` of its own, instead of `forward`"
+    )
+    t.equal(module.mean, MEAN, "module.mean")
+    t.equal(module.std, STD, "module.std")
 
 
 @w1.property("the formula")
@@ -195,7 +283,13 @@ def formula(a: Any, t: Trial) -> None:
             scale = t.randn(d, dtype=dtype)
             with torch.no_grad():
                 module.scale.copy_(scale)
-            t.equal(module(x), scale * (x - mean) / std, "the result with another scale", atol=1e-5)
+            x.requires_grad_()
+            y = module(x)
+            t.equal(y, scale * (x - mean) / std, "the result with another scale", atol=1e-5)
+            t.that(y.requires_grad, "the result has no gradient history")
+            gradients = torch.autograd.grad(y.sum(), (module.scale, x), allow_unused=True)
+            t.equal(gradients[0], ((x.detach() - mean) / std).sum(0), "the gradient of scale", atol=1e-4)
+            t.equal(gradients[1], (scale / std).expand(n, d), "the gradient of x", atol=1e-5)
 
 
 w1.reward(standardized_digits)

@@ -34,7 +34,7 @@ def runs_of_linear(module: nn.Module, width: int) -> int:
     def counted(self: nn.Linear, x: torch.Tensor) -> torch.Tensor:
         nonlocal count
         count += 1
-        return original(self, x)
+        return x  # width stays width, also where layers of another stack run
 
     nn.Linear.forward = counted
     try:
@@ -94,6 +94,17 @@ def hidden(a: Any, t: Trial) -> str | None:
         return (
             "your Stack runs its layers, but `list(stack.parameters())` is empty: a plain Python list (or "
             "tuple, or dict) hides the modules in it. Use `nn.ModuleList`"
+        )
+    return None
+
+
+@w2.probe("one-list-for-all-stacks")
+def one_list(a: Any, t: Trial) -> str | None:
+    count = runs_of_linear(a.Stack(3, 1), 3)
+    if count and runs_of_linear(a.Stack(3, 1), 3) == count + 1:
+        return (
+            "each new Stack(3, 1) runs the layers of all earlier ones too: a list in the class body (or "
+            "as a default argument) is one list for all. Make it in `__init__`"
         )
     return None
 
@@ -197,13 +208,32 @@ def another_place(a: Any, t: Trial) -> str | None:
     return None
 
 
+@w2.probe("gradient-is-cut")
+def cut(a: Any, t: Trial) -> str | None:
+    module, x, layers = lively(a, t)
+    y = module(x)
+    if not isinstance(y, torch.Tensor) or len(layers) != 2:
+        return None
+    grads = [None, None]
+    if y.requires_grad:
+        grads = torch.autograd.grad(y.sum(), [layer.weight for layer in layers], allow_unused=True)
+    lost = ["first", "second"][grads[0] is not None]
+    if any(grad is None for grad in grads):
+        return (
+            f"the gradient does not reach the {lost} of two layers, so it would never learn: "
+            "`.detach()`, `.data` and `torch.no_grad()` cut the way back"
+        )
+    return None
+
+
 @w2.probe("depth-zero")
 def depth_zero(a: Any, t: Trial) -> str | None:
     x = t.randn(4, 3, dtype=torch.float32)
+    before = x.clone()
     attempt = t.tried(lambda: a.Stack(3, 0)(x))
     if attempt.error is not None:
         return f"Stack(3, 0) raised {attempt.error}: without a layer it returns its input"
-    if isinstance(attempt.value, torch.Tensor) and not torch.equal(attempt.value, x):
+    if isinstance(attempt.value, torch.Tensor) and not torch.equal(attempt.value, before):
         return "Stack(3, depth=0) changes its input: without a layer there is nothing to do, not even a relu"
     return None
 
@@ -239,7 +269,14 @@ def values(a: Any, t: Trial) -> None:
         expected = x.clone()
         for layer in in_order(module, x.clone()):
             expected = torch.relu(expected @ layer.weight.T + layer.bias)
-        t.equal(module(x), expected, "the result")
+        x.requires_grad_()
+        y = module(x)
+        t.equal(y, expected, "the result")
+        if depth:
+            t.that(y.requires_grad, "the result has no gradient history")
+            wanted = [x, *(layer.weight for layer in linears(module))]
+            grads = torch.autograd.grad(y.sum(), wanted, allow_unused=True)
+            t.that(all(g is not None for g in grads), "the gradient does not reach the input and every layer")
 
 
 w2.reward(parameters_by_depth)

@@ -140,6 +140,22 @@ def dropped(a: Any, t: Trial) -> str | None:
     return None
 
 
+@w3.probe("lists-are-taken-apart")
+def lists_taken_apart(a: Any, t: Trial) -> str | None:
+    flat = a.dotted({"a": [7, 8]})
+    if flat != {"a": [7, 8]}:
+        return f"{{'a': [7, 8]}} gave {flat}: a list is a leaf like any other, only dicts are branches"
+    return None
+
+
+@w3.probe("leaves-are-changed")
+def leaves_changed(a: Any, t: Trial) -> str | None:
+    flat = a.dotted(small())
+    if list(flat) == ["scale", "fc.weight", "fc.bias"] and list(flat.values()) != [1, 2, 3]:
+        return f"{small()} gave the leaves {list(flat.values())}, expected [1, 2, 3]: a leaf stays what it is"
+    return None
+
+
 @w3.probe("raises-an-error")
 def raises(a: Any, t: Trial) -> None:
     for tree in (small(), deep(), {}, {"a": {}}, {"a": [1], "b": None}):

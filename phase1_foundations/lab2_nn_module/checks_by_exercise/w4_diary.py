@@ -158,6 +158,52 @@ def twice(a: Any, t: Trial) -> str | None:
         return "x was assigned twice and stands in the list twice; asked for is each name once"
     if list(diary.names) == ["y", "x"]:
         return "the list is ['y', 'x']: asked for is the order of the *first* assignment, ['x', 'y']"
+    again = a.Diary()
+    again.x = 1
+    del again.x
+    again.x = 2
+    if list(again.names) == ["x", "x"]:
+        return (
+            "`x` was assigned, deleted and assigned again, and stands in the list twice: ask whether the "
+            "name is in the list, not whether the attribute is there"
+        )
+    return None
+
+
+@w4.probe("some-assignments-are-not-heard")
+def not_heard(a: Any, t: Trial) -> str | None:
+    diary = a.Diary()
+    diary.xy, diary.x = 1, 2
+    if list(diary.names) == ["xy"]:
+        return (
+            "after `diary.xy = 1` and `diary.x = 2` the list is ['xy']: x counts as known because the text "
+            "'xy' contains it; compare with the whole names"
+        )
+    for value in (None, 0, []):
+        diary = a.Diary()
+        diary.x = value
+        if list(diary.names) == []:
+            return f"after `diary.x = {value}` the list is empty: every assignment counts, whatever the value"
+
+    class WithDefault(a.Diary):
+        x = 1
+
+    diary = WithDefault()
+    diary.x = 2
+    if list(diary.names) == []:
+        return (
+            "`x` was assigned in a diary whose class has an attribute x already, and is not in the list: ask "
+            "whether the name is in the list, not whether the attribute is there"
+        )
+    return None
+
+
+@w4.probe("stores-a-copy")
+def stores_copy(a: Any, t: Trial) -> str | None:
+    diary, value = a.Diary(), [1, 2]
+    diary.x = value
+    if diary.x == value and diary.x is not value:
+        return "`diary.x = value` stored a copy: the attribute is the very object that was assigned"
     return None
 
 
@@ -177,7 +223,7 @@ def raises(a: Any, t: Trial) -> None:
 def in_order(a: Any, t: Trial) -> None:
     for length in range(12):
         diary, expected = a.Diary(), []
-        assigned = [t.random.choice("abcdef") for _ in range(length)]
+        assigned = [t.random.choice(("a", "b", "ab", "ba", "abc", "c")) for _ in range(length)]
         for name in assigned:
             setattr(diary, name, None)
             if name not in expected:
@@ -194,7 +240,8 @@ def ordinary(a: Any, t: Trial) -> None:
     for name, value in values.items():
         setattr(diary, name, value)
     for name, value in values.items():
-        t.that(getattr(diary, name) is value, f"diary.{name} is {getattr(diary, name)!r}, expected {value!r}")
+        found = getattr(diary, name)
+        t.that(found is value, f"diary.{name} is not the object that was assigned: {found!r}, not {value!r}")
     diary.x = 7
     t.equal(diary.x, 7, "diary.x after a second assignment")
     t.equal(diary.names, ["x", "y", "length", "_hidden"], "names")
@@ -204,6 +251,8 @@ def ordinary(a: Any, t: Trial) -> None:
     del diary.x
     t.that(not hasattr(diary, "x"), "after `del diary.x` it can still be read")
     t.equal(diary.names, ["x", "y", "length", "_hidden"], "names after a deletion")
+    diary.x = 8
+    t.equal(diary.names, ["x", "y", "length", "_hidden"], "names after another assignment")
 
 
 w4.reward(what_torch_hears)

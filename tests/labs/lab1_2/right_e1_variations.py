@@ -135,3 +135,10 @@ variation(
     state_dict=lambda self: OrderedDict(Reference.state_dict(self)),
     __repr__=lambda self: "Mini()",
 )
+
+
+def helper(self, *arguments):
+    """A method that a learner may have added, under whatever name."""
+
+
+variation("helpers_with_plain_names", first=helper, own=helper, walk=helper, items=helper, children=helper)
