@@ -610,9 +610,10 @@ if __name__ == "__main__":
 #
 # **`EarlyStopping(patience=10, min_delta=0.0, mode="min")`**: `update(metric, epoch)` returns True if
 # training should stop: at the `patience`-th evaluation in a row that is not better (one earlier than the
-# plateau acts: that is how most libraries count), and at every further one. Better means `metric < best −
-# min_delta` (mode "max": `metric > best + min_delta`). `.best` and `.best_epoch` are the best metric and
-# its `epoch`, both `None` before there is one. NaN counts as bad and never becomes best.
+# plateau acts: that is how most libraries count), and at every further one until one is better: then the
+# count begins anew. Better means `metric < best − min_delta` (mode "max": `metric > best + min_delta`).
+# `.best` and `.best_epoch` are the best metric and its `epoch`, both `None` before there is one. NaN counts
+# as bad and never becomes best.
 #
 # **Not allowed:** anything of `torch.optim`, by any route.
 

@@ -134,6 +134,53 @@ def some_options(a: Any, t: Trial) -> str | None:
     return None
 
 
+@probes("state-of-all-optimizers")
+def state_of_all(a: Any, t: Trial) -> str | None:
+    optimizers, p = [a.SGD([leaf([1.0])], lr=0.1, momentum=0.5) for _ in range(2)], leaf([1.0])
+    optimizers.append(a.SGD([p], lr=0.1, momentum=0.5))
+    p.grad = torch.ones_like(p)
+    optimizers[-1].step()
+    attempt = t.tried(lambda: optimizers[0].state_dict())
+    if attempt.raised(KeyError) or (attempt.error is None and any(attempt.value["state"].values())):
+        return (
+            "an optimizer that never stepped remembers what another one did: a dict in the class body or as "
+            "a default argument is one for all. Make it in `__init__`"
+        )
+    return None
+
+
+@probes("default-of-an-option")
+def default_of_an_option(a: Any, t: Trial) -> str | None:
+    right = {"momentum": 0.0, "dampening": 0.0, "nesterov": False, "weight_decay": 0.0}
+    group = a.SGD([leaf([1.0])], 0.1).param_groups[0]
+    for name, value in right.items():
+        if group.get(name, value) != value:
+            return f"SGD(params, lr=0.1) has {name} = {group[name]}; the default is {value}"
+    attempt = t.tried(lambda: a.SGD([leaf([1.0])], 0.1, 0.9, 0.0, True, 0.01).param_groups[0])
+    found = f"{attempt.error}"
+    if attempt.error is None:
+        found = {name: attempt.value.get(name) for name in ("lr", *right)}
+    if found != {"lr": 0.1, "momentum": 0.9, "dampening": 0.0, "nesterov": True, "weight_decay": 0.01}:
+        return (
+            f"SGD(params, 0.1, 0.9, 0.0, True, 0.01) gives {found}: keep the arguments in the order lr, "
+            "momentum, dampening, nesterov, weight_decay"
+        )
+    return None
+
+
+@probes("memory-becomes-float32")
+def memory_narrow(a: Any, t: Trial) -> str | None:
+    p, q = leaf([1.0]), leaf([1.0])
+    optimizer, again = (a.SGD([each], lr=0.1, momentum=0.5) for each in (p, q))
+    p.grad = torch.full_like(p, 1 / 3)
+    optimizer.step()
+    again.load_state_dict(optimizer.state_dict())
+    kept = again.state_dict()["state"].get(0, {}).get("momentum_buffer")
+    if isinstance(kept, torch.Tensor) and kept.dtype == torch.float32:
+        return "after loading, the buffer of a float64 parameter is float32: it keeps its dtype"
+    return None
+
+
 @probes("old-memory-survives-loading")
 def old_memory(a: Any, t: Trial) -> str | None:
     p = leaf([0.0])

@@ -119,6 +119,13 @@ def saved_and_loaded(a: Any, t: Trial) -> None:
     again.param_groups[0]["weight_decay"] = 0.0
     again.step()
     t.that(p.item() == before, "after loading a state without momentum, the old momentum still moves θ")
+    params = [leaf([1.0]) for _ in range(4)]
+    optimizer = a.SGD([{"params": params[:2]}, {"params": params[2:]}], lr=0.1, momentum=0.5)
+    for each in (params[1], params[3]):
+        each.grad = torch.ones_like(each)
+    optimizer.step()
+    kept = [number for number, value in optimizer.state_dict()["state"].items() if value]
+    t.equal(sorted(kept), [1, 3], "two of four parameters have a momentum: the numbers in the state")
 
 
 @e1.property("zero_grad, and what nesterov needs", points=1)
@@ -128,6 +135,12 @@ def zero_grad(a: Any, t: Trial) -> None:
     p.grad = t.randn(3)
     optimizer.zero_grad(set_to_none=False)
     t.equal(p.grad, torch.zeros(3, dtype=torch.float64), "the gradient after zero_grad(set_to_none=False)")
+    group = a.SGD([leaf([1.0])], 0.1, 0.9, 0.0, True, 0.01).param_groups[0]
+    t.equal(
+        [group[name] for name in ("lr", "momentum", "dampening", "nesterov", "weight_decay")],
+        [0.1, 0.9, 0.0, True, 0.01],
+        "the options of SGD(params, 0.1, 0.9, 0.0, True, 0.01)",
+    )
     t.that(unused.grad is None, "zero_grad(set_to_none=False) gave a gradient to a parameter without one")
     optimizer.zero_grad()
     t.that(p.grad is None, "after zero_grad() a gradient is not None")

@@ -167,6 +167,21 @@ def begin_anew(a: Any, t: Trial) -> str | None:
     return None
 
 
+@probes("numbers-without-gaps")
+def without_gaps(a: Any, t: Trial) -> str | None:
+    params = [leaf([1.0]), leaf([2.0])]
+    optimizer = a.SGD(params, lr=0.1, momentum=0.5)
+    params[1].grad = torch.ones_like(params[1])
+    optimizer.step()
+    kept = {number for number, value in optimizer.state_dict()["state"].items() if value}
+    if kept == {0}:
+        return (
+            "of two parameters only number 1 has a momentum, and it is saved under 0: the number is the "
+            "parameter's place among all, not its place among those that have something to remember"
+        )
+    return None
+
+
 @probes("state-of-a-skipped-parameter")
 def state_of_skipped(a: Any, t: Trial) -> str | None:
     optimizer, _ = stepped(a)
@@ -262,6 +277,8 @@ def shared(a: Any, t: Trial) -> str | None:
     copies = [leaf(p) for p in params]
     again = a.SGD(copies, lr=0.1, momentum=0.5)
     again.load_state_dict(saved)
+    if saved["param_groups"] != snapshot["param_groups"] or list(saved["state"]) != list(snapshot["state"]):
+        return "load_state_dict changes the state_dict that it is given (`pop`, `update`): work on a copy"
     copies[0].grad = torch.full_like(copies[0], 100.0)
     again.step()
     again.param_groups[0]["lr"] = 9.0

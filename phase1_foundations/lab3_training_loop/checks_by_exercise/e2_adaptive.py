@@ -8,6 +8,8 @@ from torch import Tensor
 
 from courseware.check import Exercise, Trial, forbid
 from phase1_foundations.lab3_training_loop.checks_by_exercise.e2_edges import probes as edge_probes
+from phase1_foundations.lab3_training_loop.checks_by_exercise.e2_first import late as late_probes
+from phase1_foundations.lab3_training_loop.checks_by_exercise.e2_first import probes as first_probes
 from phase1_foundations.lab3_training_loop.checks_by_exercise.e2_mistakes import probes
 from phase1_foundations.lab3_training_loop.checks_by_exercise.e2_picture import dense_and_rare
 from phase1_foundations.lab3_training_loop.checks_by_exercise.e2_state import probes as state_probes
@@ -28,9 +30,11 @@ e2 = Exercise(
         "`at_least_float32`, all under `torch.no_grad()`.",
     ),
 )
+first_probes.add_to(e2)
 probes.add_to(e2)
 state_probes.add_to(e2)
 edge_probes.add_to(e2)
+late_probes.add_to(e2)
 
 Twins = tuple[Callable[[list[Tensor]], Any], Callable[[list[Tensor]], Any]]
 
@@ -117,6 +121,13 @@ def saved_and_loaded(a: Any, t: Trial) -> None:
             skipped=lambda step, i: step < 3 and i == 0,
         )
 
+    p, q = leaf([1.0]), leaf([1.0])
+    optimizer = a.Adagrad([{"params": [p]}, {"params": [q], "initial_accumulator": 8.0}], lr=0.3)
+    p.grad, q.grad = torch.ones_like(p), torch.ones_like(q)
+    optimizer.step()
+    t.given("Adagrad, lr=0.3, a group with initial_accumulator = 8 of its own, gradient 1")
+    t.equal([p.item(), q.item()], [0.7, 0.9], "the parameters, which were 1", atol=1e-8)
+
 
 @e2.property("gradients from 1e-30 to 1e30, and none at all", points=2)
 def extremes(a: Any, t: Trial) -> None:
@@ -163,6 +174,13 @@ def half_precision(a: Any, t: Trial) -> None:
                 q.copy_(q.to(torch.bfloat16))
             t.given(f"{name}: a bfloat16 parameter, step {step}")
             t.equal(p.detach(), q.detach().to(torch.bfloat16), "the parameter", rtol=2.0**-5, atol=2.0**-7)
+        again = mine([leaf(p)])
+        again.load_state_dict(optimizer.state_dict())
+        for key, value in again.state_dict()["state"][0].items():
+            t.that(
+                not isinstance(value, Tensor) or value.dtype != torch.bfloat16,
+                f"{key}, which was remembered in float32, is bfloat16 after loading",
+            )
 
 
 e2.reward(dense_and_rare)

@@ -8,6 +8,7 @@ from torch.optim import lr_scheduler
 
 from courseware.check import Exercise, Trial, forbid
 from phase1_foundations.lab3_training_loop.checks_by_exercise.e3_edges import probes as edge_probes
+from phase1_foundations.lab3_training_loop.checks_by_exercise.e3_first import probes as first_probes
 from phase1_foundations.lab3_training_loop.checks_by_exercise.e3_formulas import (
     RIGHT,
     plateau_of_torch,
@@ -45,6 +46,7 @@ e3 = Exercise(
         "`metric < self.best - self.min_delta`.",
     ),
 )
+first_probes.add_to(e3)
 probes.add_to(e3)
 memory_probes.add_to(e3)
 edge_probes.add_to(e3)

@@ -251,6 +251,31 @@ def clips_each(a: Any, t: Trial) -> str | None:
     )
 
 
+@probes("max-norm-zero-is-taken-for-none")
+def max_norm_zero(a: Any, t: Trial) -> str | None:
+    _, _, optimizer = one_step(a, t, [batch(t, 2, 5)], max_norm=0.0)
+    if optimizer.used and float(vector(optimizer.used[0]).norm()) > 0.1:
+        return (
+            "max_norm = 0 allows no gradient at all, and yours was not clipped: 0.0 is a number. Ask "
+            "`max_norm is not None`, not whether it is falsy"
+        )
+    return None
+
+
+@probes("mode-changed")
+def mode_changed(a: Any, t: Trial) -> str | None:
+    for training in (True, False):
+        model = Tokens(t).train(training)
+        a.accumulate_step(model, squared_errors, [batch(t, 2, 5)], Spy(model))
+        if model.training is not training:
+            before, after = ("training", "evaluation")[:: 1 if training else -1]
+            return (
+                f"a model in {before} mode is in {after} mode afterwards: whoever calls the step has set the "
+                "mode, leave it alone"
+            )
+    return None
+
+
 @probes("nothing-counts")
 def nothing_counts(a: Any, t: Trial) -> str | None:
     model = Tokens(t)

@@ -89,6 +89,18 @@ def always(a: Any, t: Trial) -> str | None:
     return None
 
 
+@probes("norms-added-up")
+def added(a: Any, t: Trial) -> str | None:
+    norm, _ = clipped(a, 6.5, *PAIR)
+    if close(norm, 17.0, 1e-4):
+        return "norms 5 and 12 gave 17: lengths do not add up, squares do: √(5² + 12²) = 13"
+    if close(norm, 169.0, 1e-4):
+        return "you return 169, the sum of the squares: the root is missing"
+    if close(norm, 12.0, 1e-4):
+        return "you return 12, the norm of the last or the largest tensor: all gradients together have 13"
+    return None
+
+
 @probes("clipped-below-the-threshold")
 def too_early(a: Any, t: Trial) -> str | None:
     for limit in (13.25, 20.0):
@@ -132,15 +144,15 @@ def returns_clipped(a: Any, t: Trial) -> str | None:
     return None
 
 
-@probes("norms-added-up")
-def added(a: Any, t: Trial) -> str | None:
-    norm, _ = clipped(a, 6.5, *PAIR)
-    if close(norm, 17.0, 1e-4):
-        return "norms 5 and 12 gave 17: lengths do not add up, squares do: √(5² + 12²) = 13"
-    if close(norm, 169.0, 1e-4):
-        return "you return 169, the sum of the squares: the root is missing"
-    if close(norm, 12.0, 1e-4):
-        return "you return 12, the norm of the last or the largest tensor: all gradients together have 13"
+@probes("each-entry-clipped")
+def each_entry(a: Any, t: Trial) -> str | None:
+    _, after = clipped(a, 6.5, *PAIR)
+    for bound in (1.0, 6.5):
+        if close(flat(after), [min(entry, bound) for entry in (3.0, 4.0, 0.0, 12.0)], 1e-4):
+            return (
+                f"each entry was cut off at {bound:g} for itself, which turns the long vector: all are "
+                "multiplied by one factor, max_norm / norm"
+            )
     return None
 
 

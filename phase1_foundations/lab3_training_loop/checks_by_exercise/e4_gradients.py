@@ -104,6 +104,7 @@ def edges(a: Any, t: Trial) -> None:
 def hold(a: Any, t: Trial, sizes: list[tuple[int, int, int | None]], words: str) -> None:
     """One step on these micro-batches has the gradient and the value of one long batch."""
     batches, model = [batch(t, *size) for size in sizes], Tokens(t)
+    t.given(f"accumulate_step, {words}")
     loss, expected = truth(model, batches)
     before = {name: p.detach().clone() for name, p in model.named_parameters()}
     optimizer = Spy(model)
@@ -137,7 +138,7 @@ def one_long_batch(a: Any, t: Trial) -> None:
 
 @e4.property("clipped once, zeroed once, nothing without tokens", points=4)
 def once(a: Any, t: Trial) -> None:
-    for limit in (1e-3, 0.05, 1e9):
+    for limit in (0.0, 1e-3, 0.05, 1e9):
         batches, model = [batch(t, 3, 10, tokens) for tokens in (2, 30, 4)], Tokens(t)
         _, expected = truth(model, batches)
         norm = torch.cat([g.reshape(-1) for g in expected.values()]).norm()
@@ -148,6 +149,10 @@ def once(a: Any, t: Trial) -> None:
         for name, right in expected.items():
             scaled = right * min(1.0, limit / float(norm))
             t.equal(optimizer.used[0][name], scaled, f"max_norm={limit}: the gradient of {name}", rtol=2e-3)
+    for training in (True, False):
+        model = Tokens(t).train(training)
+        a.accumulate_step(model, squared_errors, [batch(t, 2, 3)], Spy(model))
+        t.that(model.training is training, "the model is in another mode afterwards")
     model = Tokens(t)
     optimizer = Spy(model)
     result = a.accumulate_step(model, squared_errors, [batch(t, 2, 3, 0)], optimizer)

@@ -96,4 +96,7 @@ def vector(gradient: dict[str, Tensor | None]) -> Tensor:
 def one_step(a: Any, t: Trial, batches: Sequence[Batch], **how: Any) -> tuple[Any, Tokens, Spy]:
     model = Tokens(t)
     optimizer = Spy(model)
+    options = "".join(f", {name}={value:g}" for name, value in how.items())
+    counts = [int(mask.sum()) for _, _, mask in batches]
+    t.given(f"accumulate_step on micro-batches with {counts} tokens that count{options}")
     return a.accumulate_step(model, squared_errors, batches, optimizer, **how), model, optimizer

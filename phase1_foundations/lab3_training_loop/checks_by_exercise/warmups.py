@@ -126,6 +126,28 @@ def leaves_no_grad(a, t):
         )
 
 
+@w1.probe("needs-contiguous-memory")
+def contiguous(a, t):
+    p = t.randn(3, 2).T.requires_grad_()
+    p.grad, before = torch.ones(2, 3, dtype=torch.float64), p.detach().clone()
+    attempt = t.tried(lambda: a.descend_(p, 0.1))
+    if attempt.raised(RuntimeError) and "view" in str(attempt.error):
+        return "a transposed parameter: `view` needs contiguous memory. `param -= …` works for every layout"
+    if attempt.error is None and same(p, before):
+        return (
+            "a transposed parameter does not move: `flatten` and `reshape` copy where memory is not "
+            "contiguous, and you write into the copy. Write into param itself"
+        )
+
+
+@w1.probe("float64-becomes-float32")
+def narrow(a, t):
+    p = parameter([1.0], [1.0])
+    a.descend_(p, 1e-12)
+    if p.item() == 1.0:
+        return "a step of 1e-12 from 1 is lost in float64: compute in the parameter's own dtype"
+
+
 @w1.probe("other-step")
 def other_step(a, t):
     p = parameter([1.0, 2.0, -3.0], [10.0, -10.0, 0.5])
@@ -151,6 +173,10 @@ def descends(a, t):
     before = strided.detach().clone()
     a.descend_(strided, 0.5)
     t.equal(strided.detach(), before - 0.5 * strided.grad, "a transposed parameter")
+    plain = t.randn(3)
+    plain.grad = t.randn(3)
+    a.descend_(plain, 0.5)
+    t.that(not plain.requires_grad, "a tensor that required no gradient requires one afterwards")
 
 
 w1.reward(pictures.path_downhill)
@@ -301,6 +327,30 @@ def fails_at_beta_zero(a, t):
         return f"beta = 0 is allowed and remembers the newest value alone; yours raises {attempt.error!r:.60}"
 
 
+@w2.probe("something-for-no-values")
+def for_no_values(a, t):
+    found = a.running_averages([], 0.5)
+    if found != []:
+        return f"no values should give an empty list, yours gives {found}"
+
+
+@w2.probe("corrected-for-all-values")
+def corrected_for_all(a, t):
+    raw, last = averages(mistake="raw"), 1 - BETA ** len(VALUES)
+    if close(a.running_averages([*VALUES], BETA), [m / last for m in raw]):
+        return (
+            "every average is divided by 1 − β⁴, as if all four values had been seen: after t values the "
+            "divisor is 1 − βᵗ, another one each time"
+        )
+
+
+@w2.probe("rounded")
+def averages_rounded(a, t):
+    found = a.running_averages([*VALUES], BETA)
+    if not close(found, averages(), 1e-9) and close(found, averages(), 0.006):
+        return f"the third average is {averages()[2]!r}, yours is {found[2]!r}: do not round"
+
+
 @w2.probe("other-averages")
 def other_averages(a, t):
     found = a.running_averages([*VALUES], BETA)
@@ -408,6 +458,15 @@ def no_examples(a, t):
             return f"overall_mean({means}, {counts}) has no examples and should be 0.0; yours gives {said}"
 
 
+@w3.probe("mean-of-zero-dropped")
+def zero_dropped(a, t):
+    if close(a.overall_mean([0.0, 4.0], [1, 1]), 4.0):
+        return (
+            "means 0 and 4 of one example each give 2, yours 4: you leave out the batch whose *mean* is 0. "
+            "Its examples count; only a batch with a *count* of 0 is left out"
+        )
+
+
 @w3.probe("sign-of-a-mean")
 def sign_of_a_mean(a, t):
     found = a.overall_mean([-2.0, 4.0], [3, 1])
@@ -441,6 +500,7 @@ def counts_the_same(a, t):
         every = [x for batch in losses for x in batch]
         expected = math.fsum(every) / len(every) if every else 0.0
         t.equal(a.overall_mean(means, counts), expected, f"{batches} batches", rtol=1e-5, atol=1e-6)
+    t.equal(a.overall_mean([0.0, 4.0, 0.0], [1, 1, 2]), 1.0, "means of 0")
 
 
 w3.reward(pictures.means_of_digits)
@@ -544,6 +604,15 @@ def other_form(a, t):
             f"your result has shape {tuple(found.shape)} and dtype {found.dtype}; `torch.rand(3)` has shape "
             "(3,) and float32"
         )
+
+
+@w4.probe("one-too-far")
+def one_too_far(a, t):
+    generator = used_generator(t)
+    found, then = a.peek(generator, 3), torch.rand(6, generator=generator)
+    for skipped in (1, 3):
+        if same(found, then[skipped : skipped + 3]) and not same(found, then[:3]):
+            return f"your numbers come after the next {skipped}: those are the ones that are asked for first"
 
 
 @w4.probe("other-numbers")

@@ -196,7 +196,7 @@ def weighted_means():
                 share = loss_sum_fn(model(x), y, mask) / n * (n / everything)
                 share.backward()
                 result += share.item()
-        if max_norm:
+        if max_norm is not None:
             clip_grad_norm_(model.parameters(), max_norm)
         optimizer.step()
         return result

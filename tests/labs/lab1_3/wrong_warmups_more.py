@@ -40,3 +40,34 @@ def skips_means_below_zero():
         return sum(m * c for m, c in kept) / max(sum(c for _, c in kept), 1)
 
     return {"overall_mean": overall_mean}
+
+
+@wrong("W3")
+def drops_means_of_zero():
+    def overall_mean(means, counts):
+        kept = [(m, c) for m, c in zip(means, counts, strict=True) if m and c]
+        return sum(m * c for m, c in kept) / max(sum(c for _, c in kept), 1)
+
+    return {"overall_mean": overall_mean}
+
+
+@wrong("W2")
+def corrected_for_all_values():
+    def running_averages(values, beta):
+        m, found = 0.0, []
+        for x in values:
+            m = beta * m + (1 - beta) * x
+            found.append(m / (1 - beta ** len(values)))
+        return found
+
+    return {"running_averages": running_averages}
+
+
+@wrong("W1")
+def writes_into_a_copy():
+    def descend_(param, lr):
+        if param.grad is not None:
+            flat = param.detach().reshape(-1)
+            flat -= lr * param.grad.reshape(-1)
+
+    return {"descend_": descend_}
