@@ -3,7 +3,7 @@
 import builtins
 import random
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+
+from courseware.check.compare import same
 
 
 def listed(value: Any) -> Any:
@@ -63,6 +65,16 @@ STRING_HASHES = (
     "draws other ones: make a number of seed and epoch instead, 1_000_003 · seed + epoch, or hash a tuple "
     "of ints"
 )
+
+
+def hashes_strings(draw: Callable[[], Any]) -> bool:
+    """Do the learner's numbers depend on the hash of a string? What differs anyway has another reason."""
+    here, again = draw(), draw()
+    with other_process():
+        there = draw()
+    return same(here, again) and not same(here, there)
+
+
 _LIBRARIES = sys.stdlib_module_names | {"torch", "numpy"}
 
 
