@@ -583,8 +583,9 @@ if __name__ == "__main__":
 #
 # **Epochs.** The order is a function of `seed` and the epoch, which is 0 until `set_epoch(e)` is called.
 # Iterating twice without `set_epoch` gives the same batches in the same order; another epoch or another
-# seed gives others. `len(sampler)` is the exact number of batches of the current epoch. Nothing touches
-# the global random states.
+# seed gives others, and another process the same. A pass that begins while another is under way does not
+# disturb it. `len(sampler)` is the exact number of batches of the current epoch. Nothing touches the global
+# random states.
 #
 # **What it must reach** (other ways of doing steps 1 to 5 are fine): every index once; on the names of
 # `shared.data.names`, at most half the padding of batches with the same budget cut from an unsorted random

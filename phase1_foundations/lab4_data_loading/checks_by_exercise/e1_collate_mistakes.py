@@ -186,6 +186,22 @@ def pad_ignored(a: Any, t: Trial) -> str | None:
     return None
 
 
+@probe("another-filler-by-default")
+def default_filler(a: Any, t: Trial) -> str | None:
+    x, asked = a.pad_collate(batch())[0], a.pad_collate(batch(), pad=0)[0]
+    if same(asked, torch.tensor(X)) and not same(x, asked):
+        return f"without `pad` your filler is {x[0, -1].item()}: its default is 0"
+    return None
+
+
+@probe("filler-of-two-kinds")
+def two_fillers(a: Any, t: Trial) -> str | None:
+    x = a.pad_collate(batch()[::2], pad=-1, multiple_of=4)[0]
+    if x.shape == (2, 4) and x[1, 1] == -1 and x[1, 3] == 0:
+        return "with pad=-1 the columns that `multiple_of` adds hold 0: they are filler too, so −1"
+    return None
+
+
 # ---- multiple_of ----------------------------------------------------------------------------------------
 
 

@@ -62,6 +62,15 @@ def label_no_int(a: Any, t: Trial) -> str | None:
     return None
 
 
+@probe("sequence-of-another-dtype")
+def another_dtype(a: Any, t: Trial) -> str | None:
+    for dtype in (torch.int64, torch.float64):
+        found = a.SequenceDataset([torch.ones(2, dtype=dtype)], LABELS[:1])[0][0].dtype
+        if found != dtype:
+            return f"a sequence of {dtype} comes back as {found}: the dataset hands out what it was given"
+    return None
+
+
 @probe("negative-numbers-refused")
 def negative_refused(a: Any, t: Trial) -> str | None:
     for index in (-1, -3):

@@ -94,6 +94,7 @@ def right_warp(a: Any, t: Trial) -> None:
     x, theta = t.randn(2, 3, 4, 6), expected_matrices(random_numbers(t, 2))
     for images in (x.transpose(-1, -2), x.flip(0)[:, ::2], x[:, :1].expand(2, 3, 4, 6)):
         t.equal(a.warp(images, theta), expected_warp(t, images, theta), "another layout", atol=1e-9)
+    t.raises(ValueError, lambda: a.warp(x, theta, padding="mirror"), 'padding="mirror"')
     narrow, maps = x.float(), theta.float()
     t.equal(a.warp(narrow, maps), expected_warp(t, narrow, maps), "float32", rtol=1e-4, atol=2e-5)
 

@@ -50,6 +50,19 @@ def composed_once(a: Any, t: Trial) -> str | None:
     return None
 
 
+@probe("chains-share-their-transforms")
+def share_transforms(a: Any, t: Trial) -> str | None:
+    first, x = a.Compose([add_one]), torch.tensor([1.0, 2.0])
+    before = first(x, seeded(1))
+    a.Compose([double])
+    if same(first(x, seeded(1)), 2 * before):
+        return (
+            "after Compose([2·x]) was made, an older Compose([x + 1]) doubles too: the list belongs to the "
+            "class. Keep it on `self`"
+        )
+    return None
+
+
 @probe("generator-not-handed-on")
 def not_handed_on(a: Any, t: Trial) -> str | None:
     for name, make in (
@@ -111,6 +124,35 @@ def coin_for_each_number(a: Any, t: Trial) -> str | None:
     found = a.RandomApply(add_one, 0.5)(torch.zeros(40, 8), seeded(1))
     if found.shape == (40, 8) and not same(found, found[:, :1].expand(40, 8)):
         return "RandomApply threw a coin for each *number*: an example is transformed as a whole, or not"
+    return None
+
+
+@probe("transform-gets-no-batch")
+def no_batch(a: Any, t: Trial) -> str | None:
+    axes: list[int] = []
+
+    def watch(x: Tensor, generator: torch.Generator) -> Tensor:
+        axes.append(x.dim())
+        return x
+
+    t.tried(lambda: a.RandomApply(watch, 0.5)(torch.zeros(20, 1, 3, 3), seeded(1)))
+    if axes and set(axes) == {3}:
+        return (
+            "a batch [20, 1, 3, 3] reached the transform as single examples [1, 3, 3]: a transform maps "
+            "*batches* [B, …]. Give it the whole batch, and choose afterwards"
+        )
+    return None
+
+
+@probe("always-as-many")
+def always_as_many(a: Any, t: Trial) -> str | None:
+    one_by_one = a.RandomApply(add_one, 0.5)
+    counts = {int(one_by_one(torch.zeros(40), seeded(seed)).sum()) for seed in range(8)}
+    if len(counts) == 1 and counts < set(range(1, 40)):
+        return (
+            f"RandomApply with p=0.5 changed exactly {min(counts)} of 40 examples in each of eight batches: "
+            "you choose a fixed number. Throw a coin for each example, independent of the others"
+        )
     return None
 
 

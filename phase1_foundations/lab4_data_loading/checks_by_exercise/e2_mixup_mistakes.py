@@ -150,6 +150,20 @@ def fixed_partner(a: Any, t: Trial) -> str | None:
     return None
 
 
+@probe("partner-is-a-rotation")
+def rotated_partner(a: Any, t: Trial) -> str | None:
+    steps = set()
+    for seed in range(4):
+        partner = weights(mixed(a, t, seed=seed)[2])[1]
+        steps.add(len(set(((partner - torch.arange(COUNT)) % COUNT).tolist())))
+    if steps <= {1, 2}:  # 2: an example that is its own partner shows no partner
+        return (
+            "the partners are the batch itself, rolled on by some steps: neighbours get neighbours. Asked "
+            "for is a random permutation, `torch.randperm(B, generator=generator)`"
+        )
+    return None
+
+
 @probe("alpha-zero-fails")
 def alpha_zero(a: Any, t: Trial) -> str | None:
     x = t.randn(4, 3)

@@ -158,9 +158,13 @@ def border(a: Any, t: Trial) -> str | None:
 @probe("unknown-padding-accepted")
 def unknown_padding(a: Any, t: Trial) -> str | None:
     x, theta = warp_case(t)
-    attempt = t.attempt(lambda: a.warp(x, theta, padding="mirror"))
+    attempt = t.tried(lambda: a.warp(x, theta, padding="mirror"))
     if attempt.error is None:
-        return 'padding="mirror" was accepted: anything but "zeros" and "border" raises ValueError'
+        return (
+            'an unknown padding, "mirror", was accepted: anything but "zeros" and "border" raises ValueError'
+        )
+    if not attempt.raised(ValueError):
+        return f"an unknown padding raised {type(attempt.error).__name__}, asked for is a ValueError"
     return None
 
 

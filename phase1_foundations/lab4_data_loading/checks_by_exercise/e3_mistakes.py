@@ -12,6 +12,7 @@ from phase1_foundations.lab4_data_loading.checks_by_exercise.e3_data import (
     in_order,
     make,
     some_lengths,
+    take,
 )
 
 probe = Probes()
@@ -69,6 +70,25 @@ def fails(a: Any, t: Trial) -> str | None:
                     f"{what} (lengths {lengths}) raises {type(attempt.error).__name__}: "
                     f"{str(attempt.error)[:90]}"
                 )
+    return None
+
+
+@probe("items-of-length-0-lost")
+def zero_lost(a: Any, t: Trial) -> str | None:
+    found = sorted(index for batch in epoch(a, [0, 2, 0, 1], 6, shuffle=False) for index in batch)
+    if found == [1, 3]:
+        return "items of length 0 never come: they cost nothing, and every index comes once"
+    return None
+
+
+@probe("items-of-length-0-cost")
+def zero_costs(a: Any, t: Trial) -> str | None:
+    found = epoch(a, [0] * 5, 2, shuffle=False)
+    if found == [[0, 1], [2, 3], [4]] and epoch(a, [1] * 5, 2, shuffle=False) == found:
+        return (
+            "five items of length 0 in a budget of 2 became three batches: 5 × 0 = 0 tokens fit into one. "
+            "Items × longest, also where the longest is 0"
+        )
     return None
 
 
@@ -209,6 +229,30 @@ def too_many(a: Any, t: Trial) -> str | None:
     return None
 
 
+@probe("over-long-items-together")
+def long_together(a: Any, t: Trial) -> str | None:
+    lengths = [2, 9, 1, 8, 7]
+    for batch in epoch(a, lengths, 6, shuffle=False):
+        if len(batch) > 1 and min(lengths[i] for i in batch) > 6:
+            return (
+                f"lengths {lengths}, max_tokens=6: the over-long items {batch} share a batch; each gets one "
+                "of its own"
+            )
+    return None
+
+
+@probe("another-bucket-size-by-default")
+def default_bucket(a: Any, t: Trial) -> str | None:
+    lengths = some_lengths(t.random, 700)
+    found = epoch(a, lengths, 100, shuffle=False)
+    if found == epoch(a, lengths, 100, shuffle=False, bucket_size=512):
+        return None
+    for size in (8, 16, 32, 50, 64, 100, 128, 256, 700):
+        if found == in_order(lengths, 100, size):
+            return f"without `bucket_size` your buckets hold {size} indices: the default is 512"
+    return None
+
+
 @probe("budget-broken")
 def budget_broken(a: Any, t: Trial) -> str | None:
     lengths = some_lengths(t.random, 300)
@@ -220,4 +264,40 @@ def budget_broken(a: Any, t: Trial) -> str | None:
                     f"a batch of {len(batch)} × {longest} = {cost(lengths, batch)} tokens, max_tokens is "
                     "100: count items × *longest*, with the item that is to be added"
                 )
+    return None
+
+
+# ---- several at once ------------------------------------------------------------------------------------
+
+
+@probe("samplers-share-their-epoch")
+def share_epoch(a: Any, t: Trial) -> str | None:
+    lengths = some_lengths(t.random, 60)
+    first, other = (make(a, lengths, 80, seed=seed).sampler for seed in (1, 2))
+    before = take(first, 60)
+    if take(first, 60) != before:
+        return None
+    other.set_epoch(3)
+    if take(first, 60) != before:
+        return (
+            "set_epoch(3) of one sampler changes the batches of another one: seed, epoch and plan belong to "
+            "`self`, not to the class"
+        )
+    return None
+
+
+@probe("passes-disturb-each-other")
+def passes_disturb(a: Any, t: Trial) -> str | None:
+    sampler = make(a, some_lengths(t.random, 60), 80).sampler
+    alone = take(sampler, 60)
+    if take(sampler, 60) != alone:
+        return None
+    running = iter(sampler)
+    first = next(running)
+    take(sampler, 60)
+    if [first, *running] != alone:
+        return (
+            "a pass that begins while another is under way disturbs it: `__iter__` returns the sampler "
+            "itself, and the place is kept on it. Return a new iterator (`iter(batches)`, or `yield`)"
+        )
     return None

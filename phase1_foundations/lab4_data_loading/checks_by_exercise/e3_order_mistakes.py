@@ -13,7 +13,11 @@ from phase1_foundations.lab4_data_loading.checks_by_exercise.e3_data import (
     some_lengths,
     take,
 )
-from phase1_foundations.lab4_data_loading.checks_by_exercise.tools import global_draws
+from phase1_foundations.lab4_data_loading.checks_by_exercise.tools import (
+    STRING_HASHES,
+    global_draws,
+    hashes_strings,
+)
 
 probe = Probes()
 EXAMPLE = [5, 1, 3, 3]
@@ -128,6 +132,12 @@ def draws_global(a: Any, t: Trial) -> str | None:
             "epoch)"
         )
     return None
+
+
+@probe("another-order-in-another-process")
+def hashed_strings(a: Any, t: Trial) -> str | None:
+    lengths = some_lengths(t.random, 60)
+    return STRING_HASHES if hashes_strings(lambda: epoch(a, lengths, 80, 2, seed=3)) else None
 
 
 @probe("another-order-without-set-epoch")

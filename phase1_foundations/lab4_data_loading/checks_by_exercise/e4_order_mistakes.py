@@ -1,5 +1,6 @@
 """The known mistakes of E4 in the order of rows, and in how much is in memory."""
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,17 @@ from phase1_foundations.lab4_data_loading.checks_by_exercise.e4_world import (
     consume,
     every_row,
     make,
+    only_new_objects,
     rows_in_tensors,
     shards,
     take,
     watched_loading,
 )
-from phase1_foundations.lab4_data_loading.checks_by_exercise.tools import global_draws
+from phase1_foundations.lab4_data_loading.checks_by_exercise.tools import (
+    STRING_HASHES,
+    global_draws,
+    hashes_strings,
+)
 
 probe = Probes()
 SIZES = (3, 2, 4, 3, 2, 3, 4)  # seven shards, 21 rows
@@ -45,6 +51,31 @@ def order_kept(a: Any, t: Trial) -> str | None:
     return None
 
 
+@probe("shards-shuffled")
+def shards_shuffled(a: Any, t: Trial) -> str | None:
+    for epoch in range(3):
+        stream = make(a, (3,) * 8, shuffle_buffer=2)
+        stream.set_epoch(epoch)
+        met = list(dict.fromkeys(shard for shard, _ in take(stream, 100)))
+        if sorted(met) == list(range(8)) and met != sorted(met):
+            return (
+                f"with shuffle_buffer=2 the shards are read in the order {met}: their order stays that of "
+                "the list, only the buffer shuffles"
+            )
+    return None
+
+
+@probe("rows-share-their-memory")
+def share_memory(a: Any, t: Trial) -> str | None:
+    first, second = itertools.islice(iter(make(a, (4,))), 2)
+    if first.data_ptr() == second.data_ptr():
+        return (
+            "the second row that you hand out lies in the memory of the first one, which has been written "
+            "over: each row needs a tensor of its own"
+        )
+    return None
+
+
 @probe("waiting-rows-lost")
 def waiting_lost(a: Any, t: Trial) -> str | None:
     for buffer in (5, 100):
@@ -64,7 +95,12 @@ def waiting_lost(a: Any, t: Trial) -> str | None:
 
 @probe("fails-at-an-edge")
 def edges(a: Any, t: Trial) -> str | None:
-    for what, sizes in (("an empty shard", (2, 0, 3)), ("only empty shards", (0, 0)), ("no shards", ())):
+    for what, sizes in (
+        ("an empty shard", (2, 0, 3)),
+        ("a shard of one row", (2, 1, 3)),
+        ("only empty shards", (0, 0)),
+        ("no shards", ()),
+    ):
         for buffer in (0, 4):
             attempt = t.tried(lambda x=sizes, b=buffer: take(make(a, x, shuffle_buffer=b), 50))
             if attempt.error is not None:
@@ -166,6 +202,30 @@ def not_repeatable(a: Any, t: Trial) -> str | None:
     return None
 
 
+@probe("another-order-in-another-process")
+def hashed_strings(a: Any, t: Trial) -> str | None:
+    hashed = hashes_strings(lambda: take(make(a, (30,), shuffle_buffer=8, seed=3), 100))
+    return STRING_HASHES if hashed else None
+
+
+@probe("streams-share-their-epoch")
+def share_epoch(a: Any, t: Trial) -> str | None:
+    for buffer in (0, 6):
+        stream = make(a, SIZES, shuffle_buffer=buffer)
+        before = take(stream, 100)
+        if take(stream, 100) != before:
+            return None
+        other = make(a, SIZES, shuffle_buffer=buffer, seed=1)
+        other.set_epoch(2)
+        list(zip(range(4), other, strict=False))
+        if take(stream, 100) != before:
+            return (
+                "another stream went on to epoch 2, and this one yields something else than before: epoch, "
+                "place and buffer belong to `self`, not to the class"
+            )
+    return None
+
+
 @probe("second-pass-differs")
 def second_pass(a: Any, t: Trial) -> str | None:
     for buffer in (0, 6):
@@ -222,7 +282,7 @@ def draw_alike(a: Any, t: Trial) -> str | None:
 @probe("all-shards-in-memory")
 def all_in_memory(a: Any, t: Trial) -> str | None:
     paths = list(shards((13,) * 8, WIDE))
-    with watched_loading() as held:
+    with only_new_objects(), watched_loading() as held:
         arrays = rows = 0
         for place, _ in enumerate(a.ShardedStream(paths)):
             arrays = max(arrays, held.arrays)

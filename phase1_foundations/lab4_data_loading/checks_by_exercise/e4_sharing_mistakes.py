@@ -11,6 +11,7 @@ from phase1_foundations.lab4_data_loading.checks_by_exercise.e4_world import (
     consume,
     every_row,
     make,
+    shards,
     take,
     watched_loading,
 )
@@ -45,11 +46,13 @@ def not_rows(a: Any, t: Trial) -> str | None:
             f"the stream yields tensors of shape {tuple(row.shape)} from shards [n, 2]: one row [2] at a "
             "time is asked for"
         )
-    if row.dtype != torch.int64:
-        return (
-            f"the shards hold int64, your rows are {row.dtype}: keep the dtype (`torch.Tensor(...)` makes "
-            "floats)"
-        )
+    for dtype in ("int64", "float32", "float64"):
+        row = next(iter(a.ShardedStream(list(shards((3,), 2, dtype)))))
+        if str(row.dtype) != f"torch.{dtype}":
+            return (
+                f"the shards hold {dtype}, your rows are {row.dtype}: keep the dtype, `torch.tensor(row)` "
+                "does (`torch.Tensor(...)` makes floats)"
+            )
     return None
 
 

@@ -65,6 +65,10 @@ def exactly_once(a: Any, t: Trial) -> None:
                     sorted(rows) == every_row(sizes),
                     f"{sum(sizes) - len(rows)} of {sum(sizes)} rows never came",
                 )
+    for dtype in ("float32", "int16"):
+        stream = a.ShardedStream(list(shards((3, 2), 2, dtype)), shuffle_buffer=2)
+        t.given(f"shards of {dtype}")
+        t.equal({str(row.dtype) for row in stream}, {f"torch.{dtype}"}, "the dtypes of the rows")
 
 
 @e4.property("fair shares: whole shards, or dealt-out rows", points=4)

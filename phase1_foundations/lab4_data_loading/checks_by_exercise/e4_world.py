@@ -26,13 +26,13 @@ def _folder() -> tempfile.TemporaryDirectory[str]:
 
 
 @functools.cache
-def shards(sizes: tuple[int, ...], width: int = 2) -> tuple[Path, ...]:
-    """Files of [n, width] int64: row r of shard s is (s, r, …). Sorted by name, the last comes first."""
-    place = Path(_folder().name) / f"{width}-{'-'.join(map(str, sizes))}"
-    place.mkdir()
+def shards(sizes: tuple[int, ...], width: int = 2, dtype: str = "int64") -> tuple[Path, ...]:
+    """Files of [n, width]: row r of shard s is (s, r, …). Sorted by name, the last comes first."""
+    place = Path(_folder().name) / f"{dtype}-{width}-{'-'.join(map(str, sizes))}"
+    place.mkdir(exist_ok=True)
     paths = tuple(place / f"shard-{999 - number}.npy" for number in range(len(sizes)))
     for number, (path, size) in enumerate(zip(paths, sizes, strict=True)):
-        rows = np.zeros((size, width), dtype=np.int64)
+        rows = np.zeros((size, width), dtype=dtype)
         rows[:, 0], rows[:, 1] = number, np.arange(size)
         np.save(path, rows)
     return paths
@@ -146,6 +146,16 @@ def owner(array: np.ndarray) -> np.ndarray:
     while isinstance(array.base, np.ndarray):
         array = array.base
     return array
+
+
+@contextmanager
+def only_new_objects() -> Iterator[None]:
+    """Inside, `gc.get_objects` knows only what was made inside: looking through it costs nothing then."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def rows_in_tensors(width: int) -> int:

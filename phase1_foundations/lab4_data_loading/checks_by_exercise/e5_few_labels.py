@@ -6,7 +6,11 @@ import torch
 from torch import nn
 
 from courseware.check import Exercise, Trial
-from phase1_foundations.lab4_data_loading.checks_by_exercise import e5_loop_mistakes, e5_pipeline_mistakes
+from phase1_foundations.lab4_data_loading.checks_by_exercise import (
+    e5_pipeline_mistakes,
+    e5_train_mistakes,
+    e5_workers_mistakes,
+)
 from phase1_foundations.lab4_data_loading.checks_by_exercise.e5_picture import forty_digits
 from phase1_foundations.lab4_data_loading.checks_by_exercise.e5_world import (
     Counted,
@@ -44,7 +48,8 @@ e5 = Exercise(
     ),
 )
 e5_pipeline_mistakes.probe.add_to(e5)
-e5_loop_mistakes.probe.add_to(e5)
+e5_train_mistakes.probe.add_to(e5)
+e5_workers_mistakes.probe.add_to(e5)  # last: they wait for the real clock
 
 
 @e5.property("0.85 of the crooked and 0.90 of the upright test digits", points=10)
@@ -104,7 +109,7 @@ def fresh_epochs(a: Any, t: Trial) -> None:
 def measures(a: Any, t: Trial) -> None:
     for data, candidates, what in (
         (Waiting(96), (0, 1, 2), "data in memory"),
-        (Waiting(128, 0.002), (0, 4), "data that wait 2 ms an example"),
+        (Waiting(96, 0.002), (0, 4), "data that wait 2 ms an example"),
         (Waiting(20, 0.003), (3, 1), "data that wait, without candidate 0"),
     ):
         with simulated_workers() as tried:

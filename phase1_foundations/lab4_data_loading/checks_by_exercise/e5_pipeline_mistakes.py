@@ -14,11 +14,13 @@ from courseware.check.compare import same
 from phase1_foundations.lab4_data_loading.checks_by_exercise.e5_world import (
     SIGN,
     different,
+    directions,
     epoch,
     seen_as,
     shades,
     signs,
 )
+from phase1_foundations.lab4_data_loading.checks_by_exercise.tools import STRING_HASHES, hashes_strings
 
 probe = Probes()
 COUNT = 130
@@ -215,6 +217,19 @@ def labels_parted(a: Any, t: Trial) -> str | None:
     return None
 
 
+@probe("shifted-out-of-the-frame")
+def out_of_frame(a: Any, t: Trial) -> str | None:
+    x, _ = epoch(pipeline(a))
+    lost = float((x.sum((1, 2, 3)) < 0.3 * SIGN.sum()).double().mean())
+    if lost > 0.1:
+        return (
+            f"{lost:.0%} of the images come out almost empty: what they show was moved out of the frame, or "
+            "scaled away. The frame goes from −1 to 1, so a pixel of 8 is 0.25 wide, and the scanner moves "
+            "by one at most"
+        )
+    return None
+
+
 @probe("mirrored")
 def mirrored(a: Any, t: Trial) -> str | None:
     share = seen_as(epoch(pipeline(a))[0])["mirrored"]
@@ -235,6 +250,23 @@ def turned(a: Any, t: Trial) -> str | None:
             "the label 6. (Radians or degrees?)"
         )
     return None
+
+
+@probe("distortions-go-one-way")
+def one_way(a: Any, t: Trial) -> str | None:
+    for name, shares in directions(epoch(pipeline(a))[0]).items():
+        most, least = max(shares), min(shares)
+        if most > 0.55 and least < 0.03:
+            return (
+                f"{most:.0%} of the images are {name} to one side, {least:.0%} to the other: random numbers "
+                "of 0 … 1 have one sign. The scanner errs both ways: `2 * torch.rand(…) - 1`"
+            )
+    return None
+
+
+@probe("another-pipeline-in-another-process")
+def hashed_strings(a: Any, t: Trial) -> str | None:
+    return STRING_HASHES if hashes_strings(lambda: epoch(pipeline(a, seed=5))) else None
 
 
 @probe("not-reproducible")

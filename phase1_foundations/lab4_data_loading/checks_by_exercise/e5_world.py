@@ -70,10 +70,14 @@ def shades(count: int) -> Tensor:
     return torch.linspace(0.7, 1.1, count).view(-1, 1, 1, 1)
 
 
+STEPS = (-3, -1.5, 0, 1.5, 3)
+NEAR = range(-45, 46, 9)
+
+
 @functools.cache
 def templates() -> dict[str, Tensor]:
     """Unit vectors [M, 64]: the sign as it may come, mirrored, and turned too far."""
-    shifts = [(i / 8, j / 8) for i in (-3, -1.5, 0, 1.5, 3) for j in (-3, -1.5, 0, 1.5, 3)]
+    shifts = [(i / 8, j / 8) for i in STEPS for j in STEPS]
 
     def family(image: Tensor, degrees: range) -> Tensor:
         cases = [(math.radians(angle), *shift) for angle in degrees for shift in shifts]
@@ -83,9 +87,24 @@ def templates() -> dict[str, Tensor]:
         )
         return F.normalize(turned.flatten(1) - turned.flatten(1).mean(1, keepdim=True), dim=1)
 
-    near, far = range(-45, 46, 9), range(63, 298, 9)
+    near, far = NEAR, range(63, 298, 9)
     mirrored = torch.cat([family(SIGN.flip(1), near), family(SIGN.flip(0), near)])
     return {"as it is": family(SIGN, near), "mirrored": mirrored, "turned": family(SIGN, far)}
+
+
+def directions(images: Tensor) -> dict[str, tuple[float, float]]:
+    """Which shares of the images are turned, or shifted, clearly to one side and to the other."""
+    flat = images.flatten(1)
+    best = (F.normalize(flat - flat.mean(1, keepdim=True), dim=1) @ templates()["as it is"].T).argmax(1)
+    size = len(STEPS)
+    amounts = {
+        "turned": torch.tensor(NEAR)[best // size**2].float(),
+        "shifted sideways": torch.tensor(STEPS)[best // size % size],
+        "shifted up or down": torch.tensor(STEPS)[best % size],
+    }
+    return {
+        name: (float((n > 0).float().mean()), float((n < 0).float().mean())) for name, n in amounts.items()
+    }
 
 
 def seen_as(images: Tensor) -> dict[str, float]:

@@ -92,12 +92,13 @@ def wrong_width(a, t):
 @w1.probe("negative-length")
 def negative_length(a, t):
     for n in (0, 1, 2):
-        windows = a.Windows(torch.arange(float(n)), 3)
-        attempt = t.attempt(lambda windows=windows: len(windows))
-        if attempt.raised(ValueError) or (attempt.error is None and attempt.value != 0):
-            said = attempt.error or attempt.value
+        attempt = t.tried(lambda n=n: len(a.Windows(torch.arange(float(n)), 3)))
+        if attempt.error is not None or attempt.value != 0:
+            said = f"is {attempt.value}"
+            if attempt.error is not None:
+                said = f"raises {type(attempt.error).__name__} ({str(attempt.error)[:80]})"
             return (
-                f"{n} numbers have no complete window of width 3: the length should be 0, yours: {said}. "
+                f"{n} numbers have no complete window of width 3: the length should be 0, yours {said}. "
                 "n − width + 1 may be negative"
             )
 
@@ -122,6 +123,26 @@ def no_index_error(a, t):
 def last_refused(a, t):
     if t.attempt(lambda: small(a)[1]).raised(IndexError):
         return "windows[1] of two windows raised IndexError: the last window is window len − 1"
+
+
+@w1.probe("another-dtype")
+def another_dtype(a, t):
+    for dtype in (torch.float64, torch.int64):
+        found = a.Windows(torch.arange(5).to(dtype), 2)[0].dtype
+        if found != dtype:
+            return f"windows of a series of {dtype} are {found}: a slice keeps the numbers as they are"
+
+
+@w1.probe("datasets-share-their-series")
+def shared(a, t):
+    first = a.Windows(torch.arange(5.0), 2)
+    before = [listed(first[i]) for i in range(len(first))]
+    a.Windows(torch.arange(30.0, 33.0), 3)
+    if [listed(first[i]) for i in range(len(first))] != before:
+        return (
+            "after a second Windows was made, the first one holds other windows: series and width are kept "
+            "in one place for all. Keep them on `self`"
+        )
 
 
 @w1.property("the right windows, as many as there are")

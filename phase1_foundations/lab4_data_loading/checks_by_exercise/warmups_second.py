@@ -6,7 +6,12 @@ from torch import Tensor
 from courseware.check import Exercise
 from courseware.check.compare import same
 from phase1_foundations.lab4_data_loading.checks_by_exercise import pictures
-from phase1_foundations.lab4_data_loading.checks_by_exercise.tools import global_draws, listed
+from phase1_foundations.lab4_data_loading.checks_by_exercise.tools import (
+    STRING_HASHES,
+    global_draws,
+    hashes_strings,
+    listed,
+)
 
 # ---- W3 ----------------------------------------------------------------------------------------------
 
@@ -91,6 +96,23 @@ def one_place(a, t):
         return f"each row has a single True: {listed(mask)}. *All* columns before the length are real"
 
 
+@w3.probe("full-row-cut")
+def full_row_cut(a, t):
+    last = a.length_mask(torch.tensor(LENGTHS), 3)[2].tolist()
+    if last == [True, True, False]:
+        return "a length of 3 in a mask of width 3 means three real places, yours has two: no place is filler"
+
+
+@w3.probe("no-sequences")
+def no_sequences(a, t):
+    attempt = t.tried(lambda: a.length_mask(torch.tensor([], dtype=torch.int64), 3))
+    if attempt.error is not None:
+        return (
+            f"no sequences at all (lengths of shape [0]) raise {type(attempt.error).__name__}: the mask is "
+            "then [0, width]. One comparison by broadcasting needs no special case"
+        )
+
+
 @w3.property("True in the first lengths[i] columns")
 def right_mask(a, t):
     t.equal(a.length_mask(torch.tensor([0, 1]), 1), expected_mask([0, 1], 1))
@@ -157,6 +179,11 @@ def not_repeatable(a, t):
             "the same seed and epoch gave two different orders: a crashed run could not find its epoch "
             "again. Make the generator inside the function and seed it from (seed, epoch)"
         )
+
+
+@w4.probe("another-order-in-another-process")
+def hashed_strings(a, t):
+    return STRING_HASHES if hashes_strings(lambda: a.epoch_order(50, 3, 2)) else None
 
 
 @w4.probe("not-shuffled")

@@ -247,3 +247,25 @@ def detaches_instead_of_copying():
 @wrong("E1")
 def one_multiple_too_long():
     return collate(width=lambda longest, multiple: (longest // multiple + 1) * multiple)
+
+
+@wrong("E1")
+def another_default_filler():
+    from phase1_foundations.lab4_data_loading.solution import pad_collate as right
+
+    def pad_collate(batch, *, pad=-1, multiple_of=1):
+        return right(batch, pad=pad, multiple_of=multiple_of)
+
+    return {"pad_collate": pad_collate}
+
+
+@wrong("E1")
+def added_columns_hold_zeros():
+    from phase1_foundations.lab4_data_loading.solution import pad_collate as right
+
+    def pad_collate(batch, *, pad=0, multiple_of=1):
+        x, y, lengths, _ = right(batch, pad=pad)
+        x = torch.cat([x, x.new_zeros(len(x), -x.shape[1] % multiple_of, *x.shape[2:])], dim=1)
+        return x, y, lengths, torch.arange(x.shape[1]) < lengths[:, None]
+
+    return {"pad_collate": pad_collate}

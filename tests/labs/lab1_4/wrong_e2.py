@@ -537,3 +537,58 @@ def blends_with_probability():
             return self.p * self.transform(x, generator) + (1 - self.p) * x
 
     return {"RandomApply": RandomApply}
+
+
+@wrong("E2")
+def key_error_for_an_unknown_padding():
+    from phase1_foundations.lab4_data_loading.solution import warp as right
+
+    def warp(x, theta, *, padding="zeros"):
+        return right(x, theta, padding={"zeros": "zeros", "border": "border"}[padding])
+
+    return {"warp": warp}
+
+
+@wrong("E2")
+def partners_rolled_by_a_random_step():
+    def order(count, generator):
+        return torch.arange(count).roll(int(torch.randint(1, max(count, 2), (), generator=generator)))
+
+    return mixer(order=order)
+
+
+@wrong("E2")
+def a_random_half():
+    def call(self, x, generator):
+        chosen = torch.randperm(len(x), generator=generator)[: round(self.p * len(x))]
+        out = x.clone()
+        out[chosen] = self.transform(x, generator)[chosen]
+        return out
+
+    return random_apply(call)
+
+
+@wrong("E2")
+def examples_one_by_one():
+    def call(self, x, generator):
+        coins = torch.rand(len(x), generator=generator) < self.p
+        each = [self.transform(one, generator) if coin else one for one, coin in zip(x, coins, strict=True)]
+        return torch.stack(each) if each else x
+
+    return random_apply(call)
+
+
+@wrong("E2")
+def one_list_for_all_chains():
+    kept = []
+
+    class Compose:
+        def __init__(self, transforms):
+            kept.extend(transforms)
+
+        def __call__(self, x, generator):
+            for transform in kept:
+                x = transform(x, generator)
+            return x
+
+    return {"Compose": Compose}

@@ -425,3 +425,68 @@ def sorts_long_to_short():
         return made[:-1] if self.drop_last else made
 
     return sampler(cut=cut)
+
+
+@wrong("E3")
+def hash_of_a_string():
+    return sampler(rng=lambda self: random.Random(hash(f"{self.seed}:{self.epoch}")))
+
+
+@wrong("E3")
+def empty_items_cost_one():
+    def cut(self, bucket):
+        made = [[]]
+        for i in sorted(bucket, key=lambda i: self.lengths[i]):
+            if made[-1] and (len(made[-1]) + 1) * max(1, self.lengths[i]) > self.max_tokens:
+                made.append([])
+            made[-1].append(i)
+        return made[:-1] if self.drop_last else made
+
+    return sampler(cut=cut)
+
+
+@wrong("E3")
+def the_sampler_is_its_own_iterator():
+    def begin_pass(self):
+        self.left = list(self.plan())
+        return self
+
+    def following(self):
+        if not self.left:
+            raise StopIteration
+        return self.left.pop(0)
+
+    return sampler(__iter__=begin_pass, __next__=following)
+
+
+@wrong("E3")
+def one_epoch_for_all_samplers():
+    class BucketBatchSampler(Sound):
+        now = 0
+
+        def set_epoch(self, e):
+            BucketBatchSampler.now = e
+
+        def rng(self):
+            return random.Random(f"{self.seed}/{self.now}")
+
+    return {"BucketBatchSampler": BucketBatchSampler}
+
+
+@wrong("E3")
+def smaller_buckets_by_default():
+    class BucketBatchSampler(Sound):
+        def __init__(self, lengths, max_tokens, *, bucket_size=64, **how):
+            super().__init__(lengths, max_tokens, bucket_size=bucket_size, **how)
+
+    return {"BucketBatchSampler": BucketBatchSampler}
+
+
+@wrong("E3")
+def long_items_share_a_batch():
+    def cut(self, bucket):
+        long = [i for i in bucket if self.lengths[i] > self.max_tokens]
+        made = Sound.cut(self, [i for i in bucket if self.lengths[i] <= self.max_tokens])
+        return [batch for batch in [*made, long] if batch]
+
+    return sampler(cut=cut)

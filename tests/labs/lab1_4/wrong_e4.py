@@ -1,79 +1,16 @@
-"""Wrong answers to E4, as a stranger would write them."""
+"""Wrong answers to E4, as a stranger would write them: one part of a right stream is another."""
 
 import itertools
 import random
 
 import numpy as np
 import torch
-from torch.utils.data import IterableDataset, get_worker_info
+from torch.utils.data import get_worker_info
 
 from tests.labs.answers import Answers
+from tests.labs.lab1_4.streams import Replay, stream
 
 wrong = Answers()
-
-
-class Replay(IterableDataset):
-    """Right: a state is a count of rows, resuming plays the epoch again. To be changed in one place."""
-
-    def __init__(self, shards, *, rank=0, world=1, shuffle_buffer=0, seed=0):
-        self.shards, self.rank, self.world = list(shards), rank, world
-        self.n, self.seed, self.epoch, self.done, self.jump = shuffle_buffer, seed, 0, 0, 0
-        self.begin()
-
-    def begin(self):
-        pass
-
-    def set_epoch(self, e):
-        self.epoch, self.done, self.jump = e, 0, 0
-
-    def who(self):
-        info = get_worker_info()
-        workers, worker = (info.num_workers, info.id) if info else (1, 0)
-        return self.rank * workers + worker, self.world * workers
-
-    def rows(self):
-        number, consumers = self.who()
-        whole = len(self.shards) >= consumers
-        for s, path in enumerate(self.shards):
-            if whole and s % consumers != number:
-                continue
-            shard = np.load(path)
-            for r in range(len(shard)):
-                if whole or (r + s) % consumers == number:
-                    yield self.copy(shard[r])
-            del shard
-
-    def copy(self, row):
-        return torch.tensor(row)
-
-    def rng(self):
-        return random.Random(f"{self.seed} {self.epoch} {self.who()[0]}")
-
-    def shuffled(self, rows):
-        rng, hold = self.rng(), []
-        for row in rows:
-            hold.append(row)
-            if len(hold) >= max(self.n, 1):
-                yield hold.pop(rng.randrange(len(hold)))
-        rng.shuffle(hold)
-        yield from hold
-
-    def __iter__(self):
-        jump, self.jump = self.jump, 0
-        self.done = jump
-        for row in itertools.islice(self.shuffled(self.rows()), jump, None):
-            self.done += 1
-            yield row
-
-    def state_dict(self):
-        return {"epoch": self.epoch, "done": self.done}
-
-    def load_state_dict(self, sd):
-        self.epoch, self.done, self.jump = sd["epoch"], sd["done"], sd["done"]
-
-
-def stream(**methods):
-    return {"ShardedStream": type("ShardedStream", (Replay,), methods)}
 
 
 @wrong("E4")
@@ -105,30 +42,23 @@ def whole_shards_as_items():
 def worker_asked_in_init():
     class ShardedStream(Replay):
         def begin(self):
-            self.info = get_worker_info()
+            self.asked = Replay.worker(self)
 
-        def who(self):
-            workers, worker = (self.info.num_workers, self.info.id) if self.info else (1, 0)
-            return self.rank * workers + worker, self.world * workers
+        def worker(self):
+            return self.asked
 
     return {"ShardedStream": ShardedStream}
 
 
 @wrong("E4")
 def world_without_workers_in_the_count():
-    def who(self):
-        info = get_worker_info()
-        workers, worker = (info.num_workers, info.id) if info else (1, 0)
-        return self.rank * workers + worker, self.world
-
-    return stream(who=who)
+    return stream(who=lambda self: (Replay.who(self)[0], self.world))
 
 
 @wrong("E4")
 def rank_times_world():
     def who(self):
-        info = get_worker_info()
-        workers, worker = (info.num_workers, info.id) if info else (1, 0)
+        worker, workers = self.worker()
         return self.rank * self.world + worker, self.world * workers
 
     return stream(who=who)
@@ -136,106 +66,59 @@ def rank_times_world():
 
 @wrong("E4")
 def rank_instead_of_worker():
-    def who(self):
-        info = get_worker_info()
-        return (self.rank, self.world) if info is None else (info.id, info.num_workers)
-
-    return stream(who=who)
+    return stream(who=lambda self: self.worker() if get_worker_info() else (self.rank, self.world))
 
 
 @wrong("E4")
 def rounded_up_blocks():
-    def rows(self):
-        number, consumers = self.who()
-        whole = len(self.shards) >= consumers
+    def part(self, s, number, consumers):
+        if len(self.shards) < consumers:
+            return self.dealt(s, number, consumers)
         block = -(-len(self.shards) // consumers)
-        for s, path in enumerate(self.shards):
-            if whole and not number * block <= s < (number + 1) * block:
-                continue
-            shard = np.load(path)
-            for r in range(len(shard)):
-                if whole or (r + s) % consumers == number:
-                    yield self.copy(shard[r])
-            del shard
+        return slice(None) if s // block == number else None
 
-    return stream(rows=rows)
+    return stream(part=part)
 
 
 @wrong("E4")
 def first_consumer_reads_few_shards():
-    def rows(self):
-        number, consumers = self.who()
-        few = len(self.shards) < consumers
-        for s, path in enumerate(self.shards):
-            if (few and number == 0) or (not few and s % consumers == number):
-                for row in np.load(path):
-                    yield self.copy(row)
-
-    return stream(rows=rows)
+    return stream(dealt=lambda self, s, number, consumers: slice(None) if number == 0 else None)
 
 
 @wrong("E4")
 def everybody_reads_few_shards():
-    def rows(self):
-        number, consumers = self.who()
-        few = len(self.shards) < consumers
-        for s, path in enumerate(self.shards):
-            if few or s % consumers == number:
-                for row in np.load(path):
-                    yield self.copy(row)
-
-    return stream(rows=rows)
+    return stream(dealt=lambda self, s, number, consumers: slice(None))
 
 
 @wrong("E4")
 def drops_incomplete_rounds():
-    def rows(self):
-        number, consumers = self.who()
+    def part(self, s, number, consumers):
         kept = len(self.shards) // consumers * consumers
-        whole = kept > 0
-        for s, path in enumerate(self.shards[:kept] if whole else self.shards):
-            if whole and s % consumers != number:
-                continue
-            shard = np.load(path)
-            for r in range(len(shard)):
-                if whole or (r + s) % consumers == number:
-                    yield self.copy(shard[r])
-            del shard
+        return Replay.part(self, s, number, consumers) if kept == 0 or s < kept else None
 
-    return stream(rows=rows)
+    return stream(part=part)
 
 
 @wrong("E4")
 def last_row_of_each_shard_lost():
-    def rows(self):
-        number, consumers = self.who()
-        whole = len(self.shards) >= consumers
-        for s, path in enumerate(self.shards):
-            if whole and s % consumers != number:
-                continue
-            shard = np.load(path)
-            for r in range(len(shard) - 1):
-                if whole or (r + s) % consumers == number:
-                    yield self.copy(shard[r])
+    def part(self, s, number, consumers):
+        rows = Replay.part(self, s, number, consumers)
+        return rows and slice(rows.start, -1, rows.step)
 
-    return stream(rows=rows)
+    return stream(part=part)
 
 
 @wrong("E4")
 def stops_at_an_empty_shard():
     def rows(self):
-        number, consumers = self.who()
-        whole = len(self.shards) >= consumers
         for s, path in enumerate(self.shards):
-            if whole and s % consumers != number:
-                continue
-            shard = np.load(path)
-            if len(shard) == 0:
-                return
-            for r in range(len(shard)):
-                if whole or (r + s) % consumers == number:
-                    yield self.copy(shard[r])
-            del shard
+            part = self.part(s, *self.who())
+            if part is not None:
+                shard = np.load(path)
+                if len(shard) == 0:
+                    return
+                yield from map(self.copy, shard[part])
+                del shard
 
     return stream(rows=rows)
 
@@ -243,13 +126,10 @@ def stops_at_an_empty_shard():
 @wrong("E4")
 def all_shards_loaded_in_iter():
     def rows(self):
-        number, consumers = self.who()
-        tables = [np.load(path) for path in self.shards]
-        whole = len(tables) >= consumers
-        for s, table in enumerate(tables):
-            for r in range(len(table)):
-                if (s if whole else r + s) % consumers == number:
-                    yield self.copy(table[r])
+        for s, table in enumerate([np.load(path) for path in self.shards]):
+            part = self.part(s, *self.who())
+            if part is not None:
+                yield from map(self.copy, table[part])
 
     return stream(rows=rows)
 
@@ -266,20 +146,15 @@ def everything_as_one_tensor():
 @wrong("E4")
 def shuffles_each_shard():
     def rows(self):
-        number, consumers = self.who()
-        whole = len(self.shards) >= consumers
         rng = self.rng()
         for s, path in enumerate(self.shards):
-            if whole and s % consumers != number:
-                continue
-            shard = np.load(path)
-            order = list(range(len(shard)))
-            if self.n > 1:
-                rng.shuffle(order)
-            for r in order:
-                if whole or (r + s) % consumers == number:
-                    yield self.copy(shard[r])
-            del shard
+            part = self.part(s, *self.who())
+            if part is not None:
+                shard = list(np.load(path)[part])
+                if self.n > 1:
+                    rng.shuffle(shard)
+                yield from map(self.copy, shard)
+                del shard
 
     return stream(rows=rows, shuffled=lambda self, rows: rows)
 
@@ -302,72 +177,32 @@ def no_shuffling():
 
 @wrong("E4")
 def always_shuffles():
-    def shuffled(self, rows):
-        rng, hold = self.rng(), []
-        for row in rows:
-            hold.append(row)
-            if len(hold) >= max(self.n, 5):
-                yield hold.pop(rng.randrange(len(hold)))
-        rng.shuffle(hold)
-        yield from hold
-
-    return stream(shuffled=shuffled)
+    return stream(size=lambda self: max(self.n, 5))
 
 
 @wrong("E4")
 def one_row_more_waits():
-    def shuffled(self, rows):
-        if self.n <= 1:
-            yield from rows
-            return
-        rng, hold = self.rng(), []
-        for row in rows:
-            hold.append(row)
-            if len(hold) > self.n:
-                yield hold.pop(rng.randrange(len(hold)))
-        rng.shuffle(hold)
-        yield from hold
-
-    return stream(shuffled=shuffled)
+    return stream(size=lambda self: self.n + 1 if self.n > 1 else 1)
 
 
 @wrong("E4")
 def never_the_newest():
-    def shuffled(self, rows):
-        rng, hold = self.rng(), []
-        for row in rows:
-            hold.append(row)
-            if len(hold) >= max(self.n, 1):
-                yield hold.pop(rng.randrange(max(1, len(hold) // 2)))
-        rng.shuffle(hold)
-        yield from hold
-
-    return stream(shuffled=shuffled)
+    return stream(pick=lambda self, rng, hold: hold.pop(rng.randrange(max(1, len(hold) // 2))))
 
 
 @wrong("E4")
 def last_in_first_out():
-    def shuffled(self, rows):
-        hold = []
-        for row in rows:
-            hold.append(row)
-            if len(hold) >= max(self.n, 1):
-                yield hold.pop()
-        yield from reversed(hold)
-
-    return stream(shuffled=shuffled)
+    return stream(pick=lambda self, rng, hold: hold.pop(), rest=lambda self, rng, hold: hold[::-1])
 
 
 @wrong("E4")
 def incomplete_buffers_lost():
     def shuffled(self, rows):
-        rng, size = self.rng(), max(self.n, 1)
-        hold = []
+        rng, hold = self.rng(), []
         for row in rows:
             hold.append(row)
-            if len(hold) == size:
-                rng.shuffle(hold)
-                yield from hold
+            if len(hold) == self.size():
+                yield from self.rest(rng, hold)
                 hold = []
 
     return stream(shuffled=shuffled)
@@ -375,16 +210,12 @@ def incomplete_buffers_lost():
 
 @wrong("E4")
 def rows_stay_in_the_buffer():
-    def shuffled(self, rows):
-        rng, hold = self.rng(), []
-        for row in rows:
-            hold.append(row)
-            if len(hold) >= max(self.n, 1):
-                yield hold[rng.randrange(len(hold))]
-                hold = hold[1:]
-        yield from hold
+    def pick(self, rng, hold):
+        row = rng.choice(hold)
+        del hold[0]
+        return row
 
-    return stream(shuffled=shuffled)
+    return stream(pick=pick, rest=lambda self, rng, hold: hold)
 
 
 @wrong("E4")
@@ -431,13 +262,10 @@ def generator_stored_on_the_dataset():
 @wrong("E4")
 def reads_everything_hands_out_its_share():
     def rows(self):
-        number, consumers = self.who()
-        whole = len(self.shards) >= consumers
         for s, path in enumerate(self.shards):
-            shard = np.load(path)
-            for r in range(len(shard)):
-                if (s if whole else r + s) % consumers == number:
-                    yield self.copy(shard[r])
+            shard, part = np.load(path), self.part(s, *self.who())
+            if part is not None:
+                yield from map(self.copy, shard[part])
             del shard
 
     return stream(rows=rows)
@@ -446,21 +274,69 @@ def reads_everything_hands_out_its_share():
 @wrong("E4")
 def buffer_for_each_shard():
     def rows(self):
-        number, consumers = self.who()
-        whole, rng = len(self.shards) >= consumers, self.rng()
         for s, path in enumerate(self.shards):
-            if whole and s % consumers != number:
-                continue
-            hold = []
-            for r, row in enumerate(np.load(path)):
-                if whole or (r + s) % consumers == number:
-                    hold.append(self.copy(row))
-                    if len(hold) >= max(self.n, 1):
-                        yield hold.pop(rng.randrange(len(hold)))
-            rng.shuffle(hold)
-            yield from hold
+            part = self.part(s, *self.who())
+            if part is not None:
+                yield from Replay.shuffled(self, map(self.copy, np.load(path)[part]))
 
     return stream(rows=rows, shuffled=lambda self, rows: rows)
+
+
+@wrong("E4")
+def seed_from_the_hash_of_a_string():
+    return stream(rng=lambda self: random.Random(hash(f"{self.seed} {self.epoch} {self.who()[0]}")))
+
+
+@wrong("E4")
+def one_tensor_for_all_rows():
+    class ShardedStream(Replay):
+        def copy(self, row):
+            self.buffer = getattr(self, "buffer", torch.tensor(row))
+            return self.buffer.copy_(torch.from_numpy(row))
+
+    return {"ShardedStream": ShardedStream}
+
+
+@wrong("E4")
+def rows_as_integers():
+    return stream(copy=lambda self, row: torch.LongTensor(row.astype(np.int64)))
+
+
+@wrong("E4")
+def shuffles_the_shards_too():
+    class ShardedStream(Replay):
+        def rows(self):
+            listed, shards = self.shards, list(self.shards)
+            if self.n > 1:
+                random.Random(1000 * self.seed + self.epoch).shuffle(shards)
+            self.shards = shards
+            yield from super().rows()
+            self.shards = listed
+
+    return {"ShardedStream": ShardedStream}
+
+
+@wrong("E4")
+def one_epoch_for_all_streams():
+    class ShardedStream(Replay):
+        now = 0
+        epoch = property(lambda self: ShardedStream.now, lambda self, e: setattr(ShardedStream, "now", e))
+
+    return {"ShardedStream": ShardedStream}
+
+
+@wrong("E4")
+def a_shard_of_one_row_is_squeezed_away():
+    def rows(self):
+        for s, path in enumerate(self.shards):
+            part = self.part(s, *self.who())
+            if part is not None:
+                shard = np.load(path).squeeze()
+                if shard.ndim == 2:
+                    yield from map(self.copy, shard[part])
+                del shard
+
+    return stream(rows=rows)
 
 
 # ---- resuming -------------------------------------------------------------------------------------------
@@ -504,9 +380,8 @@ def state_is_the_iterator():
 @wrong("E4")
 def counts_after_yielding():
     def __iter__(self):
-        jump, self.jump = self.jump, 0
-        self.done = jump
-        for row in itertools.islice(self.shuffled(self.rows()), jump, None):
+        self.done = jump = self.jumped()
+        for row in self.order(jump):
             yield row
             self.done += 1
 
@@ -523,13 +398,7 @@ def skips_one_more():
 
 @wrong("E4")
 def jump_is_never_cleared():
-    def __iter__(self):
-        self.done = self.jump
-        for row in itertools.islice(self.shuffled(self.rows()), self.jump, None):
-            self.done += 1
-            yield row
-
-    return stream(__iter__=__iter__)
+    return stream(jumped=lambda self: self.jump)
 
 
 @wrong("E4")
@@ -543,9 +412,8 @@ def set_epoch_keeps_the_jump():
 @wrong("E4")
 def done_starts_from_zero_after_resuming():
     def __iter__(self):
-        jump, self.jump = self.jump, 0
-        self.done = 0
-        for row in itertools.islice(self.shuffled(self.rows()), jump, None):
+        jump, self.done = self.jumped(), 0
+        for row in self.order(jump):
             self.done += 1
             yield row
 
@@ -554,24 +422,16 @@ def done_starts_from_zero_after_resuming():
 
 @wrong("E4")
 def skips_before_shuffling():
-    def __iter__(self):
-        jump, self.jump = self.jump, 0
-        self.done = jump
-        for row in self.shuffled(itertools.islice(self.rows(), jump, None)):
-            self.done += 1
-            yield row
+    def order(self, jump):
+        return self.shuffled(itertools.islice(self.rows(), jump, None))
 
-    return stream(__iter__=__iter__)
+    return stream(order=order)
 
 
 @wrong("E4")
 def done_is_reset_at_the_end():
     def __iter__(self):
-        jump, self.jump = self.jump, 0
-        self.done = jump
-        for row in itertools.islice(self.shuffled(self.rows()), jump, None):
-            self.done += 1
-            yield row
+        yield from Replay.__iter__(self)
         self.done = 0
 
     return stream(__iter__=__iter__)
@@ -620,22 +480,13 @@ def one_dict_for_all_states():
 
 @wrong("E4")
 def the_rest_in_order():
-    def shuffled(self, rows):
-        rng, hold = self.rng(), []
-        for row in rows:
-            hold.append(row)
-            if len(hold) >= max(self.n, 1):
-                yield hold.pop(rng.randrange(len(hold)))
-        yield from hold
-
-    return stream(shuffled=shuffled)
+    return stream(rest=lambda self, rng, hold: hold)
 
 
 @wrong("E4")
 def counts_on_in_the_next_pass():
     def __iter__(self):
-        jump, self.jump = self.jump, 0
-        for row in itertools.islice(self.shuffled(self.rows()), jump, None):
+        for row in self.order(self.jumped()):
             self.done += 1
             yield row
 
@@ -653,34 +504,26 @@ def sorts_the_shards():
 
 @wrong("E4")
 def as_many_shards_as_consumers():
-    def rows(self):
-        number, consumers = self.who()
-        whole = len(self.shards) > consumers
-        for s, path in enumerate(self.shards):
-            if whole and s % consumers != number:
-                continue
-            shard = np.load(path)
-            for r in range(len(shard)):
-                if whole or (r + s) % consumers == number:
-                    yield self.copy(shard[r])
-            del shard
+    def part(self, s, number, consumers):
+        if len(self.shards) <= consumers:
+            return self.dealt(s, number, consumers)
+        return slice(None) if s % consumers == number else None
 
-    return stream(rows=rows)
+    return stream(part=part)
 
 
 @wrong("E4")
 def the_last_takes_the_rest():
     def rows(self):
         number, consumers = self.who()
-        for s, path in enumerate(self.shards):
-            if len(self.shards) >= consumers and s % consumers != number:
-                continue
+        if len(self.shards) >= consumers:
+            yield from Replay.rows(self)
+            return
+        for path in self.shards:
             shard = np.load(path)
-            if len(self.shards) < consumers:
-                share = len(shard) // consumers
-                shard = shard[share * number : share * (number + 1) if number < consumers - 1 else None]
-            for row in shard:
-                yield self.copy(row)
+            share = len(shard) // consumers
+            end = None if number == consumers - 1 else share * (number + 1)
+            yield from map(self.copy, shard[share * number : end])
             del shard
 
     return stream(rows=rows)

@@ -437,3 +437,31 @@ def one_step_too_many():
         return trainer()["train"](loader, steps + 1, seed)
 
     return {"train": train}
+
+
+@wrong("E5")
+def a_new_epoch_for_each_step():
+    def train(loader, steps=1500, seed=0):
+        torch.manual_seed(seed)
+        m = net()
+        opt = torch.optim.Adam(m.parameters(), lr=2e-3)
+        for _ in range(steps):
+            x, y = next(iter(loader))
+            opt.zero_grad()
+            F.cross_entropy(m(x), y).backward()
+            opt.step()
+        return m.eval()
+
+    return {"train": train}
+
+
+@wrong("E5")
+def turns_to_one_side_only():
+    def change(x, generator):
+        u = torch.rand(4, len(x), generator=generator)
+        angle, scale = 0.5 * u[0], 1 + 0.15 * u[1]
+        cos, sin = scale * angle.cos(), scale * angle.sin()
+        theta = torch.stack([cos, -sin, 0.3 * u[2], sin, cos, 0.3 * u[3]], dim=1).view(-1, 2, 3)
+        return F.grid_sample(x, F.affine_grid(theta, list(x.shape), align_corners=False), align_corners=False)
+
+    return pipeline(change)

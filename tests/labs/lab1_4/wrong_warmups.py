@@ -298,3 +298,61 @@ def one_order_rotated():
         return torch.randperm(n, generator=torch.Generator().manual_seed(seed)).roll(epoch)
 
     return {"epoch_order": epoch_order}
+
+
+@wrong("W1")
+def one_series_for_all():
+    class Windows:
+        def __init__(self, series, width):
+            Windows.series, Windows.width = series, width
+
+        def __len__(self):
+            return max(0, len(self.series) - self.width + 1)
+
+        def __getitem__(self, i):
+            if i >= len(self):
+                raise IndexError(i)
+            return self.series[i : i + self.width]
+
+    return {"Windows": Windows}
+
+
+@wrong("W1")
+def unfolds_too_short_a_series():
+    class Windows:
+        def __init__(self, series, width):
+            self.all = series.unfold(0, width, 1)
+
+        def __len__(self):
+            return len(self.all)
+
+        def __getitem__(self, i):
+            return self.all[i]
+
+    return {"Windows": Windows}
+
+
+@wrong("W3")
+def one_row_after_the_other():
+    return {"length_mask": lambda lengths, width: torch.stack([torch.arange(width) < n for n in lengths])}
+
+
+@wrong("W4")
+def hash_of_a_string():
+    def epoch_order(n, seed, epoch):
+        generator = torch.Generator().manual_seed(hash(f"{seed}-{epoch}") & 0xFFFFFFFF)
+        return torch.randperm(n, generator=generator)
+
+    return {"epoch_order": epoch_order}
+
+
+@wrong("W4")
+def the_old_seed_again():
+    def epoch_order(n, seed, epoch):
+        before = torch.initial_seed()
+        torch.manual_seed(1000 * seed + epoch)
+        order = torch.randperm(n)
+        torch.manual_seed(before)
+        return order
+
+    return {"epoch_order": epoch_order}
