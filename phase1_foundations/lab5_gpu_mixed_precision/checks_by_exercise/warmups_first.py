@@ -141,12 +141,11 @@ def another_dtype(a, t):
 def others_changed(a, t):
     for other in (None, "name", 3, 2.5, True):
         for batch in ({"x": other}, [other]):
-            found = next(
-                iter(a.move(batch, "meta").values() if isinstance(batch, dict) else a.move(batch, "meta"))
-            )
+            moved = a.move(batch, "meta")
+            found = moved["x"] if isinstance(batch, dict) else moved[0]
             if type(found) is not type(other) or found != other:
                 return (
-                    f"{other!r} in a {type(batch).__name__} came back as a {type(found).__name__}: what is "
+                    f"{other!r} in a {type(batch).__name__} came back as {found!r:.50}: what is "
                     "neither a tensor nor a dict, list or tuple comes back as it is"
                 )
 
