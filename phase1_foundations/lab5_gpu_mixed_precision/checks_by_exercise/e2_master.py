@@ -41,6 +41,19 @@ def cannot_be_made(a: Any, t: Trial) -> str | None:
     return None
 
 
+@probe("frozen-parameters-left-out")
+def frozen_left_out(a: Any, t: Trial) -> str | None:
+    model, _ = small_model()
+    model.weight.requires_grad_(False)
+    count = len(a.MasterWeights(model, plain_sgd).masters)
+    if count == 1:
+        return (
+            "of two parameters, one without `requires_grad`, only the other one got a master: one for each "
+            "of `model.parameters()`, in that order"
+        )
+    return None
+
+
 @probe("masters-share-memory")
 def share_memory(a: Any, t: Trial) -> str | None:
     for fmt in ((5, 10), None):

@@ -137,6 +137,20 @@ def default_interval(a: Any, t: Trial) -> str | None:
     return None
 
 
+@probe("scalers-share-their-state")
+def share_state(a: Any, t: Trial) -> str | None:
+    (weights, optimizer), one, other = sgd(1), a.DynamicLossScaler(init=8.0), a.DynamicLossScaler(init=32.0)
+    gradients(weights, (INF,))
+    one.step(optimizer)
+    other.update()
+    if (one.get_scale(), other.get_scale()) != (8.0, 32.0):
+        return (
+            "two scalers, one met an infinity, and the other one backed off, or both have one scale: scale, "
+            "count and notes belong to `self`, not to the class"
+        )
+    return None
+
+
 # ---- several optimizers ---------------------------------------------------------------------------------
 
 

@@ -157,7 +157,7 @@ def roof(a: Any, t: Trial) -> None:
         slow = flops / peak < moved / bandwidth
         t.equal(found, min(peak, bandwidth / moved * flops), "the speed", rtol=1e-9)
         t.equal(word, "memory" if slow else "compute", "the word")
-    for arguments in ((64.0, 16.0, 4e9, 1e9), (5, 0, 4e9, 1e9), (1, 1, 1, 1)):
+    for arguments in ((64.0, 16.0, 4e9, 1e9), (5, 0, 4e9, 1e9), (1, 0, 4e9, 1e6), (1, 1, 1, 1)):
         found, word = a.attainable(*arguments)
         t.equal(found, float(arguments[2]), f"attainable{arguments}")
         t.equal(word, "compute", f"attainable{arguments}")

@@ -117,6 +117,8 @@ def left_behind(a, t):
         "a list inside a dict": {"x": [x]},
         "a dict inside a list": [{"x": x}],
         "a tuple inside a dict": {"x": (x, x)},
+        "a list inside a list": [[x], [x]],
+        "a tuple inside a tuple": ((x, x), x),
         "a dict in a dict in a dict": {"x": {"y": {"z": x}}},
     }
     for words, batch in cases.items():
@@ -125,6 +127,27 @@ def left_behind(a, t):
                 f"in {words} a tensor stayed on the cpu: every dict, list and tuple has to be entered, at "
                 "any depth; let `move` call itself for each item"
             )
+
+
+@w1.probe("another-dtype")
+def another_dtype(a, t):
+    for dtype in (torch.float64, torch.int64, torch.bool):
+        found = a.move({"x": torch.ones(2, dtype=dtype)}, "meta")["x"].dtype
+        if found != dtype:
+            return f"a {dtype} tensor came back as {found}: only its device changes"
+
+
+@w1.probe("other-things-changed")
+def others_changed(a, t):
+    for other in (None, "name", 3, 2.5, True):
+        for batch in ({"x": other}, [other]):
+            moved = a.move(batch, "meta")
+            found = moved["x"] if isinstance(batch, dict) else moved[0]
+            if type(found) is not type(other) or found != other:
+                return (
+                    f"{other!r} in a {type(batch).__name__} came back as {found!r:.50}: what is "
+                    "neither a tensor nor a dict, list or tuple comes back as it is"
+                )
 
 
 @w1.probe("something-is-lost")

@@ -268,3 +268,23 @@ def fusion_pair_by_pair():
         return total
 
     return {"fusion_saving": fusion_saving}
+
+
+@right.stands_for("E4", "measure_machine")
+def the_largest_products(budget_s=2.0, clock=time.perf_counter):
+    a, source = torch.rand(1024, 1024), torch.zeros(2**22)
+    target, speeds = torch.zeros_like(source), []
+    for work, amount in (
+        (lambda: a @ a, 2 * 1024**3),
+        (lambda: torch.add(source, 1.0, out=target), 2 * source.nbytes),
+    ):
+        work()
+        best, end = float("inf"), clock() + budget_s / 2
+        for count in range(10**9):
+            if count >= 3 and clock() > end:
+                break
+            start = clock()
+            work()
+            best = min(best, clock() - start)
+        speeds.append(amount / best)
+    return tuple(speeds)
