@@ -1,4 +1,4 @@
-"""Wrong answers to W2 to E3 that are right but for an edge: a border, an option, one pixel, one element."""
+"""Wrong answers to W2 to E4 that are right but for an edge: a border, an option, one pixel, one element."""
 
 from __future__ import annotations
 
@@ -152,3 +152,43 @@ def shifts_the_true_logit(logits, target, priors, tau=1.0):
 def softmax_twice(logits, target, priors, tau=1.0):
     z = solution.wide(logits).softmax(1) + tau * priors.to(solution.wide(logits).dtype).log()
     return F.cross_entropy(z, target, reduction="sum") / max(len(target), 1)
+
+
+@wrong("E4")
+def notes_on_the_class():
+    class ChunkedInfoNCE(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, a, b, temperature, chunk):
+            ChunkedInfoNCE.options = temperature, chunk
+            return solution.ChunkedInfoNCE.forward(ctx, a, b, temperature, chunk)
+
+        @staticmethod
+        def backward(ctx, grad_out):
+            ctx.temperature, ctx.chunk = ChunkedInfoNCE.options
+            return solution.ChunkedInfoNCE.backward(ctx, grad_out)
+
+    return {"ChunkedInfoNCE": ChunkedInfoNCE}
+
+
+@wrong.stands_for("E4", "info_nce")
+def chunks_of_plain_products(z1, z2, temperature=0.1, *, symmetric=True, chunk=None):
+    if chunk is None:
+        return solution.info_nce(z1, z2, temperature, symmetric=symmetric)
+    a, b = solution.wide(z1), solution.wide(z2)
+    there = solution.ChunkedInfoNCE.apply(a, b, temperature, chunk)
+    back = solution.ChunkedInfoNCE.apply(b, a, temperature, chunk)
+    return (there + back) / 2 if symmetric else there
+
+
+@wrong.stands_for("E4", "grad_cache_step")
+def rewinds_the_whole_step(encoder, x1, x2, *, micro, temperature):
+    state = torch.get_rng_state()
+    loss = solution.grad_cache_step(encoder, x1, x2, micro=micro, temperature=temperature)
+    torch.set_rng_state(state)
+    return loss
+
+
+@wrong.stands_for("E4", "grad_cache_step")
+def always_in_training_mode(encoder, x1, x2, *, micro, temperature):
+    encoder.train()
+    return solution.grad_cache_step(encoder, x1, x2, micro=micro, temperature=temperature)
