@@ -600,7 +600,8 @@ if __name__ == "__main__":
 #   number of rows.
 # - At any time the graph of at most two micro-batches is alive (one of each view).
 # - The encoder treats each row by itself, and may hold dropout. If a micro-batch passes through it twice,
-#   both times must draw the same random numbers: put `torch.get_rng_state()` back.
+#   both times must draw the same random numbers: put `torch.get_rng_state()` back. The next step draws new
+#   ones, so do not rewind the whole step. Leave the encoder in its mode, `train()` or `eval()`.
 #
 # **Not allowed:** `shared.losses`. `F.cross_entropy` and `torch.utils.checkpoint` are fine.
 

@@ -33,6 +33,7 @@ FOCAL = (1 - P_T) ** 2 * NLLS
 defaults(
     probe,
     ("focal_loss", (ROWS, CLASS), {"gamma": 2.0, "alpha": None, "reduction": "mean"}),
+    ("focal_loss", (Z, ONE), {"gamma": 2.0, "alpha": None, "reduction": "mean"}),
     ("smooth_ce", (ROWS, CLASS), {"eps": 0.1, "ignore_index": -100}),
     ("huber", (double([3.0, 0.2]), double([0.0, 0.0])), {"delta": 1.0, "reduction": "mean"}),
 )
@@ -91,6 +92,18 @@ probe.value(
     "gamma=0.5 gives {found}, the same as gamma=2: use the argument",
 )
 probe.value(
+    "gamma-rounded",
+    lambda a: a.focal_loss(ROWS, CLASS, gamma=0.5),
+    NLLS.mean(),
+    "gamma=0.5 gives {found}, cross-entropy, as gamma=0 does: it was rounded to a whole number",
+)
+probe.value(
+    "gamma-as-a-factor",
+    lambda a: a.focal_loss(ROWS, CLASS),
+    (2 * (1 - P_T) * NLLS).mean(),
+    "focal_loss is {found}: γ multiplies 1 − p_t. It is an exponent, (1 − p_t)^γ",
+)
+probe.value(
     "mean-before-modulation",
     lambda a: a.focal_loss(ROWS, CLASS),
     (1 - torch.exp(-NLLS.mean())) ** 2 * NLLS.mean(),
@@ -136,6 +149,8 @@ def alpha_spares(a: Any, t: Trial) -> str | None:
 def alpha_ignored(a: Any, t: Trial) -> str | None:
     if close(a.focal_loss(Z, ONE, alpha=0.25, reduction="sum"), a.focal_loss(Z, ONE, reduction="sum")):
         return "alpha=0.25 changes nothing for yes/no questions: ones are weighed by α, zeros by 1 − α"
+    if close(a.focal_loss(Z, ONE, alpha=0.0), a.focal_loss(Z, ONE)):
+        return "alpha=0.0 was taken for None: `if alpha:` is False for 0. Ask `is not None`"
     if close(a.focal_loss(ROWS, CLASS, alpha=double([0.3, 2.0, 1.0])), FOCAL.mean()):
         return "an alpha [C] changes nothing for classes: row i is weighed by alpha[target[i]]"
     return None
@@ -155,6 +170,31 @@ def divides_by_alpha(a: Any, t: Trial) -> str | None:
     plain = a.focal_loss(torch.cat([Z, Z]), double([0.0, 1.0]))
     if close(scaled, 0.8 * zero + 0.2 * one) and close(plain, (zero + one) / 2):
         return "with a number alpha the sum was divided by Σα: the mean divides by the number of losses"
+    return None
+
+
+@probe("another-alpha")
+def another_alpha(a: Any, t: Trial) -> str | None:
+    weight = double([0.3, 2.0, 1.0])
+    found = a.focal_loss(ROWS, CLASS, alpha=weight)
+    for wrong, words in (
+        ((weight / weight.sum())[CLASS] * FOCAL, "α was scaled to a sum of 1. Take it as it comes"),
+        ((1 - weight)[CLASS] * FOCAL, "1 − α was used. For classes α_t is alpha[target]"),
+        (FOCAL[:, None] * weight, "every row met the α of every class. Pick alpha[target], one for each row"),
+    ):
+        if close(found, wrong.mean()):
+            return f"with alpha = [0.3, 2, 1] two rows of classes 1 and 0 gave {numbers(found)}: {words}"
+    return None
+
+
+@probe("one-loss-for-each-element")
+def each_element(a: Any, t: Trial) -> str | None:
+    found = t.attempt(lambda: a.focal_loss(double([[2.0, 0.0, -1.0]]), ONE.expand(1, 3), reduction="none"))
+    if found.error is None and found.value.numel() in (1, 3) and tuple(found.value.shape) != (1, 3):
+        return (
+            f'logits [1, 3] with floating point targets [1, 3] and reduction="none" gave the shape '
+            f"{tuple(found.value.shape)}: three questions, three losses, in the shape of the logits"
+        )
     return None
 
 
@@ -226,6 +266,7 @@ def gradient_cut(a: Any, t: Trial) -> str | None:
     if grad is None or not bool(grad.any()):
         return "no gradient arrives at the logits: something was detached (`.item()`, `.detach()`, `.data`)"
     frozen = ((1 - P_T) ** 2)[:, None] * (LOG_P.exp() - torch.eye(3, dtype=F64)[CLASS]) / 2
-    if close(grad, frozen):
+    side = gradients(lambda z: a.focal_loss(z, ZERO), Z)[1][0]
+    if close(grad, frozen) or close(side, double([P**3])):
         return "the factor (1 − p_t)^γ was detached: its derivative belongs to the gradient too"
     return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -83,6 +84,15 @@ probe.value(
 )
 
 
+probe.value(
+    "divergence-instead-of-cross-entropy",
+    lambda a: a.smooth_ce(ROWS, CLASS, eps=0.3),
+    smoothed(0.8, 0.1) + 0.8 * math.log(0.8) + 0.2 * math.log(0.1),
+    "smooth_ce gave {found}: that is the divergence of the smoothed target q, smaller by the entropy of q. "
+    "Cross-entropy is −Σ q log p alone",
+)
+
+
 @probe("ignored-rows-count")
 def ignored_rows(a: Any, t: Trial) -> str | None:
     if not close(a.smooth_ce(ROWS, CLASS, 0.3), smoothed(0.8, 0.1)):
@@ -97,10 +107,18 @@ def ignored_rows(a: Any, t: Trial) -> str | None:
     if attempt.error is None and close(attempt.value, one / 2):
         return "one of two rows is ignored, and still the sum was divided by 2: divide by the rows that count"
     fits = attempt.error is None and close(attempt.value, one)
-    for index in (2, -1):
+    for index in (2, -1, 255):
         found = t.attempt(lambda index=index: a.smooth_ce(ROWS, torch.tensor([1, index]), 0.3, index))
-        if fits and (found.error or not close(found.value, one)):
-            return f"ignore_index={index} was not respected: only −100 is left out. Compare with the argument"
+        if fits and found.error:
+            return (
+                f"ignore_index={index} and the targets [1, {index}] raised {type(found.error).__name__}: "
+                f"{index} was used as an index. Leave out what equals the argument, be it what it may"
+            )
+        if fits and not close(found.value, one):
+            return (
+                f"ignore_index={index}: smooth_ce of targets [1, {index}] is not that of the first row. "
+                f"Here {index} is left out, and nothing else: compare the target with the argument"
+            )
     if attempt.error is None and not close(attempt.value, one):
         return (
             f"with targets [1, −100] smooth_ce is {numbers(attempt.value)}, expected that of the first row, "
@@ -131,9 +149,23 @@ probe.value(
     "huber(3, 0; δ = 2) is {found}: |e| = 3 is beyond δ and costs δ (|e| − δ/2) = 4, not a square",
 )
 probe.value(
+    "flat-beyond-delta",
+    lambda a: a.huber(double([3.0, 5.0]), double([0.0, 0.0]), 2.0, "none"),
+    double([2.0, 2.0]),
+    "errors of 3 and of 5 with δ = 2 both cost {found}: beyond δ the loss goes on as a straight line, "
+    "δ (|e| − ½ δ)",
+)
+probe.value(
+    "one-error-decides-for-all",
+    lambda a: a.huber(double([3.0, 1.0]), double([0.0, 0.0]), 2.0, "none"),
+    [double([4.0, 0.0]), double([4.5, 0.5])],
+    "errors of 3 and 1 with δ = 2 cost {found}, expected [4, 0.5]: each element is square or straight by its "
+    "own |e|, use `torch.where`",
+)
+probe.value(
     "tail-does-not-meet-the-square",
     huber_of_three,
-    [6.0, 2.0 * (3 - 2), 5.0, 3.0],
+    [6.0, 2.0 * (3 - 2), 5.0, 3.0, 5.5],
     "huber(3, 0; δ = 2) is {found}, expected 4: at |e| = δ the straight part must meet ½δ², so it is "
     "δ (|e| − ½ δ)",
 )
@@ -178,4 +210,10 @@ def reduction_ignored(a: Any, t: Trial) -> str | None:
             return f'{name} with reduction="sum" is {numbers(total)}, but "none" adds up to {each.sum():.4g}'
         if not close(mean, each.mean()):
             return f'{name} with "mean" is {numbers(mean)}, but the mean of "none" is {each.mean():.4g}'
+    square = double([[1.0, 3.0], [2.0, 0.5]])
+    mean, total = a.huber(square, 0 * square), a.huber(square, 0 * square, reduction="sum")
+    if not close(mean, total / 4):
+        return (
+            f'huber of 2×2 errors with "mean" is {numbers(mean)}, but a quarter of "sum" is {total / 4:.4g}'
+        )
     return None

@@ -183,6 +183,24 @@ def coincidence(a: Any, t: Trial) -> None:
             dtype=False,
         )
         finite(t, grads, "cosine_embedding_loss of a zero vector")
+    short = [t.randn(3, 4) * 2e-3, t.randn(3, 4) * 2e-3]
+    t.equal(
+        a.cosine_embedding_loss(*short, torch.tensor([1, -1, 1])),
+        cosine(*short, torch.tensor([1, -1, 1]), 0.0),
+        "embeddings of length 0.004 have the same cosines as long ones (is your ε too large?)",
+        diagnosis="short-vectors",
+        rtol=0.02,
+        atol=0.02,
+        dtype=False,
+    )
+    wide_apart, kinds = t.randn(6, 2) * 3e3, torch.tensor([0, 0, 1, 1, 2, 2])
+    t.equal(
+        a.batch_hard_triplet(wide_apart, kinds, squared=True)[1],
+        triplet(wide_apart, kinds, 0.3, True, False)[1],
+        "squared distances of millions (a large number in the place of ∞ is too small then): the statistics",
+        diagnosis="huge-distances",
+        rtol=1e-3,
+    )
     soft = a.batch_hard_triplet(double([[0.0], [1e4], [1.0]]), torch.tensor([0, 0, 1]), soft=True)[0]
     t.that(
         bool(soft.isfinite()), f"soft=True at distances of 10,000 gives {soft}", diagnosis="soft-overflows"

@@ -84,6 +84,26 @@ probe.value(
     "squares",
 )
 probe.value(
+    "sum-of-absolute-differences",
+    lambda a: a.contrastive_loss(A, B, YES),
+    0.49,
+    "the difference [0.3, 0.4] costs {found}: |0.3| + |0.4| = 0.7 was taken for d. Euclid's d is 0.5",
+)
+probe.value(
+    "margin-for-the-same",
+    lambda a: torch.stack([a.contrastive_loss(A, 10 * B, YES, m) for m in (1.0, 2.0)]),
+    [double([16.0, 9.0]), double([24.0, 23.0])],
+    "a pair of the *same* kind at distance 5 costs {found} with margins 1 and 2, expected d² = 25 with both: "
+    "the margin is for different pairs only",
+)
+probe.value(
+    "a-table-instead-of-pairs",
+    lambda a: a.contrastive_loss(torch.cat([A, A]), torch.cat([B, 4 * B]), torch.tensor([True, False]), 3.0),
+    [(0.25 + 4 + 6.25 + 1) / 4, (0.25 + 4 + 6.25 + 1) / 2],
+    "two pairs gave {found}, expected 0.625: a column [2, 1] of distances met the row [2] of `same` and made "
+    "four losses of two. Keep d in the shape [N]",
+)
+probe.value(
     "distance-squared-twice",
     lambda a: a.contrastive_loss(A, B, NO, 1.0),
     [(1 - 0.25) ** 2, 1 - 0.25],
@@ -122,6 +142,28 @@ probe.value(
     [0.96, 1.96, -0.96],
     "cosine_embedding_loss([3, 4], [4, 3], +1) is {found}, expected 1 − 24/25 = 0.04: similar pairs of the "
     "same kind cost little",
+)
+
+
+probe.value(
+    "cosine-margin-for-the-same",
+    lambda a: a.cosine_embedding_loss(U, V, PLUS, 0.5),
+    [0.0, -0.46, 0.54],
+    "a pair of the *same* kind with cosine 0.96 costs {found} with margin 0.5, expected 1 − 0.96 = 0.04: the "
+    "margin is for different pairs only",
+)
+probe.value(
+    "cosine-hinge-squared",
+    lambda a: a.cosine_embedding_loss(U, V, MINUS, 0.5),
+    0.46**2,
+    "a different pair with cosine 0.96 and margin 0.5 costs {found}, expected 0.46: nothing is squared here",
+)
+probe.value(
+    "negative-margin",
+    lambda a: a.cosine_embedding_loss(U, -V, MINUS, -2.0),
+    [0.0, 2.0],
+    "a different pair with cosine −0.96 and margin −2 costs {found}, expected −0.96 + 2 = 1.04: the margin "
+    "may be negative, and the floor at 0 comes after it is subtracted",
 )
 
 

@@ -36,6 +36,8 @@ def loss_of(a: Any, z: Tensor, labels: Tensor, *margin: float, **how: Any) -> Te
 @probe("form-of-the-result")
 def form(a: Any, t: Trial) -> str | None:
     result = a.batch_hard_triplet(LINE, LABELS, 1.5)
+    if isinstance(result, tuple) and [type(part) for part in result] == [dict, Tensor]:
+        return "batch_hard_triplet returned (stats, loss), expected the loss first: (loss, stats)"
     if not (isinstance(result, tuple) and len(result) == 2 and isinstance(result[0], Tensor)):
         return f"batch_hard_triplet returned a {type(result).__name__}, expected the tuple (loss, stats)"
     loss, stats = result
@@ -139,6 +141,15 @@ probe.value(
 )
 
 
+probe.value(
+    "pairs-in-one-direction",
+    lambda a: loss_of(a, FAR, FAR_LABELS, 5.0),
+    [15.5 / 3, 12.5 / 3, 15.5 / 5, 12.5 / 5],
+    "the loss is {found}: only positives on one side of an anchor were looked at (a triangle of the table). "
+    "An anchor's positives stand before and after it",
+)
+
+
 @probe("masked-by-multiplying")
 def masked_by_multiplying(a: Any, t: Trial) -> str | None:
     d = (FAR - FAR.T).abs()
@@ -186,8 +197,15 @@ def squared_ignored(a: Any, t: Trial) -> str | None:
             "embeddings twice as long give the same loss: they were normalised. Here their length counts, "
             "d is the distance of the rows as they are"
         )
-    if close(plain, squared) or close(plain, 13.05):
+    if close(plain, squared):
         return "squared=False and squared=True give the same loss: squared=True takes d² in the place of d"
+    if close(plain, (6.0 + 24.75) / 5):
+        return f"the loss is {numbers(plain)}, that of d² in the place of d: squared=True was not given"
+    if close(squared, (8.0 + 26.75) / 5) or close(squared, (4.0 + 22.75) / 5):
+        return (
+            f"squared=True with margin 2 gives {numbers(squared)}, expected 6.15: only the distances are "
+            "squared; the margin is added as it is"
+        )
     if close(squared, plain**2):
         return "squared=True squares the loss; it is the *distances* that are squared, before the margin"
     return None
@@ -202,7 +220,13 @@ def soft_margin(a: Any, t: Trial) -> str | None:
             f"soft=True added the margin inside the softplus ({numbers(found)}): softplus(d_ap − d_an), "
             f"no margin"
         )
-    if close(found, loss_of(a, FAR, FAR_LABELS, 2.0)):
+    turned = loss_of(a, LINE, LABELS, 2.0, soft=True)  # here the gaps are −2 and −1
+    if close(turned, torch.nn.functional.softplus(double([2.0, 1.0])).mean()):
+        return f"soft=True has d_an − d_ap in the exponent ({numbers(turned)}): it is d_ap − d_an"
+    plain = loss_of(a, FAR, FAR_LABELS, 2.0)
+    if close(plain, torch.nn.functional.softplus(gaps + 2.0).mean()):
+        return f"softplus stands also where soft=False ({numbers(plain)}): there it is max(0, …)"
+    if close(found, plain):
         return "soft=True changes nothing: the loss is then log(1 + exp(d_ap − d_an))"
     far = loss_of(a, 400 * FAR, FAR_LABELS, soft=True)
     if close(found, torch.nn.functional.softplus(gaps).mean()) and not bool(far.isfinite()):
@@ -215,6 +239,17 @@ def soft_margin(a: Any, t: Trial) -> str | None:
 @probe("stats-of-the-wrong-distances")
 def stats_wrong(a: Any, t: Trial) -> str | None:
     _, stats = a.batch_hard_triplet(LINE, LABELS, 1.5)
+    if math.isclose(stats["mean_ap"], 2.5, rel_tol=1e-5) and math.isclose(
+        stats["mean_an"], 1.0, rel_tol=1e-5
+    ):
+        return "mean_ap is 2.5 and mean_an 1.0 in the statement's example: they are swapped"
+    if math.isclose(stats["frac_active"], 50.0):
+        return "frac_active is 50 in the statement's example: a share, 0.5, not percent"
+    if stats["frac_active"] == 0.0 and math.isclose(stats["mean_ap"], 1.0, rel_tol=1e-5):
+        return (
+            "frac_active is 0 in the statement's example, expected 0.5: an anchor is active where d_ap − "
+            "d_an + margin > 0; with the margin 1.5 that is one of two"
+        )
     right = {"frac_active": 0.5, "mean_ap": 1.0, "mean_an": 2.5}
     for name, number in right.items():
         if not math.isclose(stats[name], number, rel_tol=1e-5):
@@ -230,6 +265,12 @@ def stats_wrong(a: Any, t: Trial) -> str | None:
         return (
             f"with soft=True and margin 2 frac_active is {stats['frac_active']:.4g}, expected 1.0: it is the "
             "share of valid anchors with d_ap − d_an + margin > 0, whatever the loss"
+        )
+    _, stats = a.batch_hard_triplet(0 * LINE, LABELS, 0.0)
+    if stats["frac_active"] == 1.0:
+        return (
+            "all embeddings 0 and margin 0: d_ap − d_an + margin is 0 for every anchor, and frac_active is "
+            "1. Active is what is *above* 0, so `>`, not `>=`"
         )
     return None
 

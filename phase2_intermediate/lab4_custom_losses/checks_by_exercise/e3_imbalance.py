@@ -114,6 +114,14 @@ def dice_edges(a: Any, t: Trial) -> None:
             f"every pixel is ignored (batch_dice={batch_dice}): loss and gradient are 0",
             diagnosis="all-pixels-ignored",
         )
+    half_blank, logits = torch.cat([t.randint(0, 3, 1, 2, 2), blank[:1]]), t.randn(2, 3, 2, 2)
+    expect(
+        t,
+        lambda: a.soft_dice_loss(logits, half_blank, ignore_index=255),
+        dice(logits[:1], half_blank[:1], 1.0, False, None) / 2,
+        "two images, every pixel of the second is ignored: its loss is 0, and it counts in the mean",
+        diagnosis="ignored-image-left-out",
+    )
     z, ignored = t.randn(2, 3, 3, 3), t.randint(0, 3, 2, 3, 3)
     expect(
         t,

@@ -116,7 +116,8 @@ def smooth_below(a: Any, t: Trial) -> str | None:
         )
     if bool(found.isnan()):
         return (
-            "an empty prediction of an empty mask gives nan: 0/0. `smooth` stands above *and* below the line"
+            "an empty prediction of an empty mask gives nan, expected 0: 0/0. With `smooth` above *and* "
+            "below the line each fraction is a number; take the mean over all of them"
         )
     return None
 

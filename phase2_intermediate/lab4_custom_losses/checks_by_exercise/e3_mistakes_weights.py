@@ -157,6 +157,30 @@ probe.value(
     "logit_adjusted_ce is {found}: the priors weigh or multiply. They *shift* the logits, z + τ log π",
 )
 probe.value(
+    "prior-of-the-target-alone",
+    adjusted_of,
+    adjusted(torch.nn.functional.one_hot(Y3, 3) * PRIORS.log()),
+    "logit_adjusted_ce is {found}: log π was added to the logit of the true class alone. Every class gets "
+    "its own log π, then the softmax compares them",
+)
+probe.value(
+    "probabilities-adjusted",
+    adjusted_of,
+    [
+        torch.nn.functional.cross_entropy(Z3.softmax(1) + PRIORS.log(), Y3),
+        torch.nn.functional.cross_entropy((Z3 + PRIORS.log()).softmax(1), Y3),
+    ],
+    "logit_adjusted_ce is {found}: a softmax stands before the cross-entropy, which takes its own. Shift the "
+    "*logits*",
+)
+probe.value(
+    "another-logarithm",
+    adjusted_of,
+    [adjusted(PRIORS.log10()), adjusted(PRIORS.log2()), adjusted(PRIORS.logit())],
+    "logit_adjusted_ce is {found}: the shift is log π, the natural logarithm of the prior (not of base 10 or "
+    "2, not log(π/(1 − π)))",
+)
+probe.value(
     "no-adjustment",
     adjusted_of,
     adjusted(torch.zeros(3, dtype=F64)),

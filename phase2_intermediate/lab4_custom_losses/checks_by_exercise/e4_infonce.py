@@ -102,6 +102,17 @@ def chunks(a: Any, t: Trial) -> None:
             f"3 · ChunkedInfoNCE.apply(a, b, 0.3, {chunk}) with B = {rows}",
             diagnosis="chunked-function",
         )
+    expect_gradient(
+        t,
+        lambda p, q: a.ChunkedInfoNCE.apply(p, q, 0.3, 2) + a.ChunkedInfoNCE.apply(q, p, 0.9, 3),
+        lambda p, q: (
+            F.cross_entropy(p @ q.T / 0.3, torch.arange(5)) + F.cross_entropy(q @ p.T / 0.9, torch.arange(5))
+        ),
+        [t.randn(5, 3), t.randn(5, 3)],
+        "two calls of ChunkedInfoNCE before one backward, τ = 0.3 and 0.9 (what a call must remember belongs "
+        "into its own `ctx`)",
+        diagnosis="calls-share-what-they-keep",
+    )
 
 
 @e4.property("memory", points=4)

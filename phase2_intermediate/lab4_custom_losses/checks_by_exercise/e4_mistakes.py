@@ -12,6 +12,7 @@ from courseware.check import Trial
 from courseware.check.describe import numbers
 from courseware.check.observe import observe, saved_bytes
 from phase2_intermediate.lab4_custom_losses.checks_by_exercise.tools import (
+    F64,
     CloseProbes,
     close,
     double,
@@ -172,6 +173,15 @@ def only_themselves(a: Any, t: Trial) -> str | None:
                 f"the logsumexps of the chunks were {what}: logarithms of partial sums combine by "
                 "logaddexp, log(e^x + e^y)"
             )
+    for wrong, what in (
+        (cross(Z1 @ Z2.T), "the embeddings were not normalised; `chunk` changes how it is computed, no more"),
+        (
+            (torch.logaddexp(parts.logsumexp(0), torch.zeros(4, dtype=F64)) - S.diagonal() / TAU).mean(),
+            "a term e⁰ = 1 too many. The logarithm of a sum of nothing is −∞, so start there, not at 0",
+        ),
+    ):
+        if close(found, wrong):
+            return f"with chunk=2 the loss is {numbers(found)}, expected {numbers(FORTH)}: {what}"
     if not close(found, FORTH):
         return (
             f"chunk=2 gives {numbers(found)}, without chunk it should be {numbers(FORTH)}: the loss must not "

@@ -140,6 +140,28 @@ def switched_off(a: Any, t: Trial) -> str | None:
     return None
 
 
+@probe("the-encoder-s-mode")
+def mode_changed(a: Any, t: Trial) -> str | None:
+    encoder = Watched(t.generator, 0.5).eval()
+    a.grad_cache_step(encoder, t.randn(4, 5), t.randn(4, 5), micro=2, temperature=TAU)
+    if encoder.training or encoder.dropout.training:
+        return "an encoder in `eval()` mode came back in `train()` mode: leave the encoder in its mode"
+    return None
+
+
+@probe("the-same-dropout-at-every-step")
+def same_dropout(a: Any, t: Trial) -> str | None:
+    encoder, x1, x2 = Watched(t.generator, 0.5), t.randn(6, 5), t.randn(6, 5)
+    losses = [a.grad_cache_step(encoder, x1, x2, micro=2, temperature=TAU) for _ in range(2)]
+    if not encoder.rows_differ() and close(*losses):
+        return (
+            "two steps in a row drew the very same dropout: torch's random stream was turned back to where "
+            "the step began, or seeded. Each first pass goes on in the stream, only the second pass of a "
+            "micro-batch repeats; at the end the stream stands after the draws of the step"
+        )
+    return None
+
+
 @probe("keeps-every-graph")
 def keeps_every_graph(a: Any, t: Trial) -> str | None:
     encoder, x1, x2 = Watched(t.generator), t.randn(16, 5), t.randn(16, 5)

@@ -11,7 +11,11 @@ from torch import Tensor
 from courseware.check import Trial
 from courseware.check.describe import numbers
 from phase2_intermediate.lab4_custom_losses.checks_by_exercise.e5_mistakes_benchmark import probe
-from phase2_intermediate.lab4_custom_losses.checks_by_exercise.e5_watch import three_clusters
+from phase2_intermediate.lab4_custom_losses.checks_by_exercise.e5_watch import (
+    Notes,
+    one_row_a_class,
+    three_clusters,
+)
 
 
 @probe("another-activation")
@@ -30,6 +34,43 @@ def saturates(a: Any, t: Trial) -> str | None:
         return (
             "an input of length 40,000 and one of length 80,000 get the same logits, so the hidden units "
             "saturate (tanh, sigmoid): the hidden layer has ReLU"
+        )
+    return None
+
+
+@probe("gradients-pile-up")
+def pile_up(a: Any, t: Trial) -> str | None:
+    x, y = torch.full((2, 4), 3.0), torch.arange(2)
+    seen: list[Tensor] = []
+
+    def loss(logits: Tensor, target: Tensor) -> Tensor:
+        """A gradient in the first batch alone: what AdamW remembers of it is gone a hundred steps later."""
+        seen.append(logits.detach()[0].clone())
+        return logits.sum() * (len(seen) == 1)
+
+    a.benchmark({"once": loss}, lambda seed: (x, y, x, y), seeds=(0,), epochs=120)
+    if len(seen) >= 120 and float((seen[119] - seen[109]).abs().max()) > 0.012:
+        return (
+            "a loss with a gradient in the first batch alone still moves the weights a hundred batches on: "
+            "`backward()` adds to what is in `.grad`, so call `optimizer.zero_grad()` for every batch"
+        )
+    return None
+
+
+@probe("default-of-an-option")
+def other_defaults(a: Any, t: Trial) -> str | None:
+    kept = len(a.long_tail(torch.arange(2).repeat_interleave(200))) - 200
+    if kept != 4:
+        return f"long_tail without `ratio` keeps {kept} of 200 rows of the last class, expected 4: it is 50"
+    held = len(a.hold_out(torch.arange(20), torch.zeros(20, dtype=torch.int64))[1])
+    if held != 4:
+        return f"hold_out without `share` holds {held} of 20 rows, expected 4: it is 0.2"
+    notes = Notes()
+    rows = a.benchmark({"noted": notes}, one_row_a_class(3))
+    if sorted(row.seed for row in rows) != [0, 1, 2] or len(notes.targets) != 120:
+        return (
+            f"benchmark without `seeds` and `epochs` trains for {len(notes.targets)} batches where an epoch "
+            f"has one, with the seeds {[row.seed for row in rows]}: it is 40 epochs for each of 0, 1 and 2"
         )
     return None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from phase2_intermediate.lab4_custom_losses import solution
 from phase2_intermediate.lab4_custom_losses.misconceptions_by_exercise.e5_benchmark import Row
 from tests.labs.answers import Answers
 
@@ -75,5 +76,22 @@ def rows_beside_each_other():
             rows = (y == c).nonzero()[:, 0]
             kept.append(rows.roll(seed)[: max(1, int(len(rows) * ratio ** (-c / (k - 1))))])
         return torch.cat(kept)
+
+    return {"long_tail": long_tail}
+
+
+@wrong("E5")
+def gradients_of_all_batches():
+    class NeverCleared(torch.optim.AdamW):
+        def zero_grad(self, set_to_none=True):
+            pass
+
+    return benchmark_with(optimizer=NeverCleared)
+
+
+@wrong("E5")
+def a_hundredth_by_default():
+    def long_tail(y, ratio=100, seed=0):
+        return solution.long_tail(y, ratio, seed)
 
     return {"long_tail": long_tail}
