@@ -608,9 +608,11 @@ if __name__ == "__main__":
 #   **in place**. The gradients are not needed afterwards and may hold anything.
 # - **Shard.** The parameters one after the other are a vector of N numbers. Its moments are cut into equal
 #   parts of ceil(N / n), with padding at the end; a rank keeps the two moments of its own part, in the
-#   parameters' dtype. There may be fewer numbers than ranks.
+#   parameters' dtype. There may be fewer numbers than ranks. Between steps it keeps nothing else as long as
+#   the vector: no copy of it, and no view of one (a view keeps all that it was cut from; `clone()` does not).
+# - Every step begins with the values that the parameters have then, whoever has changed them.
 # - A parameter whose `grad` is `None` (then it is on all ranks) is left alone in this step, as `AdamW`
-#   does: its value, its moments, and its own count of steps.
+#   does: its value, its moments, and its own count of steps. That may be all of them.
 # - `state_bytes()`: bytes of this rank's two moments, at most 2·ceil(N / n)·itemsize. Counters of steps do
 #   not count.
 # - `state_dict_full()` is called by all ranks. Rank 0 of the group returns `{"step": [int, …], "exp_avg":

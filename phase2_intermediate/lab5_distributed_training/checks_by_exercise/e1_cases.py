@@ -32,6 +32,7 @@ def powers(a: Any, me: Me) -> Any:
         "is_t": result is t,
         "aliases": isinstance(result, torch.Tensor) and result.data_ptr() == t.data_ptr(),
         "pending": me.pending(),
+        "sent": len(me.sent()),
     }
 
 

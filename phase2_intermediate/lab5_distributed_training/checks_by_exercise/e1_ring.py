@@ -6,9 +6,13 @@ import torch
 from torch import Tensor
 
 from courseware.check import Exercise, Trial
-from phase2_intermediate.lab5_distributed_training.checks_by_exercise import e1_cases, e1_mistakes
-from phase2_intermediate.lab5_distributed_training.checks_by_exercise.e1_mistakes import outcome
+from phase2_intermediate.lab5_distributed_training.checks_by_exercise import (
+    e1_cases,
+    e1_mistakes,
+    e1_stops,
+)
 from phase2_intermediate.lab5_distributed_training.checks_by_exercise.e1_picture import lanes
+from phase2_intermediate.lab5_distributed_training.checks_by_exercise.e1_stops import outcome
 from phase2_intermediate.lab5_distributed_training.checks_by_exercise.ranks import need
 
 e1 = Exercise(
@@ -24,6 +28,7 @@ e1 = Exercise(
         "`t.copy_(flat.view(t.shape))`.",
     ),
 )
+e1_stops.probe.add_to(e1)
 e1_mistakes.probe.add_to(e1)
 
 

@@ -24,6 +24,7 @@ def metrics(a: Any, me: Me) -> Any:
         "a rank without examples": ([3.0, 0.0, 1.0], [4.0, 0.0, 2.0], torch.float32, torch.int64),
         "a sum of zero": ([0.0, 0.0, 0.0], [1.0, 2.0, 3.0], torch.float32, torch.int64),
         "nobody has an example": ([0.0, 0.0, 0.0], [0.0, 0.0, 0.0], torch.float32, torch.int64),
+        "counts that are no whole numbers": ([1.0, 2.0, 3.0], [2.5, 1.25, 0.5], torch.float32, torch.float64),
         "sums beyond float32": ([16777216.0, 1.0, 2.0], [1.0, 1.0, 1.0], torch.float32, torch.int64),
     }
     facts = []
@@ -91,7 +92,43 @@ def plain(a: Any, me: Me) -> Any:
     return float(model.weight.grad), type(result).__name__, kept
 
 
-CASES = (metrics, plain, gradients)
+class Twice(nn.Module):
+    """One weight under two names."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(1, 1, bias=False), nn.Linear(1, 1, bias=False)
+        self.second.weight = self.first.weight
+
+
+COUNTS = {
+    "one token, on rank 0": ((1, 0, 0), (6.0, None, None)),
+    "301, 77 and 1 tokens": ((301, 77, 1), (6.0, 30.0, 2.0)),
+}
+
+
+def counted(a: Any, me: Me) -> Any:
+    """(name, result, expected, is the weight used twice): few tokens, many, and a weight of two layers."""
+    facts = []
+    for name, (tokens, grads) in COUNTS.items():
+        model = nn.Linear(1, 1, bias=False)
+        _counted(a, me, model, tokens, grads)
+        expected = sum(g or 0.0 for g in grads) / sum(tokens)
+        facts.append((name, float(model.weight.grad), expected, False))
+    tied = Twice()
+    _counted(a, me, tied, (2, 1, 1), (6.0, 30.0, 2.0))
+    facts.append(("a weight that two layers share", float(tied.first.weight.grad), 9.5, True))
+    return facts
+
+
+def _counted(a: Any, me: Me, model: nn.Module, tokens: Any, grads: Any) -> None:
+    grad = grads[me.rank]
+    (weight,) = model.parameters()
+    weight.grad = None if grad is None else torch.full_like(weight, grad)
+    a.weighted_grad_mean(model, tokens[me.rank])
+
+
+CASES = (metrics, plain, gradients, counted)
 
 
 def outcome(a: Any, t: Trial) -> Outcome:

@@ -66,6 +66,7 @@ def partition(a: Any, t: Trial) -> None:
             t.equal(lengths, [len(shard) for shard in found], f"len, n={n}, {world} ranks")
             if not shuffle:
                 t.equal(found, [list(range(r, n, world)) for r in range(world)], "shuffle=False")
+    t.equal(*e2_sampler.beside_another(a), "a sampler beside one whose epoch was set")
     t.that(not e2_sampler.seeds_global(a), "iterating changes torch's global random state")
     t.raises(ValueError, lambda: a.ShardSampler(5, 2, 2), "rank=2 of world=2")
     t.raises(ValueError, lambda: a.ShardSampler(5, -1, 2), "rank=-1")
@@ -88,6 +89,9 @@ def metric(a: Any, t: Trial) -> None:
 def gradients(a: Any, t: Trial) -> None:
     for fact in need(t, outcome(a, t), e2_cases.plain):
         t.that(fact[2], "the gradient that a frozen parameter had has changed")
+    for rank, facts in enumerate(need(t, outcome(a, t), e2_cases.counted)):
+        for name, grad, expected, _ in facts:
+            t.equal(grad, expected, f"{name}, rank {rank}", rtol=1e-6)
     for rank, facts in enumerate(need(t, outcome(a, t), e2_cases.gradients)):
         for name, found, expected in facts:
             for (p, grad), wanted in zip(found, expected, strict=True):

@@ -241,6 +241,24 @@ def no_token(a: Any, t: Trial) -> str | None:
     return None
 
 
+@probe("tokens-are-miscounted")
+def miscounted(a: Any, t: Trial) -> str | None:
+    for facts in outcome(a, t).of(e2_cases.counted) or []:
+        for name, found, expected, shared in facts:
+            if same(found, expected, rtol=1e-6):
+                continue
+            if shared:
+                return (
+                    f"{name}: its gradients became {found:.6g}, expected {expected:.6g}: it is one "
+                    "parameter, to be summed and divided once. `model.parameters()` names it once"
+                )
+            return (
+                f"{name}: gradients of sums {e2_cases.COUNTS[name][1]} became {found:.6g}, expected "
+                f"{expected:.6g}: divide by the exact number of tokens, whatever its size"
+            )
+    return None
+
+
 @probe("gradient-is-another")
 def other_gradient(a: Any, t: Trial) -> str | None:
     for words, name, grad, wanted in gradient_facts(a, t):

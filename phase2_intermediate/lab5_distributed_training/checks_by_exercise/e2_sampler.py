@@ -127,9 +127,26 @@ def twice(a: Any, t: Trial) -> str | None:
     return None
 
 
+def beside_another(a: Any) -> tuple[list[int], list[int]]:
+    """What a sampler gives after another one's epoch was set, and what it has to give."""
+    one, other = a.ShardSampler(20, 0, 2), a.ShardSampler(20, 0, 2)
+    other.set_epoch(3)
+    return list(one), order(20, 0)[::2]
+
+
+@probe("samplers-share-their-epoch")
+def shared_epoch(a: Any, t: Trial) -> str | None:
+    if beside_another(a)[0] == order(20, 3)[::2]:
+        return (
+            "`set_epoch(3)` of one sampler has set the epoch of another one too: what belongs to one sampler "
+            "is kept in `self`, not in the class"
+        )
+    return None
+
+
 @probe("seed-ignored")
 def seed_ignored(a: Any, t: Trial) -> str | None:
-    if shards(a, 40, 2, seed=1) == shards(a, 40, 2, seed=2):
+    if shards(a, 40, 2, shuffle=True, seed=1) == shards(a, 40, 2, shuffle=True, seed=2):
         return "seeds 1 and 2 give the same order: the generator's seed is seed + epoch"
     return None
 
@@ -137,7 +154,7 @@ def seed_ignored(a: Any, t: Trial) -> str | None:
 @probe("shuffle-ignored")
 def shuffle_ignored(a: Any, t: Trial) -> str | None:
     found = shards(a, 8, 2, shuffle=False)
-    if found == shards(a, 8, 2):
+    if found == shards(a, 8, 2, shuffle=True):
         return f"shuffle=True and False give the same order, {found}"
     if found != [[0, 2, 4, 6], [1, 3, 5, 7]]:
         if found == [[0, 1, 2, 3], [4, 5, 6, 7]]:

@@ -75,7 +75,8 @@ def overlap(a: Any, t: Trial) -> None:
     for fact in need(t, found, e3_cases.buckets):
         for limit in e3_cases.LIMITS:
             t.equal(fact[limit], greedy(limit), f"numbers in each all-reduce, bucket_bytes={limit}")
-        t.equal(fact["default"], greedy(1 << 20), "numbers in each all-reduce, bucket_bytes not given")
+        half = e3_cases.HALF
+        t.equal(fact["default"], [2 * half, half], "numbers in each all-reduce, bucket_bytes not given")
     for events in need(t, found, e3_cases.overlap):
         during = events[events.index("begin") : events.index("end")]
         early = during[: during.index("first layer")]

@@ -339,7 +339,8 @@ def bucket_sizes(a: Any, t: Trial) -> str | None:
             if found == expected[::-1] or sorted(found) == sorted(expected):
                 return f"{words}: start with the last parameter, its gradient comes first"
             if sum(found) != sum(expected):
-                return f"{words}: each gradient is sent once"
+                more = ", and none of another MiniDDP's (are the buckets kept in the class, not in `self`?)"
+                return f"{words}: each gradient is sent once{more if sum(found) > sum(SIZES) else ''}"
             if max(found) * 8 > limit and max(found) > max(SIZES):
                 return f"{words}: a bucket may not become larger than bucket_bytes by taking one more tensor"
             return f"{words}: whole tensors in reverse order, as many as fit (also exactly), then the next"
@@ -349,10 +350,10 @@ def bucket_sizes(a: Any, t: Trial) -> str | None:
 @probe("another-default-bucket")
 def default_bucket(a: Any, t: Trial) -> str | None:
     for fact in outcome(a, t).of(e3_cases.buckets) or []:
-        if fact["default"] != greedy(1 << 20):
+        if fact["default"] != [2 * e3_cases.HALF, e3_cases.HALF]:
             return (
-                f"without bucket_bytes there are {len(fact['default'])} buckets for 77 numbers: "
-                "the default is 2²⁰ bytes"
+                "without bucket_bytes three parameters of half a MiB each made all-reduces of "
+                f"{fact['default']} numbers, 8 bytes each: the default is 2²⁰ bytes, two fill a bucket"
             )
     return None
 
@@ -450,5 +451,10 @@ def one_rank(a: Any, t: Trial) -> str | None:
     if single.stopped:
         return f"with one rank: {single.stopped.words}"
     if facts and not agrees(*facts[0]):
-        return "with one rank the gradients are to be the module's own"
+        found, expected = facts[0]
+        halved = ": they were divided by 2. Divide by `dist.get_world_size()`"
+        return (
+            "with one rank the gradients are to be the module's own"
+            f"{halved if agrees(found, scaled(expected, 0.5)) else ''}"
+        )
     return None

@@ -3,8 +3,18 @@
 from typing import Any
 
 from courseware.check import Exercise, Trial
-from phase2_intermediate.lab5_distributed_training.checks_by_exercise import e4_cases, e4_mistakes, e4_plan
-from phase2_intermediate.lab5_distributed_training.checks_by_exercise.e4_cases import RANKS, TOTAL, outcome
+from phase2_intermediate.lab5_distributed_training.checks_by_exercise import (
+    e4_cases,
+    e4_kept,
+    e4_mistakes,
+    e4_plan,
+)
+from phase2_intermediate.lab5_distributed_training.checks_by_exercise.e4_cases import (
+    RANKS,
+    TOO_MUCH,
+    TOTAL,
+    outcome,
+)
 from phase2_intermediate.lab5_distributed_training.checks_by_exercise.e4_picture import memory
 from phase2_intermediate.lab5_distributed_training.checks_by_exercise.e4_plan import PLANS, right_plan
 from phase2_intermediate.lab5_distributed_training.checks_by_exercise.ranks import need
@@ -28,6 +38,7 @@ e4 = Exercise(
 )
 e4_plan.probe.add_to(e4)
 e4_mistakes.probe.add_to(e4)
+e4_kept.probe.add_to(e4)
 MOST = 2 * -(-TOTAL // RANKS) * 8
 
 
@@ -40,7 +51,7 @@ def equal_lists(t: Trial, found: Any, expected: Any, words: str, **how: Any) -> 
 def moves(a: Any, t: Trial) -> None:
     found = outcome(a, t)
     for rank, fact in enumerate(need(t, found, e4_cases.one_step)):
-        for name in ("plain", "decay"):
+        for name in ("plain", "again", "decay"):
             equal_lists(t, fact[name]["found"], fact[name]["expected"], f"one step ({name}), rank {rank}")
             t.that(fact[name]["in_place"], "the parameters are to be updated in place")
     for rank, facts in enumerate(need(t, found, e4_cases.twenty)):
@@ -60,7 +71,11 @@ def sharded(a: Any, t: Trial) -> None:
                 isinstance(fact[which], int) and 0 < fact[which] <= MOST,
                 f"rank {rank}: state_bytes() is {fact[which]!r}, expected an int of at most {MOST}",
             )
-        t.that(not fact["hidden"], f"rank {rank} holds a tensor with all moments")
+        largest, together = fact["held"]
+        t.that(
+            largest < TOTAL and together < TOO_MUCH,
+            f"rank {rank} keeps {together} numbers beside the parameters, {largest} of them in one piece",
+        )
 
 
 @e4.property("skipped gradients, and fewer numbers than ranks", points=2)
@@ -68,6 +83,9 @@ def edges(a: Any, t: Trial) -> None:
     found = outcome(a, t)
     for rank, (values, expected, _) in enumerate(need(t, found, e4_cases.skipped)):
         equal_lists(t, values, expected, f"gradients that are None, rank {rank}")
+    for rank, (values, expected, still) in enumerate(need(t, found, e4_cases.moved_between)):
+        t.that(still, "a step without any gradient changed something")
+        equal_lists(t, values, expected, f"weights changed from outside, rank {rank}")
     for rank, facts in enumerate(need(t, found, e4_cases.small)):
         for shapes, values, expected, _, _ in facts:
             equal_lists(t, values, expected, f"shapes {shapes} on 3 ranks, rank {rank}")
@@ -88,7 +106,7 @@ def saved(a: Any, t: Trial) -> None:
         t.that(fact["state"] == {}, "the other ranks return {}")
     t.that(facts[0]["copies"], "a later step changed the state that was saved before")
     for rank, groups in enumerate(need(t, found, e4_cases.resumed)):
-        for members, values, wanted, steps, _ in groups:
+        for members, values, wanted, steps, *_ in groups:
             equal_lists(t, values, wanted, f"saved by 3 ranks, loaded by {len(members)}, rank {rank}")
             returned = (steps is not None) == (rank == members[0])
             t.that(

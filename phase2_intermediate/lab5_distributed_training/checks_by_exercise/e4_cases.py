@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from types import FunctionType, ModuleType
 from typing import Any
 
+import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
@@ -15,6 +17,7 @@ RANKS = 3
 SHAPES = ((3, 4), (5,), (2, 2), ())  # 22 numbers: not divisible by 3, and cut inside of tensors
 SETTINGS = {"lr": 0.02, "betas": (0.8, 0.95), "eps": 1e-6, "weight_decay": 0.1}
 TOTAL = 22
+TOO_MUCH = 2 * -(-TOTAL // RANKS) + TOTAL  # numbers: both moments of a part, and a whole vector beside them
 
 
 class Oracle:
@@ -72,7 +75,7 @@ def give(params: list[nn.Parameter], grads: list[Tensor]) -> None:
 def one_step(a: Any, me: Me) -> Any:
     """One step with settings that all matter; without decay and with."""
     facts = {}
-    for name, decay in (("plain", 0.0), ("decay", 0.1)):
+    for name, decay in (("plain", 0.0), ("again", 0.0), ("decay", 0.1)):
         settings = {**SETTINGS, "weight_decay": decay}
         params = parameters(me)
         oracle = Oracle(values(params), **settings)  # type: ignore[arg-type]
@@ -124,13 +127,13 @@ def state(a: Any, me: Me) -> Any:
         optimizer.step()
         oracle.step(mean(grads))
     saved = optimizer.state_dict_full()
-    hidden = _holds(optimizer, torch.cat([m.flatten() for m in oracle.m]))
+    held = _held(optimizer, params)
     kept = {k: [x.clone() if isinstance(x, Tensor) else x for x in v] for k, v in saved.items()}
     grads = grads_of(me, 3, params)
     give(params, grads[me.rank])
     optimizer.step()
     copies = all(
-        bool(torch.equal(x, y)) if isinstance(x, Tensor) else x == y
+        bool(torch.equal(x, y)) if isinstance(x, Tensor) else bool(np.all(x == y))
         for key in kept
         for x, y in zip(kept[key], saved[key], strict=True)
     )
@@ -140,26 +143,59 @@ def state(a: Any, me: Me) -> Any:
         "state": kept,
         "expected": {"step": oracle.steps, "exp_avg": oracle.m, "exp_avg_sq": oracle.v},
         "copies": copies,
-        "hidden": hidden,
+        "held": held,
     }
 
 
-def _holds(optimizer: Any, full: Tensor) -> bool:
-    """Is there a tensor in the object that is as large as all moments? (Then every rank keeps all.)"""
-    found, waiting, seen = False, list(vars(optimizer).values()), set()
-    while waiting and len(seen) < 1000:
+def _held(optimizer: Any, params: list[nn.Parameter]) -> tuple[int, int]:
+    """Floating-point numbers in memory that the object keeps beside the parameters and their gradients.
+
+    (In its largest piece of memory, in all.) A view keeps all of what it is a view of.
+    """
+    theirs = {t.untyped_storage().data_ptr() for p in params for t in (p, p.grad) if t is not None}
+    pieces: dict[int, int] = {}
+    waiting, seen = [optimizer], set()
+    while waiting and len(seen) < 2000:
         value = waiting.pop()
-        if id(value) in seen:
+        if id(value) in seen or isinstance(value, type | ModuleType):
             continue
         seen.add(id(value))
-        if isinstance(value, dict):
+        if isinstance(value, Tensor):
+            storage = value.untyped_storage()
+            if value.is_floating_point() and storage.data_ptr() not in theirs:
+                pieces[storage.data_ptr()] = storage.nbytes() // value.element_size()
+        elif isinstance(value, dict):
             waiting.extend(value.values())
-        elif isinstance(value, list | tuple):
+        elif isinstance(value, list | tuple | set):
             waiting.extend(value)
-        elif isinstance(value, Tensor) and value.numel() >= full.numel() and not value.requires_grad:
-            cut = value.detach().flatten()[: full.numel()]
-            found = found or bool(torch.allclose(cut.double(), full, rtol=1e-2, atol=1e-3))
-    return found
+        elif isinstance(value, FunctionType):
+            waiting.extend(cell.cell_contents for cell in value.__closure__ or ())
+        else:
+            waiting.extend(getattr(value, "__dict__", {}).values())
+    return max(pieces.values(), default=0), sum(pieces.values())
+
+
+def moved_between(a: Any, me: Me) -> Any:
+    """A step, a step without any gradient, other values in the parameters, and one more step."""
+    params = parameters(me)
+    oracle = Oracle(values(params), **SETTINGS)  # type: ignore[arg-type]
+    optimizer = a.ShardedAdam(params, **SETTINGS)
+    for step in (0, 1, 2):
+        grads = grads_of(me, step, params)
+        if step == 1:
+            for p in params:
+                p.grad = None
+            before = values(params)
+            optimizer.step()
+            still = all(torch.equal(x, y) for x, y in zip(before, values(params), strict=True))
+            for i, p in enumerate(params):
+                p.data.mul_(0.5)
+                oracle.values[i] = oracle.values[i] * 0.5
+        else:
+            give(params, grads[me.rank])
+            optimizer.step()
+            oracle.step(mean(grads))
+    return values(params), oracle.values, still
 
 
 def skipped(a: Any, me: Me) -> Any:
@@ -240,13 +276,14 @@ def resumed(a: Any, me: Me) -> Any:
                 other.step()
                 further.step(mean(grads))
             saved = other.state_dict_full()
-            facts.append((members, values(again), further.values, saved.get("step"), other.state_bytes()))
+            fact = (members, values(again), further.values, saved.get("step"), other.state_bytes())
+            facts.append((*fact, _held(other, again)))
         with me.unwatched():
             dist.barrier()
     return facts
 
 
-CASES = (one_step, twenty, state, skipped, small, half, resumed)
+CASES = (one_step, twenty, state, skipped, moved_between, small, half, resumed)
 
 
 def outcome(a: Any, t: Trial) -> Outcome:

@@ -45,9 +45,14 @@ def any_stage(a: Any, t: Trial) -> str | None:
 
 @probe("plan-rounds")
 def rounds(a: Any, t: Trial) -> str | None:
-    found = plan(a, 7, 3, 1)["states"]
-    if not same(found, 28.0) and min(abs(found - x) for x in (24, 28, 36)) < 1:
-        return f"memory_plan(7, 3, 1): states are {found}, expected 28.0: exact, without rounding"
+    found, expected = plan(a, 7, 3, 3), right_plan(7, 3, 3)
+    for name, size in (("params", 2), ("grads", 2), ("states", 12)):
+        rounded = (size * (7 // 3), size * -(-7 // 3), size * 7 // 3, -(-size * 7 // 3))
+        if not same(found[name], expected[name]) and any(same(found[name], float(x)) for x in rounded):
+            return (
+                f"memory_plan(7, 3, 3): {name} are {found[name]}, expected {expected[name]:.4f}: exact, "
+                "without rounding"
+            )
     return None
 
 

@@ -19,13 +19,22 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.nn.modules.module import register_module_forward_pre_hook
+from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from courseware.check import Trial
 from phase2_intermediate.lab5_distributed_training.checks_by_exercise.e5_oracle import Training
-from phase2_intermediate.lab5_distributed_training.checks_by_exercise.ranks import Me, Outcome, on_ranks
+from phase2_intermediate.lab5_distributed_training.checks_by_exercise.ranks import (
+    Me,
+    Outcome,
+    attempt,
+    on_ranks,
+)
 
 EPOCHS_BEFORE_DEATH = 3
 MODULES = ("sklearn.datasets",)
+DEFAULTS = Training(epochs=10)
+MOVED = 0.25  # a weight of rank 1, by the check
 
 
 def seed_of(seed: int) -> int:
@@ -33,7 +42,8 @@ def seed_of(seed: int) -> int:
 
 
 def short_run(seed: int) -> Training:
-    return Training(epochs=2, batch=500, lr=0.2, seed=seed_of(seed))
+    """An odd batch, which two ranks cannot share evenly."""
+    return Training(epochs=2, batch=501, lr=0.2, seed=seed_of(seed))
 
 
 def uneven_run(seed: int) -> Training:
@@ -46,10 +56,10 @@ def whole_run(seed: int) -> Training:
 
 
 def flags(run: Training, out: Path) -> list[str]:
-    found = ["--out", str(out), "--epochs", str(run.epochs), "--seed", str(run.seed)]
-    if run.batch != 64:
-        found += ["--batch", str(run.batch)]
-    return found if run.lr == 0.1 else [*found, "--lr", str(run.lr)]
+    """Those that differ from the defaults, so that the defaults are tried too."""
+    asked = {name: getattr(run, name) for name in ("epochs", "batch", "lr", "seed")}
+    differ = [(name, value) for name, value in asked.items() if value != getattr(DEFAULTS, name)]
+    return ["--out", str(out), *(word for name, value in differ for word in (f"--{name}", str(value)))]
 
 
 def weights(model: Any) -> Tensor | str:
@@ -116,11 +126,29 @@ def writes(folder: Path) -> Iterator[Writes]:
         torch.save = save
 
 
-def run_main(a: Any, run: Training, out: Path) -> dict[str, Any]:
-    with writes(out) as seen:
+@contextlib.contextmanager
+def rows_trained() -> Iterator[list[int]]:
+    """How many rows go through the first layer where a gradient is wanted, batch by batch."""
+    seen: list[int] = []
+
+    def note(module: nn.Module, args: tuple[Any, ...]) -> None:
+        if isinstance(module, nn.Linear) and module.in_features == 64 and args and torch.is_grad_enabled():
+            seen.append(len(args[0]))
+
+    handle = register_module_forward_pre_hook(note)
+    try:
+        yield seen
+    finally:
+        handle.remove()
+
+
+def run_main(a: Any, run: Training, out: Path, *, alone: bool = False) -> dict[str, Any]:
+    with writes(out) as seen, rows_trained() as rows:
         model = a.main(flags(run, out))
-    dist.barrier()
+    if not alone:
+        dist.barrier()
     return {
+        "rows": sum(rows),
         "weights": weights(model),
         "metrics": metrics_in(out),
         "opened": seen.opened,
@@ -142,7 +170,8 @@ def uneven(a: Any, me: Me) -> Any:
 
 
 def untrained(a: Any, me: Me) -> Any:
-    return run_main(a, Training(epochs=0, seed=seed_of(me.seed)), Path(me.data) / "untrained")
+    """Neither a seed nor anything else but the number of epochs is said."""
+    return run_main(a, Training(epochs=0), Path(me.data) / "untrained")
 
 
 def resumes(a: Any, me: Me) -> Any:
@@ -159,11 +188,31 @@ def again(a: Any, me: Me) -> Any:
     return run_main(a, short_run(me.seed), Path(me.data) / "resumes")
 
 
+def disturbed(a: Any, me: Me) -> Any:
+    """A weight of rank 1 is moved after the one step of a run, up in one run and down in another."""
+    return [
+        attempt(lambda by=by: _disturbed(a, me, by, Path(me.data) / f"moved-by-{by}"))
+        for by in (MOVED, -MOVED)
+    ]
+
+
+def _disturbed(a: Any, me: Me, by: float, out: Path) -> dict[str, Any]:
+    def move(optimizer: torch.optim.Optimizer, *_: Any) -> None:
+        if me.rank == 1:
+            optimizer.param_groups[0]["params"][0].data.view(-1)[7] += by
+
+    handle = register_optimizer_step_post_hook(move)
+    try:
+        return run_main(a, Training(epochs=1, batch=1437, seed=seed_of(me.seed)), out)
+    finally:
+        handle.remove()
+
+
 def alone_after_two(a: Any, me: Me) -> Any:
-    """One rank goes on from what two ranks have left, and trains three epochs in all."""
-    run = short_run(me.seed)
-    longer = Training(epochs=3, batch=run.batch, lr=run.lr, seed=run.seed)
-    return run_main(a, longer, Path(me.data) / "resumes")
+    """A process that nobody has put into a group goes on from what two ranks have left, to three epochs."""
+    dist.destroy_process_group()
+    longer = Training(**{**vars(short_run(me.seed)), "epochs": 3})
+    return run_main(a, longer, Path(me.data) / "resumes", alone=True)
 
 
 def dies(a: Any, me: Me) -> Any:
@@ -191,7 +240,7 @@ def second_life(a: Any, me: Me) -> Any:
 
 # ---- jobs -------------------------------------------------------------------------------------------------
 
-SHORT_CASES = (untrained, short, uneven, resumes, again)
+SHORT_CASES = (untrained, short, uneven, resumes, again, disturbed)
 _short: weakref.WeakKeyDictionary[Any, dict[int, tuple[Outcome, Outcome | None]]] = (
     weakref.WeakKeyDictionary()
 )
@@ -204,7 +253,7 @@ def short_runs(a: Any, t: Trial) -> tuple[Outcome, Outcome | None]:
         with tempfile.TemporaryDirectory(prefix="short-") as name:
             two = on_ranks(a, t, ["main"], SHORT_CASES, data=name, modules=MODULES, cpu_seconds=12)
             one = None
-            if not two.stopped:
+            if two.of(again):
                 one = on_ranks(a, t, ["main"], [alone_after_two], ranks=1, data=name, modules=MODULES)
         known[t.seed] = two, one
     return known[t.seed]

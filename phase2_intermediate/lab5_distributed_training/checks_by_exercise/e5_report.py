@@ -10,6 +10,7 @@ from phase2_intermediate.lab5_distributed_training.checks_by_exercise.ranks impo
 
 probe = Probes()
 KEYS = ("s", "o", "predicted", "speedup", "efficiency", "verdict")
+RTOL, ATOL = 1e-4, 1e-6  # a fit in float32 is fine
 EXACT = [{"world": n, "seconds": 8 / n + 2} for n in (1, 2, 4)]  # s = 8, o = 2
 NOISY = [
     {"world": n, "seconds": s} for n, s in ((1, 10.0), (1, 12.0), (2, 8.0), (4, 4.5), (4, 5.0), (4, 6.0))
@@ -42,7 +43,7 @@ def report(a: Any, runs: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def close(found: Any, expected: Any) -> bool:
-    return same(found, expected, rtol=1e-6, atol=1e-9)
+    return same(found, expected, rtol=RTOL, atol=ATOL)
 
 
 @probe("report-fails")
@@ -66,6 +67,9 @@ def keys(a: Any, t: Trial) -> str | None:
     for key in ("predicted", "speedup", "efficiency"):
         if not isinstance(found[key], dict) or set(found[key]) != {1, 2, 4}:
             return f"{key} is {found[key]!r}, expected a dict with one entry for each of 1, 2 and 4"
+    for key in ("s", "o"):
+        if not isinstance(found[key], float | int):
+            return f"{key} is a {type(found[key]).__name__}, {found[key]!r}: a float is asked for"
     return None
 
 
@@ -150,6 +154,11 @@ def holds(a: Any, t: Trial) -> None:
     for runs in (EXACT, NOISY, SLOWER, EVEN, drawn):
         found, expected = report(a, runs), right_report(runs)
         for key in KEYS:
-            t.equal(found.get(key), expected[key], key, rtol=1e-6, atol=1e-9)
-    for runs in (EXACT[1:], EXACT[:1]):
+            t.equal(found.get(key), expected[key], key, rtol=RTOL, atol=ATOL)
+        for key in ("s", "o"):
+            t.that(
+                isinstance(found[key], float | int),
+                f"{key} is a {type(found[key]).__name__}, expected a float",
+            )
+    for runs in (EXACT[1:], EXACT[:1] * 2, []):
         t.raises(ValueError, lambda runs=runs: report(a, runs), "too few runs")

@@ -6,11 +6,15 @@ import torch
 from torch import Tensor, nn
 
 from courseware.check import Exercise, Trial
-from phase2_intermediate.lab5_distributed_training.checks_by_exercise import e5_cases, e5_mistakes, e5_report
+from phase2_intermediate.lab5_distributed_training.checks_by_exercise import (
+    e5_cases,
+    e5_mistakes,
+    e5_report,
+    e5_trained,
+)
 from phase2_intermediate.lab5_distributed_training.checks_by_exercise.e5_cases import (
     EPOCHS_BEFORE_DEATH,
     killed_and_resumed,
-    seed_of,
     short_run,
     short_runs,
     uneven_run,
@@ -48,6 +52,7 @@ e5 = Exercise(
 )
 e5_report.probe.add_to(e5)
 e5_mistakes.probe.add_to(e5)
+e5_trained.probe.add_to(e5)
 
 
 def held(t: Trial, facts: list[Any], run: Training, words: str) -> None:
@@ -71,7 +76,7 @@ def held(t: Trial, facts: list[Any], run: Training, words: str) -> None:
 @e5.property("two ranks end where one process ends", points=7)
 def one_process(a: Any, t: Trial) -> None:
     two, one = short_runs(a, t)
-    held(t, need(t, two, e5_cases.short), short_run(t.seed), "two epochs in batches of 500")
+    held(t, need(t, two, e5_cases.short), short_run(t.seed), "two epochs in batches of 501")
     held(t, need(t, two, e5_cases.uneven), uneven_run(t.seed), "a last batch with one row")
     held(t, need(t, two, e5_cases.resumes), short_run(t.seed), "one epoch, then one more")
     if one is not None:
@@ -94,6 +99,11 @@ def survives(a: Any, t: Trial) -> None:
         f"rank 1 was killed after checkpoint {EPOCHS_BEFORE_DEATH}, and the second run went "
         f"on from {metrics['resumed_from']}",
     )
+    written = facts[0]["renamed"].count("checkpoint.pt")
+    t.that(
+        written >= 10 - metrics["resumed_from"],
+        f"{10 - metrics['resumed_from']} epochs were trained, and checkpoint.pt was written {written} times",
+    )
     t.reaches(
         accuracy(facts[0]["weights"]), ACCURACY, "of the test digits are right, two ranks, after a death"
     )
@@ -102,7 +112,7 @@ def survives(a: Any, t: Trial) -> None:
 @e5.property("an untrained network guesses", points=2)
 def untrained(a: Any, t: Trial) -> None:
     facts = need(t, short_runs(a, t)[0], e5_cases.untrained)
-    held(t, facts, Training(epochs=0, seed=seed_of(t.seed)), "--epochs 0")
+    held(t, facts, Training(epochs=0), "--epochs 0")
     right = float(facts[0]["metrics"]["accuracy"])
     t.reaches(right, CHANCE, "of the test digits are right without training", at_most=True)
 
@@ -117,6 +127,10 @@ def files(a: Any, t: Trial) -> None:
             t.that(fact["metrics"]["epochs"] == 2, f"epochs is {fact['metrics']['epochs']}, expected 2")
             found = fact["metrics"]["resumed_from"]
             t.that(found == resumed, f"resumed_from is {found}, expected {resumed}")
+    for first, other in zip(*need(t, two, e5_cases.disturbed), strict=True):
+        if isinstance(first, dict) and isinstance(other, dict):
+            most = (other["weights"] - first["weights"]).abs().max().item()
+            t.equal(float(first["metrics"]["drift"]), most, "drift of a disturbed run", rtol=1e-3)
 
 
 @e5.property("the report is honest", points=4)

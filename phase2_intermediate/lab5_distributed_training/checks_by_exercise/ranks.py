@@ -173,10 +173,12 @@ def _watch(me: Me, refuse: str) -> None:
 
         def call(self: Any, *args: Any, **kwargs: Any) -> Any:
             if me.watching:
-                me.log(_message(name, args))
+                message = _message(name, args)
+                me.log(message)
                 if forbidden:
                     me.refused = name
                     raise Refused(name)
+                _peer_exists(message, self.size())
             return original(self, *args, **kwargs)
 
         setattr(dist.ProcessGroup, name, _as_torch(call))
@@ -192,6 +194,13 @@ def _watch(me: Me, refuse: str) -> None:
         watch(name, refuse == "collectives")
     for owner, name in _CLASSES.get(refuse, ()):
         _refuse_class(owner, name, me)
+
+
+def _peer_exists(message: Message, size: int) -> None:
+    """Torch would wait minutes for a rank that there is not."""
+    if message.call in ("send", "recv") and message.peer not in (None, *range(size)):
+        toward = "to" if message.call == "send" else "from"
+        raise ValueError(f"{message.call} {toward} rank {message.peer}: the ranks are 0 … {size - 1}")
 
 
 def _as_torch(function: Any) -> Any:

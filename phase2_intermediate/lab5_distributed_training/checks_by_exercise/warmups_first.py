@@ -44,6 +44,16 @@ def start_and_size(a: Any, t: Trial) -> str | None:
     return None
 
 
+@w1.probe("empty-parts-elsewhere")
+def empty_parts(a: Any, t: Trial) -> str | None:
+    found = a.parts(2, 4)
+    empty = found[2:]
+    full = len(found) == 4 and found[:2] == [(0, 1), (1, 2)]
+    if full and empty != [(2, 2), (2, 2)] and all(start == stop for start, stop in empty):
+        return f"parts(2, 4) gave {found}: an empty part begins where the one before it ends, (2, 2)"
+    return None
+
+
 @w1.probe("rest-is-lost")
 def rest_lost(a: Any, t: Trial) -> str | None:
     found = a.parts(10, 4)
@@ -169,8 +179,13 @@ def star_itself(a: Any, t: Trial) -> str | None:
 
 @w2.probe("itemsize-forgotten")
 def no_itemsize(a: Any, t: Trial) -> str | None:
-    if a.traffic(700, 4, 4) == (4200, 2100):
+    found, itemsize_2 = a.traffic(700, 4, 4), a.traffic(700, 2, 4)
+    if found == (4200, 2100):
         return "traffic(700, 4, 4) gave (4200, 2100): those are elements; each has `itemsize` bytes"
+    if found == itemsize_2:
+        return f"traffic(700, 4, 4) and traffic(700, 2, 4) both gave {found}: `itemsize` has no effect"
+    if found == tuple(8 * x for x in right_traffic(700, 4, 4)):
+        return f"traffic(700, 4, 4) gave {found}: those are bits; bytes are asked for"
     return None
 
 
@@ -187,13 +202,36 @@ ring_probe(
 ring_probe(
     "ring-sends-whole-tensors",
     [lambda s, i, n: 4 * (n - 1) * s * i, lambda s, i, n: 2 * (n - 1) * s * i],
-    "what travels in a step is one *part*, ceil(numbers / n) elements",
+    "what travels in a step is one *part*, ceil(numbers / n) elements, and one rank is asked for, not all",
 )
 ring_probe(
     "ring-makes-n-steps",
     [lambda s, i, n: 4 * n * -(-s // n) * i, lambda s, i, n: 2 * n * -(-s // n) * i],
     "after n − 1 steps a part has met everybody: 2·(n − 1) steps, not 2·n",
 )
+
+
+ring_probe(
+    "ring-cut-into-other-parts",
+    [lambda s, i, n: 4 * (n - 1) * -(-s // (n - 1)) * i, lambda s, i, n: 4 * (n - 1) * -(-s // (n + 1)) * i],
+    "the tensor is cut into n parts, one for each rank",
+)
+ring_probe(
+    "part-rounded-up-too-far",
+    [lambda s, i, n: 4 * (n - 1) * (s // n + 1) * i],
+    "700 elements in 4 parts are 175 each: ceil(x) is x where x is whole",
+)
+
+
+@w2.probe("bytes-rounded-not-elements")
+def bytes_rounded(a: Any, t: Trial) -> str | None:
+    found = a.traffic(7, 8, 3)[1]
+    if found in (4 * 2 * -(-7 * 8 // 3), -(-4 * 2 * 7 * 8 // 3)):
+        return (
+            f"traffic(7, 8, 3): the ring has {found} bytes, expected 192: an element is never cut. Round up "
+            "the elements of the longest part, ceil(7 / 3) = 3, and only then count bytes"
+        )
+    return None
 
 
 @w2.probe("part-rounded-down")

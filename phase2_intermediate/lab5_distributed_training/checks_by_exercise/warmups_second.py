@@ -31,7 +31,13 @@ w3 = Exercise(
 def three(a: Any, me: Me) -> Any:
     mine = torch.tensor([10.0 * (me.rank + 1)])
     found = a.pass_right(mine)
-    return {"found": found, "same": found is mine, "mine": mine, "pending": me.pending()}
+    return {
+        "found": found,
+        "same": found is mine,
+        "mine": mine,
+        "pending": me.pending(),
+        "sent": len(me.sent()),
+    }
 
 
 def shapes(a: Any, me: Me) -> Any:
@@ -53,6 +59,11 @@ def alone(a: Any, me: Me) -> Any:
     found = a.pass_right(mine)
     found = found.clone() if found is not mine else found
     return {"found": found, "same": found is mine or found.data_ptr() == mine.data_ptr()}
+
+
+def pair(a: Any, me: Me) -> Any:
+    """Two ranks are each other's right and left."""
+    return a.pass_right(torch.tensor([10.0 * (me.rank + 1)])).tolist()
 
 
 def w3_outcome(a: Any, t: Trial) -> Outcome:
@@ -112,6 +123,15 @@ def not_waited(a: Any, t: Trial) -> str | None:
     return None
 
 
+@w3.probe("not-by-a-message")
+def no_message(a: Any, t: Trial) -> str | None:
+    if any(not fact["sent"] for fact in w3_outcome(a, t).of(three) or []):
+        return (
+            "no message was sent: `dist.send` or `dist.isend` to the right, `recv` or `irecv` from the left"
+        )
+    return None
+
+
 @w3.probe("fails-on-a-rank")
 def fails(a: Any, t: Trial) -> str | None:
     stopped = w3_outcome(a, t).stopped
@@ -155,6 +175,34 @@ def overwrites(a: Any, t: Trial) -> str | None:
     return None
 
 
+@w3.probe("another-form")
+def other_form(a: Any, t: Trial) -> str | None:
+    for results in w3_outcome(a, t).of(shapes) or []:
+        for found, expected, _ in results:
+            if not isinstance(found, Tensor):
+                continue
+            if (found.shape, found.dtype) != (expected.shape, expected.dtype):
+                return (
+                    f"a tensor of shape {tuple(expected.shape)} and {expected.dtype} came back with shape "
+                    f"{tuple(found.shape)} and {found.dtype}: the buffer is to be like `t` "
+                    "(`torch.empty_like(t)`)"
+                )
+    return None
+
+
+@w3.probe("three-ranks-taken-for-granted")
+def two_ranks(a: Any, t: Trial) -> str | None:
+    if w3_outcome(a, t).stopped:
+        return None
+    outcome = on_ranks(a, t, ["pass_right"], [pair], ranks=2, refuse="collectives")
+    if outcome.stopped:
+        return f"with two ranks: {outcome.stopped.words}"
+    found = outcome.of(pair)
+    if found != [[20.0], [10.0]]:
+        return f"two ranks held 10 and 20, and got {found}, expected [[20.0], [10.0]]"
+    return None
+
+
 @w3.probe("one-rank-alone")
 def one_rank(a: Any, t: Trial) -> str | None:
     if w3_outcome(a, t).stopped:
@@ -176,6 +224,7 @@ def neighbours(a: Any, t: Trial) -> None:
     t.given("pass_right on three ranks")
     t.that(not outcome.stopped, f"{outcome.stopped and outcome.stopped.words}")
     t.equal(passed(a, t), [30.0, 10.0, 20.0], "ranks 0, 1, 2 held 10, 20, 30")
+    t.that(all(fact["sent"] for fact in outcome.of(three) or []), "no message was sent")
     for rank, results in enumerate(outcome.of(shapes) or []):
         for found, expected, kept in results:
             t.equal(found, expected, f"rank {rank}, a tensor of shape {tuple(expected.shape)}")

@@ -61,20 +61,29 @@ def batched_messages_and_padding():
     return {"ring_all_reduce": ring_all_reduce}
 
 
-@right("E1")
-def ring_to_the_left():
+def in_place(adds_up):
+    """The answer that looks first, lets `adds_up` work on a flat copy, and writes back."""
+
     def ring_all_reduce(t, op="sum", group=None):
         looked_at(t, op)
         ranks, me = members(group)
-        n = len(ranks)
-        data = t.flatten().clone()
-        pieces = data.tensor_split(n)
-        to, source = ranks[me - 1], ranks[(me + 1) % n]
+        flat = t.reshape(-1).clone()
+        if len(ranks) > 1:
+            flat = adds_up(flat, op, ranks, me, group)
+        return t.copy_((flat / len(ranks) if op == "mean" else flat).view(t.shape))
+
+    return {"ring_all_reduce": ring_all_reduce}
+
+
+@right("E1")
+def ring_to_the_left():
+    def adds_up(flat, op, ranks, me, group):
+        n, pieces = len(ranks), flat.tensor_split(len(ranks))
 
         def swap(out, into):
             got = torch.empty_like(pieces[into])
-            request = dist.irecv(got, src=source, group=group)
-            dist.isend(pieces[out], dst=to, group=group).wait()
+            request = dist.irecv(got, src=ranks[(me + 1) % n], group=group)
+            dist.isend(pieces[out], dst=ranks[me - 1], group=group).wait()
             request.wait()
             return got
 
@@ -84,25 +93,15 @@ def ring_to_the_left():
         for s in range(n - 1):
             out, into = (me - 1 + s) % n, (me + s) % n
             pieces[into].copy_(swap(out, into))
-        if op == "mean":
-            data = data / n
-        with torch.no_grad():
-            t.copy_(data.reshape(t.shape))
-        return t
+        return flat
 
-    return {"ring_all_reduce": ring_all_reduce}
+    return in_place(adds_up)
 
 
 @right("E1")
 def blocking_calls_rank_0_breaks_the_symmetry():
-    def ring_all_reduce(t, op="sum", group=None):
-        looked_at(t, op)
-        ranks, me = members(group)
+    def adds_up(flat, op, ranks, me, group):
         n = len(ranks)
-        if n == 1:
-            return t
-        flat = t.contiguous().reshape(-1)
-        flat = flat.clone()
         borders = [flat.numel() * k // n for k in range(n + 1)]
 
         def piece(k):
@@ -122,59 +121,47 @@ def blocking_calls_rank_0_breaks_the_symmetry():
             got = step(me - s, me - s - 1)
             target = piece(me - s - 1)
             target.copy_(combine(target, got, op) if s < n - 1 else got)
-        if op == "mean":
-            flat /= n
-        return t.copy_(flat.view(t.size()))
+        return flat
 
-    return {"ring_all_reduce": ring_all_reduce}
+    return in_place(adds_up)
 
 
 @right("E1")
 def everyone_to_everyone():
     """Each rank adds up one part that all send it directly, and sends the sum to all: the same bytes."""
 
-    def ring_all_reduce(t, op="sum", group=None):
-        looked_at(t, op)
-        ranks, me = members(group)
-        n = len(ranks)
-        flat = t.reshape(-1).clone()
-        pieces = flat.tensor_split(n)
-        requests, got = [], {}
-        for k in range(n):
-            if k != me:
-                requests.append(dist.isend(pieces[k], ranks[k], group=group))
-                got[k] = torch.empty_like(pieces[me])
-                requests.append(dist.irecv(got[k], ranks[k], group=group))
-        for request in requests:
-            request.wait()
-        total = got.get(0, pieces[me]).clone()
-        for k in range(1, n):
-            total = combine(total, got.get(k, pieces[me]), op)
-        total = total / n if op == "mean" else total
-        requests = []
-        for k in range(n):
-            if k != me:
-                requests.append(dist.isend(total, ranks[k], group=group))
-                requests.append(dist.irecv(pieces[k], ranks[k], group=group))
-        pieces[me].copy_(total)
-        for request in requests:
-            request.wait()
-        return t.copy_(flat.view(t.shape))
+    def adds_up(flat, op, ranks, me, group):
+        pieces = flat.tensor_split(len(ranks))
+        others = [k for k in range(len(ranks)) if k != me]
 
-    return {"ring_all_reduce": ring_all_reduce}
+        def exchange(out, into):
+            requests = []
+            for k in others:
+                requests.append(dist.isend(out(k), ranks[k], group=group))
+                requests.append(dist.irecv(into(k), ranks[k], group=group))
+            for request in requests:
+                request.wait()
+
+        got = {k: torch.empty_like(pieces[me]) for k in others}
+        exchange(lambda k: pieces[k], lambda k: got[k])
+        parts = [got.get(k, pieces[me]) for k in range(len(ranks))]
+        total = parts[0].clone()
+        for part in parts[1:]:
+            total = combine(total, part, op)
+        exchange(lambda k: total, lambda k: pieces[k])
+        pieces[me].copy_(total)
+        return flat
+
+    return in_place(adds_up)
 
 
 @right("E1")
 def half_precision_adds_in_float32():
     """Rounded to the tensor's dtype before it is sent."""
 
-    def ring_all_reduce(t, op="sum", group=None):
-        looked_at(t, op)
-        ranks, me = members(group)
-        n = len(ranks)
-        wide = torch.float32 if t.dtype in (torch.bfloat16, torch.float16) else t.dtype
-        flat = t.reshape(-1).clone()
-        pieces = list(flat.tensor_split(n))
+    def adds_up(flat, op, ranks, me, group):
+        n, pieces = len(ranks), list(flat.tensor_split(len(ranks)))
+        wide = torch.float32 if flat.dtype in (torch.bfloat16, torch.float16) else flat.dtype
         for s in range(2 * (n - 1)):
             out, into = (me - s) % n, (me - s - 1) % n
             got = torch.empty_like(pieces[into])
@@ -182,23 +169,17 @@ def half_precision_adds_in_float32():
             dist.recv(got, src=ranks[me - 1], group=group)
             request.wait()
             if s < n - 1:
-                got = combine(pieces[into].to(wide), got.to(wide), op).to(t.dtype)
+                got = combine(pieces[into].to(wide), got.to(wide), op).to(flat.dtype)
             pieces[into] = got
-        result = torch.cat(pieces)
-        t.copy_((result / n if op == "mean" else result).view(t.shape))
-        return t
+        return torch.cat(pieces)
 
-    return {"ring_all_reduce": ring_all_reduce}
+    return in_place(adds_up)
 
 
 @right("E1")
 def empty_chunks_are_left_out():
-    def ring_all_reduce(t, op="sum", group=None):
-        looked_at(t, op)
-        ranks, me = members(group)
-        n = len(ranks)
-        flat = t.reshape(-1).clone()
-        pieces = flat.tensor_split(n)
+    def adds_up(flat, op, ranks, me, group):
+        n, pieces = len(ranks), flat.tensor_split(len(ranks))
         for s in range(2 * (n - 1)):
             out, into = pieces[(me - s) % n], pieces[(me - s - 1) % n]
             request = dist.isend(out, dst=ranks[(me + 1) % n], group=group) if len(out) else None
@@ -208,11 +189,9 @@ def empty_chunks_are_left_out():
                 into.copy_(combine(into, got, op) if s < n - 1 else got)
             if request is not None:
                 request.wait()
-        if op == "mean":
-            flat.mul_(1 / n) if n in (1, 2, 4) else flat.div_(n)
-        return t.copy_(flat.view(t.shape))
+        return flat
 
-    return {"ring_all_reduce": ring_all_reduce}
+    return in_place(adds_up)
 
 
 @right("E1")

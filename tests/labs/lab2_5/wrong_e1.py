@@ -238,3 +238,20 @@ def maximum_starts_from_zero():
         return reference(t.clamp_(min=0) if op == "max" else t, op, group)
 
     return around(change)
+
+
+@wrong("E1")
+def a_functional_collective():
+    def ring_all_reduce(t, op="sum", group=None):
+        import torch.distributed._functional_collectives as functional
+
+        if op not in ("sum", "mean", "max"):
+            raise ValueError(op)
+        if op == "mean" and not t.is_floating_point():
+            raise TypeError(op)
+        group = group or dist.group.WORLD
+        kind = "max" if op == "max" else "sum"
+        result = functional.wait_tensor(functional.all_reduce(t.contiguous(), kind, group))
+        return t.copy_(result / dist.get_world_size(group) if op == "mean" else result)
+
+    return {"ring_all_reduce": ring_all_reduce}

@@ -237,3 +237,44 @@ def frozen_gradient_is_averaged():
             dist.all_reduce(p.grad)
 
     return {"weighted_grad_mean": weighted_grad_mean}
+
+
+@wrong("E2")
+def epoch_of_the_class():
+    class ShardSampler(Reference):
+        def set_epoch(self, epoch):
+            ShardSampler.all_epochs = epoch
+
+        def __iter__(self):
+            self.epoch = getattr(ShardSampler, "all_epochs", 0)
+            return super().__iter__()
+
+    return {"ShardSampler": ShardSampler}
+
+
+@wrong("E2")
+def a_shared_weight_counts_twice():
+    def weighted_grad_mean(model, local_tokens):
+        tokens = torch.tensor(float(local_tokens))
+        dist.all_reduce(tokens)
+        for _, p in model.named_parameters(remove_duplicate=False):
+            if p.requires_grad:
+                p.grad = torch.zeros_like(p) if p.grad is None else p.grad
+                dist.all_reduce(p.grad)
+                p.grad /= max(tokens.item(), 1)
+
+    return {"weighted_grad_mean": weighted_grad_mean}
+
+
+@wrong("E2")
+def tokens_counted_in_bfloat16():
+    def weighted_grad_mean(model, local_tokens):
+        tokens = torch.tensor(local_tokens, dtype=torch.bfloat16)
+        dist.all_reduce(tokens)
+        for p in model.parameters():
+            if p.requires_grad:
+                p.grad = torch.zeros_like(p) if p.grad is None else p.grad
+                dist.all_reduce(p.grad)
+                p.grad /= max(tokens.item(), 1)
+
+    return {"weighted_grad_mean": weighted_grad_mean}

@@ -264,3 +264,12 @@ def unused_counts_as_zeros():
             super().finish()
 
     return {"MiniDDP": MiniDDP}
+
+
+@wrong("E3")
+def another_default():
+    class MiniDDP(Sound):
+        def __init__(self, module, bucket_bytes=25 << 20):
+            super().__init__(module, bucket_bytes)
+
+    return {"MiniDDP": MiniDDP}

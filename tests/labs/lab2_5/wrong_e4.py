@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 import torch.distributed as dist
 
@@ -125,6 +127,58 @@ def says_a_part_keeps_the_whole():
         def step(self):
             super().step()
             self.everything = self.gather(self.m), self.gather(self.v)
+
+    return {"ShardedAdam": ShardedAdam}
+
+
+@wrong("E4")
+def keeps_whole_moments_in_small_pieces():
+    class ShardedAdam(Sound):
+        def step(self):
+            super().step()
+            self.whole = [x.clone() for x in self.pieces(self.gather(self.m))], self.steps
+            self.second = [x.clone() for x in self.pieces(self.gather(self.v))]
+
+    return {"ShardedAdam": ShardedAdam}
+
+
+@wrong("E4")
+def keeps_the_vector_of_gradients():
+    class ShardedAdam(Sound):
+        def reduced(self, grads):
+            self.buffer = super().reduced(grads)
+            return self.buffer
+
+    return {"ShardedAdam": ShardedAdam}
+
+
+@wrong("E4")
+def keeps_weights_of_its_own():
+    class ShardedAdam(Sound):
+        def publish(self, own):
+            self.master = own
+            super().publish(own)
+
+        def own(self, whole):
+            mine = super().own(whole)
+            is_value = hasattr(self, "master") and torch.equal(whole, self.flat(self.params))
+            return self.master if is_value else mine
+
+    return {"ShardedAdam": ShardedAdam}
+
+
+@wrong("E4")
+def counts_in_the_class():
+    class ShardedAdam(Sound):
+        counts: ClassVar[list[int]] = [0, 0, 0, 0]
+
+        def count(self):
+            self.counts[:] = [s + (p.grad is not None) for s, p in zip(self.counts, self.params, strict=True)]
+            return list(self.counts)
+
+        def __init__(self, *args, **how):
+            super().__init__(*args, **how)
+            self.counts[:] = [0] * (len(self.params) - len(self.counts)) + self.counts[: len(self.params)]
 
     return {"ShardedAdam": ShardedAdam}
 

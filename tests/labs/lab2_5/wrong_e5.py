@@ -99,6 +99,54 @@ def an_epoch_too_many():
 
 
 @wrong("E5")
+def drift_of_the_rank_that_writes():
+    class Wrong(Program):
+        def drift(self):
+            flat = torch.cat([p.detach().flatten() for p in self.model.parameters()])
+            first = flat.clone()
+            torch.distributed.broadcast(first, src=0)
+            return (flat - first).abs().max().item()
+
+    return program(Wrong)
+
+
+@wrong("E5")
+def every_rank_takes_every_row():
+    class Wrong(Program):
+        def rows(self, batch):
+            return batch
+
+        def loss(self, logits, targets):
+            return super().loss(logits, targets) / self.world
+
+        def average(self, count):
+            super().average(count / self.world)
+
+    return program(Wrong)
+
+
+@wrong("E5")
+def shares_rounded_down():
+    class Wrong(Program):
+        def batches(self, order):
+            return order.split(self.args.batch // self.world * self.world)
+
+    return program(Wrong)
+
+
+@wrong("E5")
+def a_group_is_expected():
+    """Nobody makes one for a process by itself."""
+
+    class Wrong(Program):
+        def main(self, argv):
+            torch.distributed.get_rank()
+            return super().main(argv)
+
+    return program(Wrong)
+
+
+@wrong("E5")
 def ideal_efficiency():
     def scaling_report(runs):
         found = report(runs)

@@ -125,3 +125,44 @@ def gathered_from_all():
         return everything[dist.get_rank() - 1]
 
     return {"pass_right": pass_right}
+
+
+@wrong("W1")
+def empty_parts_are_zero_to_zero():
+    def parts(length, n):
+        size, more = divmod(length, n)
+        found = [(i * size + min(i, more), (i + 1) * size + min(i + 1, more)) for i in range(n)]
+        return [pair if pair[0] < pair[1] else (0, 0) for pair in found]
+
+    return {"parts": parts}
+
+
+@wrong("W2")
+def bytes_are_rounded_up():
+    return {"traffic": lambda s, i, n: (2 * (n - 1) * s * i, 4 * (n - 1) * -(-s * i // n))}
+
+
+@wrong("W3")
+def a_functional_collective():
+    def pass_right(t):
+        import torch.distributed._functional_collectives as functional
+
+        rows = functional.all_gather_tensor(t.reshape(1, -1), 0, dist.group.WORLD)
+        return functional.wait_tensor(rows)[dist.get_rank() - 1].reshape(t.shape).clone()
+
+    return {"pass_right": pass_right}
+
+
+@wrong("W3")
+def always_three():
+    def pass_right(t):
+        me = dist.get_rank()
+        if dist.get_world_size() == 1:
+            return t.clone()
+        came = torch.empty_like(t)
+        request = dist.isend(t, dst=(me + 1) % 3)
+        dist.recv(came, src=(me - 1) % 3)
+        request.wait()
+        return came
+
+    return {"pass_right": pass_right}
