@@ -1051,8 +1051,9 @@ def run_onnx(path: Path) -> Callable[[Tensor], Tensor]:
 # `ValueError` if the variant is unknown or not there, or if **any** file named in the manifest is missing
 # or its SHA-256 is another.
 #
-# **`predictor.predict(images)`** takes `uint8` `[B, 8, 8]`, B ≥ 1, and gives `(names, probs)`: a list of B
-# class *names*, and a `float32` array `[B, K]` of probabilities, in the manifest's order.
+# **`predictor.predict(images)`** takes `uint8` `[B, 8, 8]`, B ≥ 1, views too (`images[::2]`, or turned:
+# `images[:, ::-1]`), and gives `(names, probs)`: a list of B class *names*, and a `float32` array `[B, K]` of
+# probabilities, in the manifest's order.
 #
 # - Anything else is a `ValueError` that says what is wrong: no array, another dtype (floats, so NaN too),
 #   another shape, an empty batch, a value above 16.
