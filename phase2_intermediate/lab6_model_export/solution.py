@@ -625,8 +625,8 @@ def quantize_model(
             layer = DynamicQuantLinear.from_float(module)
             if name == "":
                 return layer
-            parent, _, child = name.rpartition(".")
-            setattr(model.get_submodule(parent), child, layer)
+            above, _, last = name.rpartition(".")
+            setattr(model.get_submodule(above), last, layer)
     return model
     # END SOLUTION
 
