@@ -556,9 +556,10 @@ if __name__ == "__main__":
 # - Everything after the sum is `float32` or better. No gradients are needed. x is finite.
 #
 # **3. `quantize_model(model, types=(nn.Linear,), skip=…)`**: a **copy** of the model in which every module
-# that is an instance of one of `types` is replaced by its `DynamicQuantLinear`. `skip(name)` gets the
-# module's dotted name; if it is true, the module stays as it is. By default nothing is skipped. The model
-# itself may be such a module (its name is `""`). The original does not change.
+# that is an instance of one of `types` is replaced by its `DynamicQuantLinear`, under each of its names (one
+# layer may stand in two places). `skip(name)` gets the module's dotted name; if it is true, the module stays
+# as it is. By default nothing is skipped. The model itself may be such a module (its name is `""`). The
+# original does not change.
 #
 # **4. `artefact_bytes(model)`**: how many bytes the tensors of `state_dict()` take.
 
@@ -617,16 +618,16 @@ def quantize_model(
     skip: Callable[[str], bool] = lambda name: False,
 ) -> nn.Module:
     """A copy of the model with int8 layers in place of those of `types`."""
-
     # BEGIN SOLUTION
-    def converted(module: nn.Module, name: str) -> nn.Module:
+    model = copy.deepcopy(model)
+    for name, module in list(model.named_modules(remove_duplicate=False)):
         if isinstance(module, types) and not skip(name):
-            return DynamicQuantLinear.from_float(module)
-        for child_name, child in module.named_children():
-            setattr(module, child_name, converted(child, f"{name}.{child_name}" if name else child_name))
-        return module
-
-    return converted(copy.deepcopy(model), "")
+            layer = DynamicQuantLinear.from_float(module)
+            if name == "":
+                return layer
+            above, _, last = name.rpartition(".")
+            setattr(model.get_submodule(above), last, layer)
+    return model
     # END SOLUTION
 
 
@@ -731,8 +732,8 @@ if __name__ == "__main__":
 # - `"ema"`: the first tensor's min and max; then, for each tensor, lo ← momentum · lo + (1 − momentum) ·
 #   min(x), and hi alike.
 # - `"percentile"`: the (100 − p)-th and the p-th percentile of all values seen **together**, linearly
-#   interpolated as `torch.quantile` does, or from a histogram. Right within 1/1000 of the distance from the
-#   smallest to the largest value is enough.
+#   interpolated as `torch.quantile` does. With thousands of values, right within 1/1000 of the distance from
+#   the smallest to the largest is enough: a fine histogram will do.
 # - `"mse"`: c · min … c · max, with the c ≤ 1 that makes the mean squared error of quantising all values
 #   smallest. A grid of 100 values of c will do: 5 % above the smallest error is good enough.
 #
@@ -1051,8 +1052,9 @@ def run_onnx(path: Path) -> Callable[[Tensor], Tensor]:
 # `ValueError` if the variant is unknown or not there, or if **any** file named in the manifest is missing
 # or its SHA-256 is another.
 #
-# **`predictor.predict(images)`** takes `uint8` `[B, 8, 8]`, B ≥ 1, and gives `(names, probs)`: a list of B
-# class *names*, and a `float32` array `[B, K]` of probabilities, in the manifest's order.
+# **`predictor.predict(images)`** takes `uint8` `[B, 8, 8]`, B ≥ 1, views too (`images[::2]`, or turned:
+# `images[:, ::-1]`), and gives `(names, probs)`: a list of B class *names*, and a `float32` array `[B, K]` of
+# probabilities, in the manifest's order.
 #
 # - Anything else is a `ValueError` that says what is wrong: no array, another dtype (floats, so NaN too),
 #   another shape, an empty batch, a value above 16.

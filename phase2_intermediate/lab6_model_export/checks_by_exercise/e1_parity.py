@@ -178,7 +178,7 @@ def tolerances(a: Any, t: Trial) -> str | None:
         (1.0, 1.00009, {}, True, "the default rtol of 1e-4"),
         (1.0, 1.0002, {}, False, "the default rtol of 1e-4"),
         (0.0, 9e-6, {}, True, "the default atol of 1e-5"),
-        (0.0, 2e-5, {}, False, "the default atol of 1e-5"),
+        (0.0, 2e-5, {}, False, "element by element, the default atol is 1e-5"),
     )
     for left, right, how, passed, words in cases:
         if one(a, [[left, 1.0]], [[right, 1.0]], **how).passed is not passed:
@@ -296,7 +296,7 @@ def worst(a: Any, t: Trial) -> str | None:
             2: "that is its place within its batch",
             9: "that is the place among all elements",
             5: "counting begins at 0",
-            0: "that is the largest *sum* of a row, or the first batch alone",
+            0: "rows are counted through all batches, and a row's largest element decides, not its sum",
         }.get(found, "")
         return f"batches of 2 and 3 rows, the last row is the worst: its index is 4, you give {found}. {why}"
     tie = one(a, [[0.0], [0.0], [0.0]], [[1.0], [2.0], [-2.0]]).worst_input_index

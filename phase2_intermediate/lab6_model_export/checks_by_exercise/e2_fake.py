@@ -148,3 +148,17 @@ def dtype(a: Any, t: Trial) -> str | None:
         y.sum().backward()
         t.that(x.grad is not None and x.grad.dtype == torch.float64, "the gradient is not float64")
     return None
+
+
+@probe("one-mask-for-all-calls")
+def two_calls(a: Any, t: Trial) -> str | None:
+    inside, outside = (torch.tensor([v, v], requires_grad=True) for v in (0.4, 30.0))
+    one, two = (a.FakeQuant.apply(x, torch.tensor(1.0), ZERO, 3, True, None) for x in (inside, outside))
+    (one + two).sum().backward()
+    if (inside.grad.tolist(), outside.grad.tolist()) != ([1.0, 1.0], [0.0, 0.0]):
+        return (
+            "two calls before one backward, x = 0.4 (inside the range) and x = 30 (outside): the gradients "
+            f"are {numbers(inside.grad)} and {numbers(outside.grad)}, expected [1, 1] and [0, 0]. What a "
+            "call remembers belongs into its `ctx`"
+        )
+    return None

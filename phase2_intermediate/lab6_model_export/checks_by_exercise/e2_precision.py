@@ -75,3 +75,27 @@ def scale_gradient(a: Any, t: Trial) -> str | None:
             "None. Return None for the other five"
         )
     return None
+
+
+@probe("symmetric-by-default")
+def by_default(a: Any, t: Trial) -> str | None:
+    scale, _ = a.choose_qparams(torch.tensor(-1.0), torch.tensor(3.0))
+    if same(scale, torch.tensor(3 / 127)):
+        return (
+            "without `symmetric=True` the range from −1 to 3 has the affine scale 4/255, and yours is the "
+            "symmetric one, 3/127"
+        )
+    return None
+
+
+@probe("tiny-ranges-lost")
+def tiny(a: Any, t: Trial) -> str | None:
+    for exponent in (-4, -6, -8, -10):
+        size = 10.0**exponent
+        scale, _ = a.choose_qparams(torch.tensor([-size, -1.0]), torch.tensor([3 * size, 1.0]))
+        if not same(scale[0] / size, torch.tensor(4 / 255), rtol=1e-3):
+            return (
+                f"values from −{size:g} to {3 * size:g} have the scale {4 * size / 255:.4g}, yours is "
+                f"{scale[0]:.4g}: a small range is a range; only lo = hi = 0 has the scale 1"
+            )
+    return None

@@ -10,7 +10,7 @@ from torch import nn
 from courseware.check import Probes, Trial
 from courseware.check.compare import same
 from courseware.check.describe import numbers
-from phase2_intermediate.lab6_model_export.checks_by_exercise.e3_layer import by_numpy, linear
+from phase2_intermediate.lab6_model_export.checks_by_exercise.e3_layer import W, X, by_numpy, linear
 from phase2_intermediate.lab6_model_export.checks_by_exercise.e3_model import Net, converted
 
 early, probe = Probes(), Probes()
@@ -26,6 +26,28 @@ def bias(a: Any, t: Trial) -> str | None:
     scale = torch.tensor([2 / 255 / 127])
     if same(found, 3.0 + torch.tensor([30_000.0, -50_000.0]) * scale, rtol=0.02, atol=0.01):
         return "the bias is added to the whole numbers and scaled with them: it is added after the scales"
+    return None
+
+
+@early("x-changed")
+def input_changed(a: Any, t: Trial) -> str | None:
+    x = torch.tensor([[0.5, -2.0, 3.0]])
+    a.DynamicQuantLinear.from_float(linear(W))(x)
+    if x.tolist() != [[0.5, -2.0, 3.0]]:
+        return f"x = [[0.5, −2, 3]] is {x.tolist()} after the call: the layer works in place on its input"
+    return None
+
+
+@early("unsigned-levels")
+def unsigned(a: Any, t: Trial) -> str | None:
+    layer = linear(W)
+    found = a.DynamicQuantLinear.from_float(layer)(X).double()
+    cut = X.clamp(max=127).double() @ layer.weight.detach().double().T
+    if same(found, cut, rtol=1e-4):
+        return (
+            "levels above 127 are cut off: the zero point was chosen for unsigned levels (0 … 255), the "
+            "levels are signed (−128 … 127)"
+        )
     return None
 
 
@@ -60,6 +82,19 @@ def after_the_sum(a: Any, t: Trial) -> str | None:
                 f"x in {dtype}: the result is {found.item():g}, expected {right.item():g}. The sum is a "
                 "whole number beyond what 16 bits hold: scale it, add the bias, cast last"
             )
+    return None
+
+
+@probe("second-name-left-float")
+def twice(a: Any, t: Trial) -> str | None:
+    layer = nn.Linear(3, 3)
+    model = nn.Sequential(layer, nn.ReLU(), layer, nn.Sequential(layer))
+    left = [name for name, m in a.quantize_model(model).named_modules() if isinstance(m, nn.Linear)]
+    if left:
+        return (
+            f"one layer stands under the names 0, 2 and 3.0, and under {left} it is still float: "
+            "`named_modules()` and `named_children()` name a module once; `remove_duplicate=False`"
+        )
     return None
 
 

@@ -89,16 +89,15 @@ def state(a: Any, t: Trial) -> str | None:
 
 @probe("scales-of-the-input-axis")
 def input_axis(a: Any, t: Trial) -> str | None:
-    layer = a.DynamicQuantLinear.from_float(linear([[1.0, 2.0, 4.0], [8.0, 16.0, 32.0]]))
+    layer = a.DynamicQuantLinear.from_float(linear([[1.0, 2.0, -4.0], [8.0, 16.0, 32.0]]))
     shape = tuple(layer.w_scale.shape)
     if shape != (2,):
         more = ": there is one scale for each *output*, a row of the weight" if shape == (3,) else ""
         return f"w_scale has shape {shape} for a layer of 3 inputs and 2 outputs, expected (2,){more}"
     if not same(layer.w_scale, torch.tensor([4 / 127, 32 / 127]), rtol=1e-5):
         return (
-            f"rows with largest sizes 4 and 32 have the scales 4/127 and 32/127, yours are "
-            f"{numbers(layer.w_scale)}: "
-            "symmetric, the largest size of each row"
+            f"[1, 2, −4] and [8, 16, 32] have the scales 4/127 and 32/127, yours are "
+            f"{numbers(layer.w_scale)}: symmetric, the largest size (without sign) of each row"
         )
     one = a.DynamicQuantLinear.from_float(linear([[1.0, 2.0], [8.0, -32.0]]), per_channel=False)
     if tuple(one.w_scale.shape) != (1,) or not same(one.w_scale, torch.tensor([32 / 127]), rtol=1e-5):
@@ -211,9 +210,9 @@ def overflow(a: Any, t: Trial) -> str | None:
     found, right = a.DynamicQuantLinear.from_float(layer)(x).item(), by_numpy(layer, x).item()
     if not math.isclose(found, right, rel_tol=1e-3):
         return (
-            f"64 products of about 100 · 100 are {right:.6g}, you give {found:.6g}: int8 and int16 cannot "
-            f"hold such a "
-            "sum. Accumulate in int32 (or in float64, which is exact up to 2⁵³)"
+            f"64 products of about 100 · 100 are {right:.6g}, you give {found:.6g}: numbers of 8 or 16 "
+            "bits, whole or not, cannot hold such a sum. Accumulate in int32 (or in float64, which is exact "
+            "up to 2⁵³)"
         )
     return None
 
@@ -240,11 +239,22 @@ def exact_sums(a: Any, t: Trial) -> str | None:
 
 @probe("range-from-elsewhere")
 def dynamic(a: Any, t: Trial) -> str | None:
-    layer = a.DynamicQuantLinear.from_float(linear(W))
-    first = layer(X).double()
-    layer(X * 100)
-    if not same(layer(X).double(), first):
-        return "the same input gives another result after a larger one: ranges are found at each call, anew"
+    for per_row in (True, False):
+        layer = a.DynamicQuantLinear.from_float(linear(W), per_row=per_row)
+        first = layer(X).double()
+        if not same(layer(X * 100).double(), 100 * first, rtol=1e-4):
+            return (
+                "an x a hundred times larger than that of the first call gives a result that is not a "
+                "hundred times larger: ranges are found at each call, anew"
+            )
+        if not same(layer(X).double(), first):
+            return (
+                "the same input gives another result after a larger one: ranges are found at each call, anew"
+            )
+        lone = a.DynamicQuantLinear.from_float(linear(W), per_row=per_row)
+        lone(X * 100)
+        if not same(lone(X).double(), first):
+            return "after a call with another x the result is another: keep no range from call to call"
     small = layer(X / 1000).double()
     if not same(small, first / 1000, rtol=1e-4):
         return (
@@ -268,4 +278,10 @@ def rows(a: Any, t: Trial) -> str | None:
     found = a.DynamicQuantLinear.from_float(layer, per_row=False)(x).double()
     if same(found, apart, rtol=1e-4) and not same(found, together, rtol=1e-4):
         return "with per_row=False one range is found for all of x; yours gives each row its own"
+    if not same(found, together, rtol=1e-4):
+        return (
+            "with per_row=False the range goes from the smallest to the largest number of all of x, and "
+            f"yours is another: expected {numbers(together[1])} for the second row, you give "
+            f"{numbers(found[1])}"
+        )
     return None

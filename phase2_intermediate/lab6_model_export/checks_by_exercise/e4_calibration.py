@@ -4,20 +4,29 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from courseware.check import Exercise, Trial
+from courseware.check.describe import numbers
 from phase2_intermediate.lab6_model_export.checks_by_exercise import (
     e4_batches,
     e4_frozen,
     e4_observers,
+    e4_recipe,
     e4_static,
     e4_step,
     e4_training,
 )
 from phase2_intermediate.lab6_model_export.checks_by_exercise.digits_net import accuracy, all_digits, trained
-from phase2_intermediate.lab6_model_export.checks_by_exercise.e4_observers import heavy, watched
+from phase2_intermediate.lab6_model_export.checks_by_exercise.e4_observers import (
+    error,
+    heavy,
+    scale_of,
+    smallest_error,
+    watched,
+)
 from phase2_intermediate.lab6_model_export.checks_by_exercise.e4_static import fake, parts
 from phase2_intermediate.lab6_model_export.checks_by_exercise.e4_training import reference_ptq, tuned
 from phase2_intermediate.lab6_model_export.checks_by_exercise.pictures import accuracy_by_bits
@@ -42,8 +51,60 @@ e4 = Exercise(
         "FakeQuant.apply(self.layer.weight, scale, zero, bits_w, True, 0), self.layer.bias)`.",
     ),
 )
-for group in (e4_observers, e4_batches, e4_static, e4_frozen, e4_training, e4_step):
+for group in (e4_observers, e4_batches, e4_static, e4_frozen, e4_training, e4_step, e4_recipe):
     group.probe.add_to(e4)
+
+
+def numpy_range(mode: str, batches: list[Tensor], percentile: float, momentum: float) -> tuple[float, float]:
+    """lo … hi by the definition."""
+    if mode == "ema":
+        low, high = float(batches[0].min()), float(batches[0].max())
+        for x in batches[1:]:
+            low = momentum * low + (1 - momentum) * float(x.min())
+            high = momentum * high + (1 - momentum) * float(x.max())
+        return low, high
+    values = torch.cat([x.flatten() for x in batches]).double().numpy()
+    if mode == "percentile":
+        return float(np.percentile(values, 100 - percentile)), float(np.percentile(values, percentile))
+    return float(values.min()), float(values.max())
+
+
+def many(t: Trial, x: Tensor) -> Tensor:
+    """20,000 numbers as large as those of x: a histogram cannot see between a few."""
+    return t.randn(20_000, dtype=torch.float32) * x.abs().mean()
+
+
+def held_to_numpy(a: Any, t: Trial) -> None:
+    """Every mode on random tensors, held against its definition."""
+    for _ in range(6):
+        batches = [
+            t.randn(t.random.randrange(1, 40), 5, dtype=torch.float32) * t.random.uniform(0.1, 9)
+            for _ in range(t.random.randrange(1, 5))
+        ]
+        for mode in ("minmax", "ema", "percentile"):
+            bits, p, m = t.random.choice((4, 8)), t.random.choice((99.0, 95.0)), t.random.choice((0.5, 0.9))
+            seen = [many(t, x) for x in batches] if mode == "percentile" else batches
+            low, high = numpy_range(mode, seen, p, m)
+            found = watched(a, mode, *seen, bits=bits, percentile=p, momentum=m).qparams()
+            spread = float(max(x.max() for x in seen) - min(x.min() for x in seen))
+            levels = 2**bits - 1
+            off = abs(float(found.scale) - scale_of(low, high, bits)) * levels
+            slack = 2e-3 * spread if mode == "percentile" else 1e-4 * spread
+            where = f'"{mode}", {bits} bits, {len(batches)} tensors'
+            t.that(
+                off <= slack,
+                f"{where}: the range is {float(found.scale) * levels:.5g} wide, expected "
+                f"{numbers(scale_of(low, high, bits) * levels)}",
+            )
+            zero = -(2 ** (bits - 1)) - min(low, 0.0) / scale_of(low, high, bits)
+            t.that(
+                abs(float(found.zero_point) - zero) <= 0.51 + (1 if mode == "percentile" else 0),
+                f"{where}: zero point",
+            )
+        if t.random.random() < 0.5:
+            x = torch.cat(batches)
+            found = error(x, watched(a, "mse", *batches, bits=4))
+            t.that(found <= 1.05 * smallest_error(x, 4) + 1e-9, f'"mse", 4 bits: error {found:.4g}')
 
 
 def decibels(x: Tensor, y: Tensor) -> float:
@@ -52,7 +113,7 @@ def decibels(x: Tensor, y: Tensor) -> float:
 
 @e4.property("observers: each mode by its definition", points=5)
 def observers(a: Any, t: Trial) -> None:
-    e4_observers.held_to_numpy(a, t)
+    held_to_numpy(a, t)
 
 
 @e4.property("which range is better depends on what counts", points=3)

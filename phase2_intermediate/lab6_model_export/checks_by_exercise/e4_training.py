@@ -173,18 +173,3 @@ def arguments(a: Any, t: Trial) -> str | None:
         return "`seed` changes nothing"
     torch.random.set_rng_state(state)
     return None
-
-
-@probe("no-better-than-rounding")
-def better(a: Any, t: Trial) -> str | None:
-    _, _, X, y = all_digits()
-    found, plain = accuracy(tuned(a, t), X, y), reference_ptq()
-    if found < 0.92:
-        return (
-            f"2-bit weights after training: {found:.3f} of the test digits are right, {plain:.3f} by "
-            f"rounding alone, "
-            "and 0.92 is asked for. Do both FakeQuants stand in the forward pass *while* it is trained, "
-            "with scales chosen "
-            "anew, and does the optimizer move the float weights?"
-        )
-    return None

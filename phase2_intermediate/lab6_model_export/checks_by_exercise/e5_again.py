@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+from unittest import mock
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -21,20 +29,23 @@ probe = Probes()
 
 @probe("overwrites")
 def existing(a: Any, t: Trial) -> str | None:
-    out = workshop.workplace(a) / "empty"
-    out.mkdir(exist_ok=True)
-    attempt = t.tried(lambda: workshop.build(a, workshop.small_net(), out))
-    if not isinstance(attempt.error, FileExistsError) or list(out.iterdir()):
-        how = f"raised {type(attempt.error).__name__}" if attempt.error else "was built all the same"
-        return f"`out` was there already, an empty folder; it {how}. FileExistsError, whatever is in it"
-    out = workshop.workplace(a) / "there"
-    out.mkdir(exist_ok=True)
-    (out / "precious.txt").write_text("keep me")
-    attempt = t.tried(lambda: workshop.build(a, workshop.small_net(), out))
-    if not isinstance(attempt.error, FileExistsError) or [p.name for p in out.iterdir()] != ["precious.txt"]:
-        how = f"raised {type(attempt.error).__name__}" if attempt.error else "was built all the same"
-        return f"`out` was there already, with a file in it; it {how}. FileExistsError, and nothing changes"
+    empty, there, file = (workshop.workplace(a) / name for name in ("empty", "there", "file"))
+    for folder in (empty, there):
+        folder.mkdir(exist_ok=True)
+    (there / "precious.txt").write_text("keep me")
+    cases = {"an empty folder": empty, "a folder with a file in it": there, "a file": file}
+    for words, out in cases.items():
+        if out == file:
+            file.write_text("keep me, too")
+        attempt = t.tried(lambda out=out: workshop.build(a, workshop.small_net(), out))
+        left = "file" if out.is_file() else sorted(path.name for path in out.iterdir())
+        if not isinstance(attempt.error, FileExistsError) or left != LEFT[words]:
+            how = f"raised {type(attempt.error).__name__}" if attempt.error else "was built all the same"
+            return f"`out` was there already, {words}; it {how}. FileExistsError, and nothing changes"
     return None
+
+
+LEFT = {"an empty folder": [], "a folder with a file in it": ["precious.txt"], "a file": "file"}
 
 
 class Undecided(nn.Module):
@@ -85,35 +96,121 @@ def model(a: Any, t: Trial) -> str | None:
     return None
 
 
+class Watching(nn.Module):
+    """Notes whether a folder is there while the model is used."""
+
+    def __init__(self, out: Path) -> None:
+        super().__init__()
+        self.seen: list[bool] = []
+        seen = self.seen  # a copy of the model writes into the same list
+        self.look = lambda: seen.append(out.exists())
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if not torch.compiler.is_dynamo_compiling():
+            self.look()
+        return x
+
+
+@dataclass
+class Dark:
+    """An artefact calibrated with nearly black images, and what happened while it was built."""
+
+    folder: Path
+    net: nn.Module
+    images: np.ndarray
+    right: np.ndarray
+    attempt: Any
+    seen: list[bool]
+
+
+NAMES = ["a", "b", "c", "d"]
+_dark: WeakKeyDictionary[Any, Dark] = WeakKeyDictionary()
+
+
+def dark(a: Any, t: Trial) -> Dark:
+    """Built once: `out` is a str, and the system's temporary folder is on another file system, if there is
+    one."""
+    key = workshop.remembered(a, "build_artifact")
+    if key not in _dark:
+        out = workshop.fresh_folder(a, "dark")
+        torch.manual_seed(1)
+        watching = Watching(out)
+        net = nn.Sequential(watching, nn.Flatten(), nn.Linear(64, 4)).eval()
+        images = workshop.scans(200, seed=6)
+        targets = logits(net, images).argmax(dim=1).numpy()  # the model is always right
+        how = {"calib": workshop.scans(20, highest=1), "valid": (images, targets), "labels": list(NAMES)}
+        with elsewhere():
+            attempt = t.tried(lambda: workshop.build(a, net, str(out), **how))
+        _dark[key] = Dark(out, net, images, targets, attempt, list(watching.seen))
+    return _dark[key]
+
+
+def built(a: Any, t: Trial) -> Dark:
+    found = dark(a, t)
+    if found.attempt.error is not None:
+        raise found.attempt.error
+    return found
+
+
+@contextmanager
+def elsewhere() -> Iterator[None]:
+    """`tempfile` means another file system than the workplace's, where the machine has one."""
+    memory = Path("/dev/shm")
+    if not memory.is_dir() or memory.stat().st_dev == Path(tempfile.gettempdir()).stat().st_dev:
+        yield
+        return
+    with tempfile.TemporaryDirectory(dir=memory) as place, mock.patch.object(tempfile, "tempdir", place):
+        yield
+
+
+@probe("temporary-folder-elsewhere")
+def beside(a: Any, t: Trial) -> str | None:
+    error = dark(a, t).attempt.error
+    if isinstance(error, OSError) and error.errno == errno.EXDEV:
+        return (
+            "the temporary folder was on another file system than `out`, and the rename failed (OSError). "
+            "Beside `out` is the one place where that cannot happen: `TemporaryDirectory(dir=out.parent)`"
+        )
+    return None
+
+
+@probe("out-as-text")
+def text(a: Any, t: Trial) -> str | None:
+    error = dark(a, t).attempt.error
+    if isinstance(error, AttributeError | TypeError):
+        return f"`out` is a str here (a str or a Path, says the signature); your code raised {error!r}"
+    return None
+
+
+@probe("written-in-place")
+def in_place(a: Any, t: Trial) -> str | None:
+    if any(built(a, t).seen):
+        return (
+            "`out` was there while the model was still being used: whoever looks then, or after a crash, "
+            "finds half a folder. Build in a temporary folder beside it and rename that when all is there"
+        )
+    return None
+
+
 @probe("calibrated-on-the-validation-images")
 def calibration(a: Any, t: Trial) -> str | None:
-    torch.manual_seed(1)
-    net = nn.Sequential(nn.Flatten(), nn.Linear(64, 4)).eval()
-    out = workshop.fresh_folder(a, "dark")
-    workshop.build(a, net, out, calib=workshop.scans(20, highest=4))
-    run = workshop.program(out / "int8.pt2").module()
-    bright, cut = (torch.full((1, 8, 8), level, dtype=torch.uint8) for level in (16, 4))
+    run = workshop.program(built(a, t).folder / "int8.pt2").module()
+    bright, cut = (torch.full((1, 8, 8), level, dtype=torch.uint8) for level in (16, 1))
     if not same(run(bright), run(cut), atol=1e-3):
         return (
-            "calibrated with images up to level 4, the int8 program still tells 16 from 4: the ranges come "
-            "from somewhere "
-            "else than `calib`. The validation images are there to judge, not to calibrate"
+            "calibrated with images up to level 1, the int8 program still tells 16 from 1: the ranges come "
+            "from somewhere else than `calib`. The validation images are there to judge, not to calibrate"
         )
     return None
 
 
 @probe("metrics-of-another-program")
 def metrics(a: Any, t: Trial) -> str | None:
-    torch.manual_seed(1)
-    net = nn.Sequential(nn.Flatten(), nn.Linear(64, 4)).eval()
-    images = workshop.scans(200, seed=6)
-    targets = logits(net, images).argmax(dim=1).numpy()  # the model is always right
-    out = workshop.fresh_folder(a, "coarse")
-    dark = workshop.scans(20, highest=1)
-    said = workshop.build(a, net, out, calib=dark, valid=(images, targets))["metrics"]
+    found = built(a, t)
     with quiet():
-        run = workshop.program(out / "int8.pt2").module()
-    right = float((run(torch.from_numpy(images)).argmax(dim=1).numpy() == targets).mean())
+        run = workshop.program(found.folder / "int8.pt2").module()
+    right = float((run(torch.from_numpy(found.images)).argmax(dim=1).numpy() == found.right).mean())
+    said = found.attempt.value["metrics"]
     if abs(said["int8"] - right) > 1e-6 and right < 1:
         return (
             f'calibrated with dark images, the int8 program has {right:.3f} of `valid` right, and "metrics" '
@@ -127,17 +224,14 @@ def two(a: Any, t: Trial) -> str | None:
     found = workshop.small(a)
     first = loaded(a, found.folder)
     before = first.predict(found.images)
-    torch.manual_seed(9)
-    net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 4)).eval()
-    out = workshop.fresh_folder(a, "second")
-    workshop.build(a, net, out, labels=["a", "b", "c", "d"])
-    second = loaded(a, out).predict(found.images)
-    if not set(second[0]) <= {"a", "b", "c", "d"}:
+    other = built(a, t)
+    second = loaded(a, other.folder).predict(found.images)
+    if not set(second[0]) <= set(NAMES):
         return (
             "a predictor loaded from a second folder answers with the first one's names: read them from its "
             "manifest"
         )
-    if not np.allclose(second[1], logits(net, found.images).softmax(dim=1).numpy(), atol=1e-4):
+    if not np.allclose(second[1], logits(other.net, found.images).softmax(dim=1).numpy(), atol=1e-4):
         return "a predictor loaded from a second folder gives the numbers of another model"
     if first.predict(found.images)[0] != before[0]:
         return (

@@ -36,7 +36,7 @@ BAD_INPUTS = {
 }
 
 
-def loaded(a: Any, folder: Path, variant: str = "fp32") -> Any:
+def loaded(a: Any, folder: Path | str, variant: str = "fp32") -> Any:
     with quiet():
         return a.Predictor.load(folder, variant)
 
@@ -61,8 +61,7 @@ def works(a: Any, t: Trial) -> str | None:
             )
             t.that(probs.shape == (40, 4), f"the probabilities have shape {probs.shape}, expected (40, 4)")
             t.that(probs.dtype == np.float32, f"the probabilities are {probs.dtype}, expected float32")
-        with quiet():
-            a.Predictor.load(str(found.folder))
+        loaded(a, str(found.folder))
     return None
 
 
@@ -108,6 +107,10 @@ def variants(a: Any, t: Trial) -> str | None:
     probs = [loaded(a, found.folder, variant).predict(found.images)[1] for variant in ("fp32", "int8")]
     if np.array_equal(*probs):
         return '`variant` changes nothing: "int8" gives exactly the numbers of "fp32"'
+    with quiet():
+        by_default = a.Predictor.load(found.folder)
+    if np.array_equal(by_default.predict(found.images)[1], probs[1]):
+        return '`Predictor.load(folder)` gives the numbers of "int8": without a word, the variant is "fp32"'
     for variant in ("onnx", "float16", ""):
         attempt = t.tried(lambda variant=variant: loaded(a, found.folder, variant))
         if not isinstance(attempt.error, ValueError):
@@ -121,11 +124,11 @@ def damage(a: Any, t: Trial) -> str | None:
     found = workshop.small(a)
     broken = workshop.workplace(a) / "damaged"
     for name in ("fp32.pt2", "int8.pt2"):
-        for words in ("one flipped byte", "a missing file"):
+        for words in ("one byte of it is flipped", "it is missing"):
             for variant in ("fp32", "int8"):
                 shutil.rmtree(broken, ignore_errors=True)
                 shutil.copytree(found.folder, broken)
-                if words == "a missing file":
+                if words == "it is missing":
                     (broken / name).unlink()
                 else:
                     data = bytearray((broken / name).read_bytes())
@@ -141,9 +144,7 @@ def damage(a: Any, t: Trial) -> str | None:
                     more = (
                         "" if name.startswith(variant) else " Every file that the manifest names is verified."
                     )
-                    return (
-                        f"{words} in {name}, variant {variant!r}: it {how}. A ValueError is asked for.{more}"
-                    )
+                    return f"{name}: {words}, and variant {variant!r} {how}. A ValueError is asked for.{more}"
     return None
 
 
@@ -167,6 +168,7 @@ def good_input(a: Any, t: Trial) -> str | None:
     cases = {
         "one image": found.images[:1],
         "every second image (not contiguous)": found.images[::2],
+        "images turned upside down (a view with negative strides)": found.images[:, ::-1],
         "all black": np.zeros((2, 8, 8), dtype=np.uint8),
         "all 16": np.full((2, 8, 8), 16, dtype=np.uint8),
     }
@@ -174,7 +176,7 @@ def good_input(a: Any, t: Trial) -> str | None:
         before = images.copy()
         with family("refuses-good-input", words):
             _, probs = predictor.predict(images)
-            right = logits(found.model, images).softmax(dim=1).numpy()
+            right = logits(found.model, before).softmax(dim=1).numpy()
             t.that(np.allclose(probs, right, atol=1e-4), "other probabilities than the model's")
             t.that(np.array_equal(images, before), "the images were changed in place")
     return None

@@ -69,7 +69,7 @@ class Artifact:
     labels: list[str] = field(default_factory=lambda: list(LABELS))
 
 
-def build(a: Any, model: nn.Module, out: Path, **how: Any) -> Any:
+def build(a: Any, model: nn.Module, out: Path | str, **how: Any) -> Any:
     """`build_artifact` with small defaults, without the exporters' noise."""
     settings: dict[str, Any] = {
         "labels": list(LABELS),

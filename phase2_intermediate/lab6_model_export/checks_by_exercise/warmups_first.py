@@ -73,6 +73,16 @@ def first_only(a: Any, t: Trial) -> str | None:
     return None
 
 
+@probe("signed-difference")
+def signed(a: Any, t: Trial) -> str | None:
+    one, other = ([1.0], [2.0]), ([2.0], [1.0])
+    if len(a.where_they_differ(*table(one))) + len(a.where_they_differ(*table(other))) == 1:
+        return "1 against 2 and 2 against 1 both differ: take the absolute value of the difference"
+    if a.where_they_differ(*table(([1.0, 2.0], [2.0, 1.0]))) == []:
+        return "[1, 2] and [2, 1] differ, though their sums are equal: compare element by element"
+    return None
+
+
 @probe("relative-tolerance")
 def relative(a: Any, t: Trial) -> str | None:
     original, captured, inputs = table(([1000.0], [1000.005]))
@@ -92,8 +102,10 @@ def tolerance(a: Any, t: Trial) -> str | None:
         return "2 and 2.25 are less than atol = 0.5 apart: that is no difference"
     if a.where_they_differ(original, captured, inputs, atol=0.1) == []:
         return "2 and 2.25 are more than atol = 0.1 apart: that is a difference"
-    if a.where_they_differ(*table(([1.0], [1.00005]))) == []:
-        return "1 and 1.00005 are more than 1e-6 apart, which is the tolerance if none is given"
+    if a.where_they_differ(original, captured, inputs, atol=0.25) == [0]:
+        return "2 and 2.25 are exactly atol = 0.25 apart: a difference is *more* than atol"
+    if a.where_they_differ(*table(([1.0], [1.000005]))) == []:
+        return "1 and 1.000005 are more than 1e-6 apart, which is the tolerance if none is given"
     return None
 
 
@@ -101,16 +113,6 @@ def tolerance(a: Any, t: Trial) -> str | None:
 def one_element(a: Any, t: Trial) -> str | None:
     if a.where_they_differ(*table(([1.0, 2.0, 3.0], [1.0, 9.0, 3.0]))) == []:
         return "[1, 2, 3] and [1, 9, 3] differ in one element: one is enough"
-    return None
-
-
-@probe("signed-difference")
-def signed(a: Any, t: Trial) -> str | None:
-    one, other = ([1.0], [2.0]), ([2.0], [1.0])
-    if len(a.where_they_differ(*table(one))) + len(a.where_they_differ(*table(other))) == 1:
-        return "1 against 2 and 2 against 1 both differ: take the absolute value of the difference"
-    if a.where_they_differ(*table(([1.0, 2.0], [2.0, 1.0]))) == []:
-        return "[1, 2] and [2, 1] differ, though their sums are equal: compare element by element"
     return None
 
 
@@ -148,6 +150,14 @@ def shapes(a: Any, t: Trial) -> str | None:
                     "results of different shapes differ, also if they can be broadcast: "
                     f"{row[0]} and {row[1]} came out equal"
                 )
+    return None
+
+
+@probe("position-by-search")
+def same_input_twice(a: Any, t: Trial) -> str | None:
+    x = torch.ones(1)
+    if a.where_they_differ(lambda x: x, lambda x: x + 1, [x, x, x]) == [0, 0, 0]:
+        return "the same tensor three times has the positions 0, 1 and 2, not 0 three times: `enumerate`"
     return None
 
 
@@ -201,10 +211,20 @@ w2 = Exercise(
     ),
 )
 second = Probes()
-POSITIVE, NEGATIVE = torch.tensor([3.0, -1.0]), torch.tensor([-3.0, 1.0])
+
+
+def signs() -> tuple[Tensor, Tensor]:
+    """Two inputs with a positive and a negative sum, made anew: an answer may spoil them."""
+    return torch.tensor([3.0, -1.0]), torch.tensor([-3.0, 1.0])
+
+
+def both_signs(a: Any) -> Tensor:
+    return torch.cat([a.double_or_less(x) for x in signs()])
+
+
 second.value(
     "chooses-element-by-element",
-    lambda a: torch.cat([a.double_or_less(POSITIVE), a.double_or_less(NEGATIVE)]),
+    both_signs,
     torch.tensor([6.0, -2.0, -4.0, 2.0]),
     "each element chose for itself: on [3, −1] the *sum* is positive, so both are doubled: [6, −2]. You "
     "gave, with "
@@ -212,13 +232,13 @@ second.value(
 )
 second.value(
     "branches-exchanged",
-    lambda a: torch.cat([a.double_or_less(POSITIVE), a.double_or_less(NEGATIVE)]),
+    both_signs,
     torch.tensor([2.0, -2.0, -6.0, 2.0]),
     "the branches are exchanged: a positive sum doubles",
 )
 second.value(
     "one-branch-only",
-    lambda a: torch.cat([a.double_or_less(POSITIVE), a.double_or_less(NEGATIVE)]),
+    both_signs,
     [torch.tensor([6.0, -2.0, -6.0, 2.0]), torch.tensor([2.0, -2.0, -4.0, 0.0])],
     "the same branch is taken for [3, −1] and for [−3, 1]: {found}",
 )
@@ -229,6 +249,14 @@ def at_zero(a: Any, t: Trial) -> str | None:
     found = a.double_or_less(torch.tensor([1.0, -1.0]))
     if found.tolist() == [2.0, -2.0]:
         return "the sum of [1, −1] is 0, which is not greater than 0: x − 1 is asked for, [0, −2]"
+    return None
+
+
+@second("another-dtype")
+def result_dtype(a: Any, t: Trial) -> str | None:
+    found = a.double_or_less(torch.tensor([1.0, 2.0]))
+    if found.dtype != torch.float32:
+        return f"x is float32, and the result is {found.dtype}: it has x's dtype"
     return None
 
 
@@ -279,9 +307,9 @@ def asks(a: Any, t: Trial) -> str | None:
 @second("branch-baked-in")
 def baked(a: Any, t: Trial) -> str | None:
     with quiet():
-        for example, other in ((POSITIVE, NEGATIVE), (NEGATIVE, POSITIVE)):
+        for example, other in (signs(), signs()[::-1]):
             program = exported(a.raw("double_or_less"), example).module()
-            right = 2 * other if other is POSITIVE else other - 1
+            right = 2 * other if other.sum() > 0 else other - 1
             if not torch.equal(program(other), right) and torch.equal(a.double_or_less(other), right):
                 return (
                     f"exported with the example {example.tolist()}, the program gives "

@@ -215,7 +215,7 @@ def rounds_the_masters_in_place():
     return training(weight_of)
 
 
-@misconception("E4", diagnosis="no-better-than-rounding")
+@misconception("E4", diagnosis="another-recipe")
 def trains_in_float_and_rounds_at_the_end():
     return training(lambda layer, bits: layer.weight)
 

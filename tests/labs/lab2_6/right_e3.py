@@ -21,7 +21,7 @@ def converter(kind):
         new = copy.deepcopy(model)
         if isinstance(new, types):
             return new if skip("") else kind.from_float(new)
-        for name, module in list(new.named_modules()):
+        for name, module in list(new.named_modules(remove_duplicate=False)):
             if name and isinstance(module, types) and not skip(name):
                 parent, _, child = name.rpartition(".")
                 setattr(new.get_submodule(parent), child, kind.from_float(module))

@@ -27,7 +27,6 @@ from tests.labs.answers import Answers
 right = Answers()
 
 
-@right("E4")
 def one_list_of_arrays():
     class Observer:
         def __init__(self, mode="minmax", *, bits=8, percentile=99.9, momentum=0.9):
@@ -71,7 +70,6 @@ def one_list_of_arrays():
     return {"Observer": Observer}
 
 
-@right("E4")
 def a_histogram_for_percentiles():
     class Histogram(Observer):
         """Keeps all values too, but asks a fine histogram of them."""
@@ -92,11 +90,7 @@ def a_histogram_for_percentiles():
             scale, zero = choose_qparams(*(torch.tensor(end) for end in ends), bits=self.bits)
             return QParams(scale, zero, self.bits)
 
-    def settled(mode="minmax", **how):
-        return Observer(mode, **how)
-
-    del Histogram  # a histogram knows the ends of sparse data less well than the statement asks
-    return {"Observer": type("Observer", (Observer,), {}), "calibrate": calibrating(settled)}
+    return {"Observer": Histogram}
 
 
 def calibrating(make):
@@ -122,12 +116,10 @@ def calibrating(make):
     return calibrate
 
 
-@right("E4")
 def watches_a_copy():
     return {"calibrate": calibrating(Observer)}
 
 
-@right("E4")
 def forward_hooks_with_inputs():
     def calibrate(model, batches, mode="minmax", *, bits=8):
         found, handles = {}, []
@@ -152,7 +144,6 @@ def forward_hooks_with_inputs():
     return {"calibrate": calibrate}
 
 
-@right("E4")
 def conv_and_linear_apart():
     class Base(nn.Module):
         def __init__(self, layer, params, bits_w):
@@ -199,7 +190,6 @@ def conv_and_linear_apart():
     return {"static_quant": build}
 
 
-@right("E4")
 def keeps_the_convolution_without_weights():
     class Quantised(nn.Module):
         def __init__(self, layer, params, bits_w):
@@ -227,7 +217,6 @@ def keeps_the_convolution_without_weights():
     return {"static_quant": build}
 
 
-@right("E4")
 def detach_trick_instead_of_a_function():
     def rounded(w, bits):
         top = 2 ** (bits - 1) - 1
@@ -276,7 +265,6 @@ def detach_trick_instead_of_a_function():
     return {"qat_finetune": qat_finetune}
 
 
-@right("E4")
 def parametrised_weights():
     from torch.nn.utils import parametrize
 
@@ -320,3 +308,24 @@ def parametrised_weights():
         return static_quant(net, qparams, bits_w)
 
     return {"qat_finetune": qat_finetune}
+
+
+# One check of E4 is dear, and these do not get in each other's way.
+@right("E4")
+def arrays_a_wrapped_forward_two_layers_and_the_detach_trick():
+    return {
+        **one_list_of_arrays(),
+        **watches_a_copy(),
+        **conv_and_linear_apart(),
+        **detach_trick_instead_of_a_function(),
+    }
+
+
+@right("E4")
+def a_histogram_forward_hooks_one_layer_and_parametrised_weights():
+    return {
+        **a_histogram_for_percentiles(),
+        **forward_hooks_with_inputs(),
+        **keeps_the_convolution_without_weights(),
+        **parametrised_weights(),
+    }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from phase2_intermediate.lab6_model_export.solution import FakeQuant, along, levels
+from phase2_intermediate.lab6_model_export.solution import FakeQuant, along, choose_qparams, levels
 from tests.labs.answers import Answers
 
 wrong = Answers()
@@ -68,3 +68,38 @@ def zeros_for_the_scale():
         {"forward": staticmethod(FakeQuant.forward), "backward": staticmethod(backward)},
     )
     return {"FakeQuant": kind}
+
+
+@wrong("E2")
+def small_ranges_have_the_scale_one():
+    def choose(x_min, x_max, **how):
+        scale, zero = choose_qparams(x_min, x_max, **how)
+        return torch.where(scale < 1e-6, torch.ones_like(scale), scale), zero
+
+    return {"choose_qparams": choose}
+
+
+@wrong("E2")
+def symmetric_by_default():
+    def choose(x_min, x_max, *, bits=8, symmetric=True, signed=True):
+        return choose_qparams(x_min, x_max, bits=bits, symmetric=symmetric and signed, signed=signed)
+
+    return {"choose_qparams": choose}
+
+
+@wrong("E2")
+def the_last_mask_for_every_call():
+    kept = {}
+
+    def forward(ctx, x, scale, zp, bits, signed, axis):
+        low, high = levels(bits, signed)
+        s, z = along(scale, x, axis).to(x.dtype), along(zp, x, axis)
+        q = (x / s).round() + z
+        kept["inside"] = (q >= low) & (q <= high)
+        return (q.clamp(low, high) - z) * s
+
+    def backward(ctx, grad):
+        return grad * kept["inside"], None, None, None, None, None
+
+    methods = {"forward": staticmethod(forward), "backward": staticmethod(backward)}
+    return {"FakeQuant": type("FakeQuant", (torch.autograd.Function,), methods)}

@@ -24,7 +24,7 @@ from tests.labs.answers import Answers
 wrong = Answers()
 
 
-def training(*, cut=True, anew=True, biases=True, kind=torch.optim.Adam):
+def training(*, cut=True, anew=True, biases=True, fresh=False, kind=torch.optim.Adam, loss=F.cross_entropy):
     """A `qat_finetune` with one thing changed."""
 
     class Trained(nn.Module):
@@ -47,9 +47,11 @@ def training(*, cut=True, anew=True, biases=True, kind=torch.optim.Adam):
         net = replaced(net, {name: Trained(layer, qparams[name], bits_w) for name, layer in layers.items()})
         optimizer = kind([p for p in net.parameters() if biases or p.ndim > 1], lr=lr)
         for _ in range(epochs):
+            if fresh:
+                optimizer = kind(net.parameters(), lr=lr)
             for rows in torch.randperm(len(X)).split(64):
                 optimizer.zero_grad()
-                F.cross_entropy(net(X[rows]), y[rows]).backward()
+                loss(net(X[rows]), y[rows]).backward()
                 optimizer.step()
         return static_quant(replaced(net, layers), qparams, bits_w)
 
@@ -74,6 +76,42 @@ def biases_stay():
 @wrong("E4")
 def rmsprop():
     return training(kind=torch.optim.RMSprop)
+
+
+@wrong("E4")
+def adam_with_decay():
+    return training(kind=torch.optim.AdamW)
+
+
+@wrong("E4")
+def an_optimizer_for_each_epoch():
+    return training(fresh=True)
+
+
+@wrong("E4")
+def softmax_before_the_cross_entropy():
+    return training(loss=lambda scores, y: F.cross_entropy(scores.softmax(dim=1), y))
+
+
+@wrong("E4")
+def eight_bits_for_the_inputs_while_training():
+    def finetune(model, X, y, *, qparams, **how):
+        found = qat_finetune(
+            model, X, y, qparams={n: QParams(p.scale, p.zero_point) for n, p in qparams.items()}, **how
+        )
+        for name, params in qparams.items():
+            found.get_submodule(name).bits = params.bits
+        return found
+
+    return {"qat_finetune": finetune}
+
+
+@wrong("E4")
+def faster_by_default():
+    def finetune(model, X, y, *, qparams, lr=3e-3, **how):
+        return qat_finetune(model, X, y, qparams=qparams, lr=lr, **how)
+
+    return {"qat_finetune": finetune}
 
 
 @wrong("E4")
