@@ -291,8 +291,8 @@ if __name__ == "__main__":
 # ```
 #
 # **Write `similarity(a, b)`:** `a` has shape `[B, T, D]`, `b` has shape `[B, S, D]`: B pairs of lists, T
-# and S vectors of length D in them. Return `[B, T, S]`: entry `[n, i, j]` is the dot product of `a[n, i]`
-# with `b[n, j]`.
+# and S vectors of length D in them, of one floating point dtype. Return `[B, T, S]` of that dtype: entry
+# `[n, i, j]` is the dot product of `a[n, i]` with `b[n, j]`.
 #
 # For one pair: `a = [[1, 0], [1, 2]]` and `b = [[3, 4], [5, 6], [7, 8]]` give `[[3, 5, 7], [11, 17, 23]]`.
 #

@@ -83,6 +83,16 @@ def copies_other_layouts(a: Any, t: Trial) -> str | None:
     return None
 
 
+@e1.probe("copies-where-nothing-grows")
+def copies_the_same(a: Any, t: Trial) -> str | None:
+    x = t.randn(2, 3)
+    if same_storage(a.broadcast_view(x, (4, 2, 3)), x) and not same_storage(a.broadcast_view(x, (2, 3)), x):
+        return (
+            "(2, 3) → (2, 3) was copied: also where the shape stays the result is a view, of the same storage"
+        )
+    return None
+
+
 @e1.probe("refuses-what-fits")
 def refuses_what_fits(a: Any, t: Trial) -> str | None:
     for small, big in (((3, 1), (3, 4)), ((3,), (2, 3)), ((), (2, 2)), ((1, 3), (0, 3)), ((0, 3), (5, 0, 3))):
@@ -188,6 +198,12 @@ def minus_one(a: Any, t: Trial) -> str | None:
             "(3,) → (−1, 3): you leave it to torch to complain (RuntimeError); check for sizes below 0 "
             "and raise ValueError"
         )
+    attempt = t.attempt(lambda: a.broadcast_view(t.randn(3), (3, -1)))
+    if attempt.error is None:
+        return (
+            f"(3,) → (3, −1) gave shape {tuple(attempt.value.shape)}: -1 does not mean “as it is” here, a "
+            "negative size is an error (ValueError)"
+        )
     return None
 
 
@@ -215,6 +231,14 @@ def accepts_all(a: Any, t: Trial) -> str | None:
                 f"{small} does not broadcast to {big}, but you returned a view of it: `as_strided` reads "
                 "whatever it is told to. Compare the sizes first and raise ValueError"
             )
+    for small, big, why in (
+        ((2,), (0,), "0 is a size like any other, and only 1 stretches"),
+        ((2,), (1,), "a size of 1 stretches, nothing shrinks to 1"),
+        ((1, 1), (1,), "x has more axes than the shape; axes of size 1 are not dropped"),
+    ):
+        attempt = t.attempt(lambda small=small, big=big: a.broadcast_view(t.randn(*small), big))
+        if attempt.error is None:
+            return f"{small} does not broadcast to {big}, but you returned a result: {why}. Raise ValueError"
     return None
 
 
@@ -268,6 +292,15 @@ def changes_dtype(a: Any, t: Trial) -> str | None:
         return (
             f"a float64 gradient came back as {result.dtype}: the result keeps the dtype of g, so no "
             "`.float()`"
+        )
+    result = a.unbroadcast(t.randn(2, 3, dtype=torch.float32), (3,))
+    if result.dtype != torch.float32:
+        return f"a float32 gradient came back as {result.dtype}: the result keeps the dtype of g"
+    tiny = 1 + 2.0**-40
+    if float(a.unbroadcast(torch.tensor([tiny], dtype=torch.float64), (1,))) == 1.0:
+        return (
+            "1 + 2⁻⁴⁰ in a float64 gradient came back as 1: on the way it was float32, which has 24 binary "
+            "digits. Compute in the dtype of g"
         )
     return None
 
@@ -330,6 +363,18 @@ def wrong_axis(a: Any, t: Trial) -> str | None:
             "unbroadcast of [[1, 2], [3, 4]] to (2,) gave [3, 7], expected [4, 6]: shapes line up at the "
             "right, so the axis in front is the one that was added"
         )
+    return None
+
+
+@e1.probe("only-one-axis-summed")
+def one_axis_summed(a: Any, t: Trial) -> str | None:
+    for big, small in (((2, 3), (1, 1)), ((4, 2, 3), (3,))):
+        result = a.unbroadcast(torch.ones(big), small)
+        if tuple(result.shape) != small and result.numel() > torch.ones(small).numel():
+            return (
+                f"unbroadcast from {big} to {small} came back as {tuple(result.shape)}: two axes were "
+                "broadcast, and one was summed. Go through all of them"
+            )
     return None
 
 

@@ -140,6 +140,11 @@ def number_on_left(a: Any, t: Trial) -> str | None:
                 "the Var for the reflected operation (`__radd__`, `__rsub__`, `__rmul__`, "
                 "`__rtruediv__`), and numbers have no `.data`"
             )
+        if attempt.error is None and attempt.value.data.dim():
+            return (
+                f"`{text}` with a v of shape () has shape {tuple(attempt.value.data.shape)}: the number "
+                "became a vector of one element. It is 0-d, `torch.tensor(2.0)` without brackets"
+            )
         if attempt.error is None and not same(attempt.value.data, scalar(expected)):
             return (
                 f"`{text}` with v = 4 gave {attempt.value.data.item():g}, expected {expected:g}: mind "
@@ -212,6 +217,11 @@ def stale(a: Any, t: Trial) -> str | None:
     if same(v.grad, scalar(12.0)):
         return None
     once = slope(a, lambda v: (v * 2) * 3, scalar(1.0))
+    if same(once, scalar(6.0)) and same(v.grad, scalar(6.0)):
+        return (
+            "y = (v * 2) * 3: two calls of y.backward() left 6, expected 6 + 6 = 12. The second one added "
+            "nothing, or threw the first away: the graph must survive a backward pass, and leaves add up"
+        )
     if same(once, scalar(6.0)) and v.grad is not None and v.grad.numel() == 1:
         return (
             f"y = (v * 2) * 3: two calls of y.backward() left {v.grad.item():g}, expected 6 + 6 = 12. What "
@@ -291,7 +301,8 @@ def recursion(a: Any, t: Trial) -> str | None:
     if attempt.raised(RecursionError) or now != limit:
         how = f"Python's recursion limit was moved to {now:,}" if now != limit else "RecursionError"
         return (
-            f"{how} on a chain of 20,000 operations: replace the recursion by a loop with an explicit stack"
+            f"{how} on a chain of 3,000 operations, and 20,000 must work: replace the recursion by a loop "
+            "with an explicit stack"
         )
     if attempt.error is None and v.grad is None:
         return "after a long chain of operations the leaf has no gradient"

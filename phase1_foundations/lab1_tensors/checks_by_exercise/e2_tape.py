@@ -9,7 +9,8 @@ from torch import Tensor
 from courseware.check import Exercise, Trial, forbid
 from courseware.check.numeric import numeric_gradient
 from courseware.check.observe import same_storage
-from phase1_foundations.lab1_tensors.checks_by_exercise.e2_mistakes import ordinary_recursion_limit, probe
+from phase1_foundations.lab1_tensors.checks_by_exercise.e2_mistakes import ordinary_recursion_limit
+from phase1_foundations.lab1_tensors.checks_by_exercise.e2_mistakes_edges import probe
 from phase1_foundations.lab1_tensors.checks_by_exercise.e2_picture import gradients_on_a_graph
 from phase1_foundations.lab1_tensors.checks_by_exercise.e2_programs import (
     Program,
@@ -75,6 +76,7 @@ OPERATIONS: dict[str, tuple[Any, ...]] = {
     "a.tanh()": (lambda a: a.tanh(), (3,)),
     "a.reshape(3, 2)": (lambda a: a.reshape(3, 2), (2, 3)),
     "a.reshape(6)": (lambda a: a.reshape(6), (2, 3)),
+    "a.reshape(3, -1)": (lambda a: a.reshape(3, -1), (2, 3)),
     "a.T": (lambda a: a.T, (2, 3)),
     "a.T.reshape(6)": (lambda a: a.T.reshape(6), (2, 3)),
 }
@@ -173,6 +175,9 @@ def seeds(a: Any, t: Trial) -> None:
         lambda: (a.Var(x) * 3).backward(),
         "backward() of a (2, 3) result without a seed",
     )
+    leaf = a.Var(x)
+    leaf.backward(seed)
+    t.equal(leaf.grad, kept, "leaf.backward(seed): the gradient of the leaf itself")
     one = a.Var(t.randn(1, 1))
     (one * 2).backward()
     t.equal(

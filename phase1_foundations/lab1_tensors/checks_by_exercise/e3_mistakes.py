@@ -28,6 +28,12 @@ def loss_of(a: Any, logits: Tensor, target: Tensor, *ignore_index: int) -> Tenso
     return a.FusedCrossEntropy.apply(logits, target, *ignore_index)
 
 
+def sound(a: Any) -> bool:
+    """Is the loss of two small rows right?"""
+    wanted = -LOGITS.log_softmax(1)[[0, 1], TARGET].mean()
+    return same(loss_of(a, LOGITS, TARGET), wanted, dtype=False, rtol=1e-5)
+
+
 def loss_and_gradient(
     a: Any, logits: Tensor, target: Tensor, *ignore_index: int, scale: float = 1.0
 ) -> tuple[Tensor, Tensor]:
@@ -109,7 +115,7 @@ def rounded_zero(a: Any, t: Trial) -> str | None:
         return (
             f"the loss at logits (0, −200) for class 1 is {loss.item():g}, expected 200: softmax rounds "
             "that probability to 0, and the logarithm of it is lost. Use z − logsumexp(z), never the log "
-            "of a softmax (nor of softmax + ε)"
+            "of a softmax (nor of softmax + ε), and leave the logits unclamped"
         )
     return None
 
@@ -155,6 +161,18 @@ def wrong_sign(a: Any, t: Trial) -> str | None:
             f"the loss is {-expected.item():.4g}, expected {expected.item():.4g}: it is *minus* the "
             "log-probability of the target"
         )
+    return None
+
+
+@probe("logarithm-missing")
+def no_logarithm(a: Any, t: Trial) -> str | None:
+    loss, p = loss_of(a, LOGITS, TARGET), LOGITS.softmax(1)[[0, 1], TARGET]
+    for wrong, what in ((-p.mean(), "the mean of −p"), ((1 - p).mean(), "the mean of 1 − p")):
+        if same(loss, wrong, dtype=False, rtol=1e-5):
+            return (
+                f"the loss of two rows is {loss.item():.4g}, {what} at the targets: cross-entropy is the "
+                "mean of −log p, so that a confident error costs much"
+            )
     return None
 
 
@@ -206,13 +224,27 @@ def ignored_count(a: Any, t: Trial) -> str | None:
 
 @probe("ignore-index-fixed")
 def fixed_index(a: Any, t: Trial) -> str | None:
+    if not sound(a):
+        return None  # wrong without an ignored row already
     logits, target = t.randn(3, 4), torch.tensor([0, -1, 3])
-    expected = -logits.log_softmax(1)[[0, 2], [0, 3]].mean()
     attempt = t.attempt(lambda: loss_of(a, logits, target, -1))
+    if attempt.raised(TypeError):
+        return (
+            f"a third argument, FusedCrossEntropy.apply(logits, target, -1), raised TypeError: "
+            f"{attempt.error}. `forward` takes `ignore_index` as well, with the default −100"
+        )
+    expected = -logits.log_softmax(1)[[0, 2], [0, 3]].mean()
     if attempt.error is None and not same(attempt.value, expected):
         return (
             "ignore_index = −1 was not respected: only −100, or every negative target, was left out. "
             "Compare with the argument"
+        )
+    kept = -logits.log_softmax(1)[[1, 2], [2, 3]].mean()
+    attempt = t.attempt(lambda: loss_of(a, logits, torch.tensor([0, 2, 3]), 0))
+    if attempt.error is None and not same(attempt.value, kept, dtype=False):
+        return (
+            "ignore_index = 0 was not respected, −1 was: `if ignore_index:` and `ignore_index or −100` take "
+            "0 for “nothing given”. 0 is a class like any other"
         )
     return None
 
@@ -231,6 +263,30 @@ def zero_times_infinity(a: Any, t: Trial) -> str | None:
 
 
 # ---- the gradient ---------------------------------------------------------------------------------------
+
+
+@probe("loss-in-float32")
+def coarse_loss(a: Any, t: Trial) -> str | None:
+    loss = loss_of(a, LOGITS, TARGET)
+    if loss.dtype == torch.float32:
+        return "float64 logits gave a float32 loss: only half precision is widened to float32, float64 stays"
+    return None
+
+
+@probe("calls-share-their-notes")
+def shared_notes(a: Any, t: Trial) -> str | None:
+    target = torch.tensor([0, 2])
+    _, alone = loss_and_gradient(a, LOGITS, target, 2)
+    z, other = (x.detach().requires_grad_() for x in (LOGITS, 2 * LOGITS))
+    first = loss_of(a, z, target, 2)
+    loss_of(a, other, target, 0)
+    first.backward()
+    if not same(z.grad, alone):
+        return (
+            "a second loss with another ignore_index, computed before the first one's backward, changed the "
+            "first one's gradient: what a call must remember belongs into its own `ctx`, not into the class"
+        )
+    return None
 
 
 @probe("wrong-number-of-gradients")
@@ -412,6 +468,8 @@ def keeps_too_much(a: Any, t: Trial) -> str | None:
 
 @probe("overflows-in-half-precision")
 def half_overflow(a: Any, t: Trial) -> str | None:
+    if not sound(a):
+        return None  # wrong in float64 already
     logits = torch.zeros(6000, 4, dtype=torch.float16)
     logits[:, 0] = -15
     target = torch.zeros(6000, dtype=torch.int64)

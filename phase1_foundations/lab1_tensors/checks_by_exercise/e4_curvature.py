@@ -13,11 +13,11 @@ from courseware.check.observe import observe
 from phase1_foundations.lab1_tensors.checks_by_exercise.e4_mistakes import (
     Function,
     diagonal,
-    probe,
     rotated,
     sharpness,
     watched,
 )
+from phase1_foundations.lab1_tensors.checks_by_exercise.e4_mistakes_edges import probe
 from shared.plotting import COLOURS, panels, show
 
 e4 = Exercise(

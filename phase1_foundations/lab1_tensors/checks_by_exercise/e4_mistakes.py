@@ -72,6 +72,8 @@ def finite_differences(a: Any, t: Trial) -> str | None:
         elsewhere = any(not torch.equal(point, x) for point in points)
     except (RuntimeError, TypeError):  # a transformed tensor that cannot be compared: no difference quotient
         return None
+    if elsewhere and same(points[0], v):
+        return "f was called at v instead of x: the point and the direction are exchanged. It is hvp(f, x, v)"
     if elsewhere:
         error = float((product - exact).norm() / exact.norm())
         return (
@@ -274,6 +276,11 @@ def sharpness(a: Any, t: Trial, f: Function, x: Tensor, **how: Any) -> float:
 @probe("vector-not-normalised")
 def not_normalised(a: Any, t: Trial) -> str | None:
     first = sharpness(a, t, lambda x: 1.5 * (x * x).sum(), t.randn(40), iters=1)
+    for wrong, what in ((9.0, "its square"), (3**0.5, "its root"), (1.5, "half of it"), (6.0, "twice that")):
+        if abs(first - wrong) < 1e-3:
+            return (
+                f"every eigenvalue is 3, and sharpness is {first:.4g}, {what}: return the eigenvalue itself"
+            )
     if not 2.9 < first < 3.1 and first > 0:
         later = sharpness(a, t, lambda x: 1.5 * (x * x).sum(), t.randn(40), iters=30)
         if not 2.9 < later < 3.1:
@@ -281,6 +288,14 @@ def not_normalised(a: Any, t: Trial) -> str | None:
                 f"every eigenvalue is 3, and your estimate is {first:.4g} after one round and {later:.4g} "
                 f"after thirty: vᵀHv and |Hv| carry the length of v, here |v|² = {first / 3:.3g}. "
                 "Normalise v before each product"
+            )
+    elif first > 0:
+        later = sharpness(a, t, lambda x: 1.5 * (x * x).sum(), t.randn(40), iters=2, tol=0.0)
+        if not 2.9 < later < 3.1:
+            return (
+                f"every eigenvalue is 3, and your estimate is {first:.4g} after one round and {later:.4g} "
+                "after two: v has to have the length 1, √Σv² (`v.norm()`), before each product. Its largest "
+                "entry is another measure"
             )
     return None
 

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from courseware.check import Exercise, Trial, forbid
-from phase1_foundations.lab1_tensors.checks_by_exercise.e5_mistakes import probe
+from phase1_foundations.lab1_tensors.checks_by_exercise.e5_mistakes_options import probe
 from phase1_foundations.lab1_tensors.checks_by_exercise.e5_picture import what_was_learned
 from phase1_foundations.lab1_tensors.checks_by_exercise.e5_watch import (
     accuracy,

@@ -24,6 +24,13 @@ w1 = Exercise(
 )
 
 
+@w1.probe("count-ignored")
+def count_ignored(a, t):
+    three, five = a.number_line(0, 10, 3), a.number_line(0, 10, 5)
+    if three.dim() == 1 and len(three) == len(five):
+        return f"number_line(0, 10, 3) and number_line(0, 10, 5) both have {len(five)} numbers: use `count`"
+
+
 @w1.probe("end-left-out")
 def end_left_out(a, t):
     marks = a.number_line(0, 10, 5)
@@ -200,6 +207,16 @@ def swapped_sizes(a, t):
         )
 
 
+@w2.probe("axes-of-size-one-dropped")
+def axes_dropped(a, t):
+    several, one = a.to_images(PIXELS, 2, 3), a.to_images(PIXELS[:1], 2, 3)
+    if several.shape == (2, 2, 3) and one.shape == (2, 3):
+        return (
+            "a batch of one 2×3 image came out with shape (2, 3), expected (1, 2, 3): `squeeze` drops every "
+            "axis of size 1. One image is a batch, too"
+        )
+
+
 @w2.probe("images-not-first")
 def images_not_first(a, t):
     images = a.to_images(t.randint(0, 256, 4, 6).to(torch.uint8), 2, 3)
@@ -310,6 +327,22 @@ def swapped(a, t):
         )
 
 
+@w3.probe("counted-from-one")
+def counted_from_one(a, t):
+    if same(a.crop(table(6, 7), 2, 3, 2, 3), table(6, 7)[1:3, 2:5]):
+        return "your patch begins one row and one column too early: rows and columns are counted from 0"
+
+
+@w3.probe("axes-of-size-one-dropped")
+def patch_squeezed(a, t):
+    row, patch = a.crop(table(6, 7), 1, 2, 1, 4), a.crop(table(6, 7), 1, 2, 3, 4)
+    if patch.shape == (3, 4) and row.dim() != 2:
+        return (
+            f"a patch of one row and four columns has shape {tuple(row.shape)}, expected (1, 4): a slice of "
+            "length 1 keeps its axis, a plain index or `squeeze` drops it"
+        )
+
+
 @w3.probe("two-lists-instead-of-a-patch")
 def paired(a, t):
     patch = a.crop(table(6, 7), 1, 2, 3, 3)
@@ -375,6 +408,15 @@ def strictly_greater(a, t):
         return "a pixel of exactly the threshold (3) became 0: “at least” is `>=`, not `>`"
 
 
+@w3.probe("threshold-rounded")
+def threshold_rounded(a, t):
+    kept = a.keep_bright(table(2, 3), 3.5)
+    if same(kept, torch.tensor([[0.0, 0, 3], [4, 5, 6]])):
+        return (
+            "a pixel of 3 stayed although the threshold is 3.5: you rounded the threshold to a whole number"
+        )
+
+
 @w3.probe("keeps-the-dark-ones")
 def keeps_the_dark(a, t):
     kept = a.keep_bright(table(2, 3), 3)
@@ -411,10 +453,10 @@ def crops(a, t):
 @w3.property("keep_bright clears what is darker than the threshold")
 def keeps(a, t):
     for height, width in ((1, 1), (1, 3), (2, 2), (4, 5)):
-        image = t.randint(-9, 10, height, width).double()
-        threshold = t.random.randint(-5, 5)
-        rows = [[pixel if pixel >= threshold else 0.0 for pixel in row] for row in image.tolist()]
-        t.equal(a.keep_bright(image, threshold), torch.tensor(rows), dtype=False)
+        for threshold in (t.random.randint(-5, 5), t.random.randint(-5, 5) + 0.75):
+            image = t.randint(-36, 40, height, width).double() / 4
+            rows = [[pixel if pixel >= threshold else 0.0 for pixel in row] for row in image.tolist()]
+            t.equal(a.keep_bright(image, threshold), torch.tensor(rows), dtype=False)
 
 
 w3.reward(pictures.cropped_photograph)
@@ -504,6 +546,17 @@ def absolute(a, t):
         )
 
 
+@w4.probe("negative-sum")
+def negative_sum(a, t):
+    shares = a.row_shares(torch.tensor([[-3.0, 1.0]]))
+    right = same(a.row_shares(SQUARE), torch.tensor([[0.25, 0.75], [0.5, 0.5]]))
+    if right and bool(shares.isfinite().all()) and not same(shares, torch.tensor([[1.5, -0.5]])):
+        return (
+            f"[−3, 1] has the sum −2, so its shares are [1.5, −0.5]; you return {numbers(shares)}. A sum may "
+            "be negative: leave it as it is, without `clamp` or `abs`"
+        )
+
+
 @w4.probe("upside-down")
 def upside_down(a, t):
     if same(a.row_shares(SQUARE), SQUARE.sum(1, keepdim=True) / SQUARE):
@@ -523,6 +576,7 @@ def rows_add_up(a, t):
 @w4.property("every row is divided by its own sum")
 def rows_are_shares(a, t):
     t.equal(a.row_shares(torch.tensor([[-1.0, 3.0]])), torch.tensor([[-0.5, 1.5]]), "a negative entry")
+    t.equal(a.row_shares(torch.tensor([[-3.0, 1.0]])), torch.tensor([[1.5, -0.5]]), "a negative sum")
     for rows, columns in ((1, 1), (1, 3), (2, 2), (3, 2), (2, 5), (6, 6)):
         for dtype in (torch.float64, torch.float32):
             values = t.rand(rows, columns, low=0.1, high=5.0, dtype=dtype)

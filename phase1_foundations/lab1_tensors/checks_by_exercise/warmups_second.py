@@ -145,6 +145,16 @@ def no_error(a, t):
         )
 
 
+@w5.probe("only-the-last-axis")
+def only_last_axis(a, t):
+    attempt = t.attempt(lambda: a.broadcast_shape((2, 3), (4, 3)))
+    if attempt.value is not None and t.attempt(lambda: a.broadcast_shape((2,), (3,))).error:
+        return (
+            f"(2, 3) with (4, 3) gave {attempt.value}, it should raise ValueError: the last sizes agree, and "
+            "before them 2 meets 4. Every axis has to fit"
+        )
+
+
 @w5.property("shapes that broadcast")
 def broadcast(a, t):
     for case in range(60):
@@ -160,7 +170,9 @@ def broadcast(a, t):
 
 @w5.property("ValueError for shapes that do not")
 def refuses(a, t):
-    for left, right in (((2,), (3,)), ((2, 3), (2,)), ((4,), (2, 2)), ((2, 1, 3), (4, 2)), ((0,), (2,))):
+    inner = (((2, 3), (4, 3)), ((2, 1, 3), (4, 5, 1)), ((6, 2, 3), (5, 1)), ((3, 0, 2), (2, 2)))
+    last = (((2,), (3,)), ((2, 3), (2,)), ((4,), (2, 2)), ((2, 1, 3), (4, 2)), ((0,), (2,)))
+    for left, right in inner + last:
         for pair in ((left, right), (right, left)):
             t.raises(ValueError, lambda pair=pair: a.broadcast_shape(*pair), f"{pair[0]} with {pair[1]}")
 
@@ -264,6 +276,12 @@ def all_pairs(a, t):
 def scaled(a, t):
     left, right = t.randn(2, 3, 4), t.randn(2, 5, 4)
     result = a.similarity(left, right)
+    if same(result, dot_products(left, right) / 4):
+        return "you took the mean over the last axis: a dot product is the *sum* of the products"
+    if same(result, dot_products(left, right).relu()):
+        return "your result has no negative numbers: dot products may be negative, leave them as they are"
+    if result.dtype != left.dtype and same(result, dot_products(left, right), dtype=False, atol=1e-5):
+        return f"{left.dtype} vectors gave a {result.dtype} result: keep the dtype of the inputs"
     if same(result, dot_products(left, right) / 2):
         return (
             "you divided by √D, as attention will do later; here the dot products are asked for as they are"
@@ -386,6 +404,21 @@ def needs_common(a, t):
         return (
             "False for `x[:3]` and `x[3:]`: they have no element in common, but both read the storage of "
             "`x`, and the storage is what is asked for"
+        )
+
+
+@w7.probe("asks-for-the-same-view")
+def same_view(a, t):
+    x = t.randn(4)
+    if a.shares_storage(x, x[:]) and not a.shares_storage(x, x[:2]):
+        return (
+            "False for `x` and `x[:2]`: they differ in shape, but both read the storage of `x`. Shape, "
+            "offset and strides say *how* a tensor reads it; compare where the storage begins"
+        )
+    if a.shares_storage(x, x[1:]) and not a.shares_storage(x, x.detach()):
+        return (
+            "False for `x` and `x.detach()`: not everything that reads a storage is recorded as a view "
+            "(`_base`). Compare the addresses of the storages"
         )
 
 
@@ -538,6 +571,28 @@ def a_tensor(a, t):
     result = a.slope(cubic, 2.0)
     if isinstance(result, Tensor):
         return f"`slope` returned {result}, a tensor; asked for is a Python float: `.item()` gets it out"
+
+
+@w8.probe("another-shape-for-f")
+def another_shape(a, t):
+    shapes = []
+
+    def watched(x: Tensor) -> Tensor:
+        shapes.append(tuple(x.shape))
+        return cubic(x)
+
+    t.attempt(lambda: a.slope(watched, 2.0))
+    if shapes and shapes[0] != ():
+        return (
+            f"`f` was called with a tensor of shape {shapes[0]}, it takes a single number of shape (): "
+            "`torch.tensor(2.0)`, without the brackets of a list"
+        )
+
+
+@w8.probe("sign-lost")
+def sign_lost(a, t):
+    if same(a.slope(cubic, 2.0), 10.0, rtol=1e-4) and same(a.slope(cubic, 0.0), 2.0, rtol=1e-4):
+        return "slope(x³ − 2x, 0) gave 2, expected −2: where f falls its slope is negative, leave the sign"
 
 
 @w8.probe("adds-up-from-call-to-call")
