@@ -8,17 +8,19 @@ from typing import Any
 import torch
 from babel.dates import format_date
 
-from shared.data.dates import LANGUAGES, date_pairs
+from shared.data.dates import LANGUAGES, DatePair, date_pairs
 from shared.data.vocabulary import START
 from shared.plotting import heatmap, panels, show
 
 DAY = datetime.date(2006, 4, 30)
 
+of_the_check: list[tuple[list[DatePair], Any]] = []
+"""The pairs and the model with which the check passed: training it once more would take ten seconds."""
+
 
 def alignment(a: Any) -> None:
-    training = date_pairs(20_000, seed=0)
+    training, model = of_the_check[-1]
     test = a.unseen_pairs(date_pairs(2_000, seed=1), training)
-    model = a.train_seq2seq(training)
     report = a.evaluate(model, test[:400])
     best = a.evaluate(model, test[:40], "beam")["outputs"] == report["outputs"][:40]
     fig, axes = panels(3, 2, height=8.0)
@@ -57,7 +59,7 @@ def where(model: Any, text: str) -> tuple[list[str], torch.Tensor]:
                 (tokens, model.decode(memory, real, tokens)[:, -1].argmax(-1, keepdim=True)), 1
             )
         keys, _ = layer.cross.project(memory)  # 1 H S D_h
-        queries = seen[-1].unflatten(-1, (layer.cross.heads, -1)).transpose(1, 2)  # 1 H T D_h
+        queries = of_the_check[-1].unflatten(-1, (layer.cross.heads, -1)).transpose(1, 2)  # 1 H T D_h
     hook.remove()
     weights = (queries @ keys.transpose(-1, -2) / queries.shape[-1] ** 0.5).softmax(-1)
     return [model.target_vocabulary.decode([x]) for x in tokens[0, 1:].tolist()], weights[0].mean(0)
