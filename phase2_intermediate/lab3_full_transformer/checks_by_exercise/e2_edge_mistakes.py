@@ -140,7 +140,7 @@ def all_smoothed(a: Any, t: Trial) -> str | None:
     total, _ = pair_of(t, a.seq_loss(logits, torch.tensor([[2]]), pad=0, smoothing=1.0))
     if not same(total, tensor(math.inf)):
         return (
-            f"with smoothing=1 a target of probability 0 makes the loss {float(total):.4g}, expected inf: (1 − "
-            "ε)·(−log p_y) is 0 · ∞. Leave the target's part out when smoothing is 1"
+            f"with smoothing=1 a target of probability 0 makes the loss {float(total):.4g}, expected inf: "
+            "(1 − ε)·(−log p_y) is 0 · ∞. Leave the target's part out when smoothing is 1"
         )
     return None

@@ -13,7 +13,6 @@ from courseware.check.describe import numbers
 from courseware.check.naming import Case, name_it, value_of
 from phase2_intermediate.lab3_full_transformer.checks_by_exercise.tools import (
     F64,
-    tensor,
 )
 
 probe = Probes()

@@ -154,6 +154,12 @@ def schedule(a: Any, t: Trial) -> None:
             ),
         ],
     )
+    right = values(lambda s: 64**-0.5 * min(s**-0.5, s * 100**-1.5))
+    t.that(
+        same(found, right),
+        f"noam(s, 64, 100) at 1, 50, 100, 400 is {numbers(found)}, expected {numbers(right)}",
+        diagnosis="noam-wrong",
+    )
     t.that(
         same(f(0), f(1)),
         f"noam(0) is {f(0):.4g}, expected the rate of step 1, {f(1):.4g}",
@@ -171,12 +177,6 @@ def schedule(a: Any, t: Trial) -> None:
         f"factor=3 makes the rate {numbers(times)} times what it is at the steps 50 and 400 of 100 steps of "
         "warm-up: it multiplies the whole, in the warm-up and after it",
         diagnosis="noam-factor",
-    )
-    right = values(lambda s: 64**-0.5 * min(s**-0.5, s * 100**-1.5))
-    t.that(
-        same(found, right),
-        f"noam(s, 64, 100) at 1, 50, 100, 400 is {numbers(found)}, expected {numbers(right)}",
-        diagnosis="noam-wrong",
     )
 
 
