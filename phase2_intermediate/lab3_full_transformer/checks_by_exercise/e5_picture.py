@@ -59,7 +59,7 @@ def where(model: Any, text: str) -> tuple[list[str], torch.Tensor]:
                 (tokens, model.decode(memory, real, tokens)[:, -1].argmax(-1, keepdim=True)), 1
             )
         keys, _ = layer.cross.project(memory)  # 1 H S D_h
-        queries = of_the_check[-1].unflatten(-1, (layer.cross.heads, -1)).transpose(1, 2)  # 1 H T D_h
+        queries = seen[-1].unflatten(-1, (layer.cross.heads, -1)).transpose(1, 2)  # 1 H T D_h
     hook.remove()
     weights = (queries @ keys.transpose(-1, -2) / queries.shape[-1] ** 0.5).softmax(-1)
     return [model.target_vocabulary.decode([x]) for x in tokens[0, 1:].tolist()], weights[0].mean(0)

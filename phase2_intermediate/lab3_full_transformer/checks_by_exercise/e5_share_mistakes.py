@@ -55,6 +55,11 @@ def shares(a: Any, t: Trial) -> None:
     characters = sum(
         x == y for out, p in zip(right, pairs, strict=True) for x, y in zip(out, p.iso, strict=False)
     )
+    t.that(
+        isinstance(report["exact"], float | int),
+        f"`exact` is a {type(report['exact']).__name__}, expected a float",
+        diagnosis="exact-is-no-float",
+    )
     name_it(
         t,
         report["exact"],
@@ -135,11 +140,12 @@ def name_groups(t: Trial, key: str, found: Any, groups: dict[str, list[bool]], s
 
 def nobody(a: Any, t: Trial, model: Any, pairs: list[DatePair]) -> None:
     few = asked(a, t, model, pairs[:2])
-    t.that(
-        set(few["by_language"]) == {p.language for p in pairs[:2]},
-        f'"by_language" of two pairs has {sorted(few["by_language"])}: only languages that occur in `pairs`',
-        diagnosis="groups-that-do-not-occur",
-    )
+    for key, of in (("by_language", "language"), ("by_style", "style")):
+        t.that(
+            set(few[key]) == {getattr(p, of) for p in pairs[:2]},
+            f'"{key}" of two pairs has {sorted(few[key])}: only what occurs in `pairs`',
+            diagnosis="groups-that-do-not-occur",
+        )
     empty = asked(a, t, model, [])
     t.that(
         same(empty["exact"], 0.0) and not empty["by_language"] and not empty["by_style"],
