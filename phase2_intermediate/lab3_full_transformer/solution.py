@@ -250,7 +250,8 @@ if __name__ == "__main__":
 #   (`shared.nn.TransformerLayer(d, heads, kind="relu")` is one), then a last LayerNorm. Padding must not
 #   matter: neither what stands there, nor how much.
 # - `decode(memory, mask, tgt)`: ids `[B, T]` → logits `[B, T, V]`. `mask [B, S]` as above, or None. Position
-#   t sees the target up to t, whatever comes later. `d_ff` is 4d, the norms are pre.
+#   t sees the target up to t, whatever comes later. `d_ff` is 4d, the norms are pre, and nothing in the model
+#   drops anything: dropout is 0.
 # - `decode` goes through three parts that E3 needs: `embed(tokens, start=0)` gives `[B, T, d]`, embeddings
 #   plus positions, where the first token stands at position `start`; `layers` holds the decoder layers;
 #   `head(x)` is a last LayerNorm and a linear layer *without* bias to `[B, T, V]`.
@@ -444,8 +445,8 @@ if __name__ == "__main__":
 # - A position where target is `pad` costs nothing, whatever its logits are (NaN, too), and gets no gradient.
 #   `pad` may be a class of the vocabulary or none (−100). If nothing is left: total 0, count 0, and
 #   gradients of 0.
-# - Logits of ±10⁴ are no problem. With smoothing 0, a logit of −∞ for a class that is not the target leaves
-#   the loss finite; with smoothing above 0 the loss is ∞ there, as the formula says.
+# - Logits of ±10⁴ are no problem. A logit of −∞ makes the loss ∞, never NaN, if q_c is above 0 for its class,
+#   and leaves it as it is if q_c is 0: with smoothing 0 a class that is not the target does no harm.
 # - Float16 and bfloat16 logits: compute in float32. `total` is then float32, else in the dtype of `logits`.
 #
 # **3. `noam(step, d, warmup, factor=1.0)`**: the learning rate of the original Transformer, a float:
@@ -536,7 +537,8 @@ if __name__ == "__main__":
 # `max_length` positions. Used for inference only, under `torch.no_grad()`.
 #
 # - `append(layer, k, v)`: k and v are `[B, H, t, D_h]`, those of t ≥ 1 new positions. Returns the pair (keys,
-#   values) of *all* positions of this layer so far, `[B, H, length, D_h]`. Beyond `max_length`: `ValueError`.
+#   values) of *all* positions of this layer so far, `[B, H, length, D_h]`. Beyond `max_length`: `ValueError`,
+#   and nothing of them is kept.
 # - `length`, a property: how many positions are kept. Every layer gets the same ones, so between two steps
 #   they agree; what it says in the middle of a step is up to you.
 # - `remember(layer, project)`: for cross-attention, whose keys and values never change. At the first call for
@@ -558,7 +560,7 @@ if __name__ == "__main__":
 # `memory_mask` is `[B, S]`, True at real tokens, or None.
 #
 # The result is that of `model.decode(memory, memory_mask, all_tokens_so_far)[:, -1]`, but each position is
-# computed once. `model` has the parts of E1, whoever built it:
+# computed once. `model` has the parts of E1, whoever built it, and is left in the mode in which it comes:
 #
 # ```text
 #   model.embed(tokens, start)        [B, t] → [B, t, d], positions from `start` on

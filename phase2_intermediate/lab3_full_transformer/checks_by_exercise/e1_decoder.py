@@ -13,6 +13,8 @@ from phase2_intermediate.lab3_full_transformer.checks_by_exercise import (
     e1_encoder_mistakes,
     e1_layer_mistakes,
     e1_model_mistakes,
+    e1_option_mistakes,
+    e1_parameter_mistakes,
     e1_torch_mistakes,
     pictures,
 )
@@ -56,7 +58,9 @@ e1_layer_mistakes.probe.add_to(e1)
 e1_dropout_mistakes.probe.add_to(e1)
 e1_torch_mistakes.probe.add_to(e1)
 e1_model_mistakes.probe.add_to(e1)
+e1_parameter_mistakes.probe.add_to(e1)
 e1_encoder_mistakes.probe.add_to(e1)
+e1_option_mistakes.probe.add_to(e1)
 
 
 @e1.property("the layer's three branches, pre and post, with every mask", points=6)

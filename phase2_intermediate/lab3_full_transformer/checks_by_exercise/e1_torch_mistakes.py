@@ -15,6 +15,7 @@ from phase2_intermediate.lab3_full_transformer.checks_by_exercise.e1_layer_mista
     HEADS,
     HIDDEN,
     D,
+    formula,
     run,
 )
 from phase2_intermediate.lab3_full_transformer.checks_by_exercise.tools import F64, shake
@@ -137,10 +138,20 @@ def from_torch_placement(a: Any, t: Trial) -> str | None:
         own = a.DecoderLayer.from_torch(theirs).eval()
         with t.oracle(), torch.no_grad():
             right = theirs(y, memory)
-        if not same(run(t, own, y, memory), right):
+        found = run(t, own, y, memory)
+        if same(found, right):
+            continue
+        if same(found, formula(own, y, memory, pre=not norm_first)):
             return (
-                f"with norm_first={norm_first} the copy computes something else: norm_first=True is pre, "
-                "False is post"
+                f"with norm_first={norm_first} the copy is {'post' if norm_first else 'pre'}-norm: "
+                "norm_first=True is pre, False is post"
+            )
+        for index, norm in enumerate(own.norms):
+            t.that(
+                getattr(norm, "eps", 1e-5) == 1e-5,
+                f"norms[{index}] has eps={getattr(norm, 'eps', 0.0):g}, torch's layer 1e-05, nn.LayerNorm's "
+                "default",
+                diagnosis="from-torch-other-eps",
             )
     return None
 

@@ -133,11 +133,32 @@ def schedule(a: Any, t: Trial) -> None:
                 "after the warm-up the rate falls like 1/s: it falls like one over the *root* of s",
             ),
             (
+                "noam-decay",
+                values(lambda s: 64**-0.5 * min(100**-0.5, s * 100**-1.5)),
+                "after the warm-up the rate stays where it is: it falls like one over the root of s",
+            ),
+            (
+                "noam-arguments-exchanged",
+                values(lambda s: 100**-0.5 * min(s**-0.5, s * 64**-1.5)),
+                "`d` and `warmup` are exchanged: the order is step, d, warmup, factor",
+            ),
+            (
+                "noam-width",
+                values(lambda s: 512**-0.5 * min(s**-0.5, s * 100**-1.5)),
+                "that is the rate of a model of width 512: `d` is an argument",
+            ),
+            (
                 "noam-counts-from-zero",
                 values(lambda s: 64**-0.5 * min((s + 1) ** -0.5, (s + 1) * 100**-1.5)),
                 "1 was added to the step: steps count from 1, only step 0 counts as step 1",
             ),
         ],
+    )
+    right = values(lambda s: 64**-0.5 * min(s**-0.5, s * 100**-1.5))
+    t.that(
+        same(found, right),
+        f"noam(s, 64, 100) at 1, 50, 100, 400 is {numbers(found)}, expected {numbers(right)}",
+        diagnosis="noam-wrong",
     )
     t.that(
         same(f(0), f(1)),
@@ -149,14 +170,13 @@ def schedule(a: Any, t: Trial) -> None:
         "without `factor` the rate is another than with factor=1.0, the default",
         diagnosis="noam-factor",
     )
+    times = [value and f(step, factor=3.0) / value for step, value in ((50, found[1]), (400, found[3]))]
+    t.that(not same(times, [1.0, 1.0]), "`factor` has no effect", diagnosis="noam-factor")
     t.that(
-        same(f(50, factor=3.0), 3 * found[1], rtol=1e-9), "`factor` has no effect", diagnosis="noam-factor"
-    )
-    right = values(lambda s: 64**-0.5 * min(s**-0.5, s * 100**-1.5))
-    t.that(
-        same(found, right),
-        f"noam(s, 64, 100) at 1, 50, 100, 400 is {numbers(found)}, expected {numbers(right)}",
-        diagnosis="noam-wrong",
+        same(times, [3.0, 3.0]),
+        f"factor=3 makes the rate {numbers(times)} times what it is at the steps 50 and 400 of 100 steps of "
+        "warm-up: it multiplies the whole, in the warm-up and after it",
+        diagnosis="noam-factor",
     )
 
 

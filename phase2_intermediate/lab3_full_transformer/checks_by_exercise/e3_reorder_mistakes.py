@@ -9,7 +9,7 @@ from torch import Tensor
 
 from courseware.check import Probes, Trial
 from courseware.check.compare import same
-from courseware.check.naming import name_it, value_of
+from courseware.check.naming import Case, name_it, value_of
 from phase2_intermediate.lab3_full_transformer.checks_by_exercise.e3_mistakes import (
     Pair,
     appended,
@@ -61,10 +61,11 @@ def reordered(a: Any, t: Trial, idx: Tensor, words: str) -> None:
                 "row i was put in place idx[i]: row i *takes* the history of row idx[i]",
                 diagnosis="reorder-backwards",
             )
+            name_it(t, kept, old[idx], [*wrong_rows(old, idx, what)])
             t.that(
                 same(kept, old[idx]),
-                f"after {words}, the {what} of layer {layer} are not those rows",
-                diagnosis="reorder-wrong",
+                f"after {words}, row i of the {what} of layer {layer} is not the former row idx[i]",
+                diagnosis="rows-of-others",
             )
         t.that(
             same(keys[:, :, 2:], fresh[0]) and same(values[:, :, 2:], fresh[1]),
@@ -80,9 +81,24 @@ def reordered(a: Any, t: Trial, idx: Tensor, words: str) -> None:
         )
         t.that(
             same(memory, (cross[layer][0][idx], cross[layer][1][idx])),
-            f"after {words}, what is remembered is not of those rows",
-            diagnosis="reorder-wrong",
+            f"after {words}, row i of what `remember` keeps is not the former row idx[i]",
+            diagnosis="rows-of-others",
         )
+
+
+def wrong_rows(old: Tensor, idx: Tensor, what: str) -> list[Case]:
+    """What else becomes of rows."""
+    cases: list[Case] = []
+    if len(idx) == len(old):
+        written = old.clone()
+        for i, j in enumerate(idx.tolist()):
+            written[i] = written[j]
+        words = f"a row of the {what} was overwritten before another one took it: build a new tensor, x[idx]"
+        cases.append(("rows-overwritten", written, words))
+    if int(idx.max()) < old.shape[1]:
+        words = f"the heads of the {what} changed places: rows of the batch stand on the first axis"
+        cases.append(("reorder-of-the-heads", old[:, idx], words))
+    return cases
 
 
 @probe("reorder-of-nothing")
@@ -115,8 +131,13 @@ def crop(a: Any, t: Trial) -> None:
                     torch.cat((k[:, :, 2:], fresh[0]), 2),
                     "crop(2) keeps the *last* two: the first ones stay",
                 ),
-                ("crop-ignored", torch.cat((k, fresh[0]), 2), "crop changed the length, but not the keys"),
-                ("crop-of-one-layer", torch.cat((k, fresh[0]), 2), "crop of all layers"),
+                (
+                    "crop-of-one-layer" if layer else "crop-ignored",
+                    torch.cat((k, fresh[0]), 2),
+                    "crop(2) cropped layer 0 and not layer 1: all layers keep the same positions"
+                    if layer
+                    else "crop changed the length, but not the keys",
+                ),
             ],
         )
         t.that(
@@ -139,10 +160,29 @@ def crop(a: Any, t: Trial) -> None:
             "for",
             diagnosis="crop-outside",
         )
-    cache.crop(0)
+    cache, own, cross = filled(a, t, positions=4)
+    sources = sum(x.nbytes for pair in cross for x in pair)
+    used = cache.nbytes() - sources
+    for n in (4, 1, 0):
+        words = f"crop({n}) of 4 positions"
+        value_of(t, lambda n=n: cache.crop(n), "crop-refuses-its-bounds", words)
+        t.that(cache.length == n, f"after {words} the length is {cache.length}", diagnosis="crop-to-nothing")
+        if n:
+            t.that(
+                cache.nbytes() - sources == used * n // 4,
+                f"after {words} nbytes() is {cache.nbytes()}, expected {sources + used * n // 4}: what is "
+                "cropped is not in use any more",
+                diagnosis="nbytes-after-crop",
+            )
+    memory = t.tried(lambda: cache.remember(0, lambda: new(t, 3)))
+    t.that(
+        memory.error is None and same(tuple(memory.value), cross[0]),
+        "crop(0) also forgot what `remember` keeps: the source stays",
+        diagnosis="crop-forgets-the-memory",
+    )
     fresh = new(t, 3)
     t.that(
-        cache.length == 0 and same(appended(t, cache, 0, fresh), fresh),
+        same(appended(t, cache, 0, fresh), fresh),
         "after crop(0) the cache is not empty",
         diagnosis="crop-to-nothing",
     )

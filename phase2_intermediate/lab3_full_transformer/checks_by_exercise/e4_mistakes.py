@@ -6,18 +6,15 @@ import math
 from inspect import signature
 from typing import Any
 
-import torch
-
 from courseware.check import Probes, Trial
 from courseware.check.compare import same
 from courseware.check.naming import name_it, value_of
+from phase2_intermediate.lab3_full_transformer.checks_by_exercise.e4_names import BEAM_MISTAKES
 from phase2_intermediate.lab3_full_transformer.checks_by_exercise.e4_tables import (
-    BEAM_MISTAKES,
     BOS,
     EOS,
     Found,
     Table,
-    best_of_all,
     search,
 )
 
@@ -105,10 +102,13 @@ def greedy(a: Any, t: Trial) -> None:
                     diagnosis="max-len",
                 )
         t.that(
-            tokens == right,
-            f"greedy found {tokens}, the most probable token at each step gives {right}",
-            diagnosis="greedy-wrong",
+            tokens == right or tokens not in ([*right[:-1], EOS], [*right, EOS]),
+            f"{tokens} ends with an eos that is not the most probable token there: at max_len={max_len} a "
+            "hypothesis stops as it is, unfinished",
+            diagnosis="end-forced",
         )
+        if tokens != right:
+            return  # no mistake with a name: the property says what differs
         name_it(
             t,
             score,
@@ -176,11 +176,12 @@ def settings(t: Trial) -> list[tuple[Table, dict[str, Any]]]:
 @probe("beam")
 def beam(a: Any, t: Trial) -> None:
     cases = settings(t)
-    mine = []
+    mine, asked = [], []
     for table, how in cases:
         words = f"beam_search(step, {BOS}, {EOS}, {', '.join(f'{k}={v}' for k, v in how.items())})"
         mine.append(results(t, lambda table=table, how=how: a.beam_search(table, BOS, EOS, **how), words))
         wide = max(table.widths, default=0)
+        asked.append([*table.widths])
         copies = table.widths[:1] != [1]
         t.that(
             not copies,
@@ -210,6 +211,17 @@ def beam(a: Any, t: Trial) -> None:
         by_how.setdefault(f"alpha={how['alpha']}", []).append(same(x, y, **CLOSE))
     number = next(i for i, (x, y) in enumerate(zip(mine, right, strict=True)) if not same(x, y, **CLOSE))
     table, how = cases[number]
+    steps: list[int] = []
+    search(table, **how, widths=steps)
+    taken = asked[number]
+    t.that(
+        len(taken) >= len(steps) or taken != steps[: len(taken)],
+        f"in a random table with {how} the search ended after {len(taken)} steps, although what was alive "
+        "then gets into the result: stop earlier only if nothing alive could still get into it",
+        diagnosis="stops-too-early",
+        observed=mine[number],
+        expected=right[number],
+    )
     if all(by_how["alpha=0.0"]):
         t.fail(
             "with alpha=0 the results are right, with a penalty they are not: score = sum / ((5 + n) / "
@@ -227,13 +239,6 @@ def beam(a: Any, t: Trial) -> None:
             observed=mine[number],
             expected=right[number],
         )
-    t.fail(
-        f"in a random table with {how} the search found other hypotheses than the rules of the statement "
-        "give",
-        diagnosis="beam-wrong",
-        observed=mine[number],
-        expected=right[number],
-    )
 
 
 @probe("ties")
@@ -242,10 +247,18 @@ def ties(a: Any, t: Trial) -> str | None:
     if a.greedy(level, BOS, EOS, 3)[0] != [0, 0, 0]:
         return "of equally probable tokens greedy takes another than the smallest"
     found = [tokens for tokens, _ in a.beam_search(level, BOS, EOS, beam=3, max_len=2, n_best=3)]
-    if found != [[0, 0], [0, 2], [0, 3]]:
+    if found != [[0, 0], [0, 2], [0, 3]] and all(len(x) == 2 and {*x} <= {0, 2, 3} for x in found):
         return (
             f"with equal probabilities everywhere the three best are {found}, expected [[0, 0], [0, 2], [0, "
             "3]]: of equals the better parent, then the smaller token"
+        )
+    ranks = {(): [0.25, 0.0, 0.5, 0.25], (2,): [0.5, 0.0, 0.0, 0.5]}
+    ranked = Table("ranks", 4, rows=lambda prefix: ranks.get(prefix, [1.0, 0.0, 0.0, 0.0]))
+    found = [tokens for tokens, _ in a.beam_search(ranked, BOS, EOS, beam=2, max_len=2, n_best=2)]
+    if found != [[2, 0], [2, 3]] and all(x in ([2, 0], [2, 3], [0, 0], [3, 0]) for x in found):
+        return (
+            f"[2, 0], [2, 3] and [0, 0] have the same probability; the two best are {found}, expected "
+            "[[2, 0], [2, 3]]: of equals the one whose parent ranked better, and [2] ranked above [0]"
         )
     rows = {(): [0.5, 0.0, 0.5, 0.0], (2,): [0.0, 0.25, 0.0, 0.75], (0,): [0.0, 0.0, 0.5, 0.5]}
     equals = Table("equals", 4, rows=lambda prefix: rows.get(prefix, [0.0, 0.5, 0.5, 0.0]))
@@ -254,7 +267,7 @@ def ties(a: Any, t: Trial) -> str | None:
         for tokens, score in a.beam_search(equals, BOS, EOS, beam=8, max_len=3, alpha=0.0, n_best=7)
         if same(score, math.log(0.125), **CLOSE)
     ]
-    if found[:1] != [[2, EOS]]:
+    if [2, EOS] in found[1:]:
         return f"of the equal scores of {found} that of [2, {EOS}] was finished first, so it comes first"
     return None
 
@@ -290,51 +303,10 @@ def n_best(a: Any, t: Trial) -> str | None:
     found = results(
         t, lambda: a.beam_search(only, BOS, EOS, beam=3, n_best=3), "beam_search where only eos is possible"
     )
-    if [tokens for tokens, _ in found] != [[EOS]]:
+    if len(found) > 1:
         t.fail(
             f"where only eos is possible, the three best are {[tokens for tokens, _ in found]}, expected "
             f"[[{EOS}]]: candidates of probability 0 are none, and fewer than n_best may come",
             diagnosis="impossible-candidates",
         )
-    return None
-
-
-@probe("underflow")
-def underflow(a: Any, t: Trial) -> str | None:
-    half = Table("half", 60, rows=lambda prefix: [0.0, 0.0, *([1.0] * 58)])
-    found = results(t, lambda: a.beam_search(half, BOS, EOS, beam=1, max_len=200, alpha=0.0), "200 tokens")
-    right = -200 * math.log(58)
-    if not same(found[0][1], right, rtol=1e-4):
-        return (
-            f"200 tokens of probability 1/58 have the score {found[0][1]:.4g}, expected {right:.1f}: their "
-            "product is 0 in floating point. Add logarithms"
-        )
-    return None
-
-
-@probe("the-last-step")
-def last_step(a: Any, t: Trial) -> str | None:
-    """A bad start that pays, then a table in which only the width finds it."""
-    rows = {(): [0.0, 0.0, 0.6, 0.4], (2,): [0.4, 0.2, 0.4, 0.0], (3,): [0.0, 0.99, 0.01, 0.0]}
-    table = Table("corner", 4, rows=lambda prefix: rows.get(prefix, [0.3, 0.3, 0.4, 0.0]))
-    found = results(t, lambda: a.beam_search(table, BOS, EOS, beam=2, max_len=3, alpha=0.0), "a corner")
-    if found[0][0] == [2, 0, 1] or found[0][0][0] == 2:
-        return (
-            f"the best hypothesis is [3, {EOS}], which begins with the second best token; the search found "
-            f"{found[0][0]}, what greedy search finds: a beam of 2 keeps both"
-        )
-    return None
-
-
-@probe("not-deterministic-types")
-def float32(a: Any, t: Trial) -> str | None:
-    table = Table(f"{t.seed}/32", 4, dtype=torch.float32)
-    found = results(t, lambda: a.beam_search(table, BOS, EOS, beam=3, max_len=4), "beam_search in float32")
-    right = search(table, 3, 4, 0.6, 1)
-    if not same(found, right, rtol=1e-4, atol=1e-5):
-        return "with log-probabilities in float32 another hypothesis is found than in float64"
-    best = best_of_all(table, 3, 0.6, 2)
-    wide = results(t, lambda: a.beam_search(table, BOS, EOS, beam=64, max_len=3, n_best=2), "a beam of 64")
-    if not same(wide, best, rtol=1e-4, atol=1e-5):
-        t.fail("a beam as wide as all sequences does not find the best", diagnosis="wide-beam-misses")
     return None

@@ -29,6 +29,8 @@ def truncated(
         top_k = 0
     if wrong == "top_k off by one":
         top_k += top_k > 0
+    if wrong == "top_k one too few":
+        top_k = max(top_k - 1, 1) if top_k else 0
     if wrong == "least probable":
         weights = [1 / x if x else 0.0 for x in weights]
     order = sorted(range(len(p)), key=lambda i: -weights[i])
@@ -79,6 +81,7 @@ MISTAKES = {
     ),
     "top_k ignored": ("top-k-ignored", "`top_k` has no effect"),
     "top_k off by one": ("top-k-off-by-one", "top_k keeps one token too many"),
+    "top_k one too few": ("top-k-off-by-one", "top_k keeps one token too few"),
     "top_p ignored": ("top-p-ignored", "`top_p` has no effect"),
     "crossing token dropped": (
         "top-p-drops-the-crossing-token",
@@ -145,6 +148,11 @@ def valid(t: Trial, tokens: Any, words: str, max_len: int) -> None:
         not (len(tokens) == max_len + 1 and tokens[0] == BOS),
         f"{words} returned {tokens}: bos is no part of it",
         diagnosis="bos-kept",
+    )
+    t.that(
+        tokens != [],
+        f"{words} returned an empty list: at least one token is drawn, and an eos stays at the end",
+        diagnosis="eos-stripped",
     )
     t.that(
         1 <= len(tokens) <= max_len,
@@ -226,6 +234,22 @@ def limits(a: Any, t: Trial) -> str | None:
     )
     t.that(
         len(found) == 20, f"without max_len, {len(found)} tokens are drawn: 20 at most", diagnosis="max-len"
+    )
+    t.that(
+        len(set(found)) > 1,
+        f"20 draws among two equally probable tokens gave {found[0]} each time: every token needs a new "
+        "random number of `generator`",
+        diagnosis="draws-repeat",
+    )
+    close = (0.0, 0.0, 0.34, 0.33, 0.33)
+    cold = value_of(
+        t, lambda: drawn(a, t, {"temperature": 0.0}, close, 20), "temperature-at-its-limit", "temperature=0"
+    )
+    t.that(
+        cold[2] == 1,
+        "with temperature=0 tokens of probability 0.33 came beside the one of 0.34: 0 stands for greedy "
+        "choice, not for a low temperature",
+        diagnosis="temperature-at-its-limit",
     )
     gaps = (0.5, 0.5, 0.0, 0.0, 0.0)
     found = value_of(

@@ -9,6 +9,7 @@ import torch
 from courseware.check import Exercise, Trial
 from courseware.check.naming import family
 from phase2_intermediate.lab3_full_transformer.checks_by_exercise import (
+    e4_edge_mistakes,
     e4_mistakes,
     e4_sample_mistakes,
     pictures,
@@ -43,6 +44,7 @@ e4 = Exercise(
     ),
 )
 e4_mistakes.probe.add_to(e4)
+e4_edge_mistakes.probe.add_to(e4)
 e4_sample_mistakes.probe.add_to(e4)
 
 

@@ -118,8 +118,16 @@ def penalty(kind: str, tokens: list[int], alpha: float) -> float:
     return base**-alpha if kind == "penalty multiplied" else base**alpha
 
 
-def search(table: Table, beam: int, max_len: int, alpha: float, n_best: int, wrong: str = "") -> Found:
-    """What a beam search finds; `wrong` names a mistake that it makes."""
+def search(
+    table: Table,
+    beam: int,
+    max_len: int,
+    alpha: float,
+    n_best: int,
+    wrong: str = "",
+    widths: list[int] | None = None,
+) -> Found:
+    """What a beam search finds; `wrong` names a mistake that it makes. `widths` gets how many live."""
     live: list[tuple[list[int], float]] = [([], 0.0)]
     if wrong == "starts with copies":
         live = live * beam
@@ -129,6 +137,8 @@ def search(table: Table, beam: int, max_len: int, alpha: float, n_best: int, wro
         max_len -= 1
     done: list[tuple[list[int], float]] = []
     for _ in range(max_len):
+        if widths is not None:
+            widths.append(len(live))
         width = beam - len(done) if wrong == "finished ones take places" else beam
         if wrong == "twice as many":
             width = 2 * beam
@@ -141,6 +151,8 @@ def search(table: Table, beam: int, max_len: int, alpha: float, n_best: int, wro
             ]
             if wrong == "best of each parent":
                 own = sorted(own, key=lambda x: -x[1])[: max(beam // len(live), 1)]
+            if wrong == "one of each parent" and len(live) > 1:
+                own = sorted(own, key=lambda x: -x[1])[:1]
             kept += own
         key: Callable[[Any], float] = lambda x: -x[1]  # noqa: E731
         if wrong == "last token alone counts":
@@ -154,6 +166,9 @@ def search(table: Table, beam: int, max_len: int, alpha: float, n_best: int, wro
             kept = [x for x in kept if x[0][-1] != EOS]
         if wrong == "penalty at every step":
             kept = [(tokens, total / penalty("", tokens, alpha)) for tokens, total in kept]
+        if wrong == "finished ones compete on":
+            kept += done
+            done = []
         ranked = sorted(kept, key=key)
         best = ranked[: max(width, 0)]
         done += [x for x in best if x[0][-1] == EOS]
@@ -209,126 +224,3 @@ def search(table: Table, beam: int, max_len: int, alpha: float, n_best: int, wro
     if wrong == "probabilities returned":
         scored = [(tokens, math.exp(score)) for tokens, score in scored]
     return scored
-
-
-BEAM_MISTAKES = {
-    "starts with copies": (
-        "identical-beams",
-        "the search begins with several copies of the empty hypothesis, so all beams are equal: begin with "
-        "one",
-    ),
-    "best of each parent": (
-        "top-k-per-parent",
-        "each parent keeps its own best continuations: all K · V candidates compete together",
-    ),
-    "stops at the first end": (
-        "stops-at-the-first-end",
-        "the search ends with the first finished hypothesis: one that is still alive may win",
-    ),
-    "stops when enough ended": (
-        "stops-at-the-first-end",
-        "the search ends with the first n_best finished hypotheses: those still alive may win",
-    ),
-    "stops when beam ended": (
-        "stops-too-early",
-        "the search ends as soon as `beam` hypotheses are finished: those still alive may win",
-    ),
-    "stops when beam ended, and takes the living": (
-        "stops-too-early",
-        "the search ends as soon as `beam` hypotheses are finished: those still alive may win",
-    ),
-    "stops at the first end, and takes the living": (
-        "stops-at-the-first-end",
-        "the search ends with the first finished hypothesis: one that is still alive may win",
-    ),
-    "stops when enough ended, and takes the living": (
-        "stops-too-early",
-        "the search ends with the first n_best finished hypotheses: those still alive may win",
-    ),
-    "compares live with penalised, and takes the living": (
-        "stops-too-early",
-        "the search ends when the penalised scores of the live ones fall below the n_best finished ones: a "
-        "longer hypothesis is divided by more, and may still win",
-    ),
-    "compares live with penalised": (
-        "stops-too-early",
-        "the search ends when the penalised score of the live ones falls below a finished one: a longer "
-        "hypothesis is divided by more, and may still win",
-    ),
-    "unfinished forgotten": (
-        "unfinished-forgotten",
-        "what is alive at max_len is missing: it is a hypothesis too",
-    ),
-    "unfinished only if none ended": (
-        "unfinished-forgotten",
-        "what is alive at max_len is used only if nothing has finished: it competes with the finished ones",
-    ),
-    "finished ones take places": (
-        "finished-take-places",
-        "finished hypotheses take up places of the beam: each step keeps the `beam` best of all candidates",
-    ),
-    "twice as many": (
-        "twice-as-many-candidates",
-        "2·beam candidates were kept: a step keeps the `beam` best, those that end included",
-    ),
-    "every end found": (
-        "ends-do-not-compete",
-        "continuations by eos are put aside as finished although better candidates fill the beam: they "
-        "compete with the others",
-    ),
-    "filled up": (
-        "finished-replaced",
-        "the places of hypotheses that end are given to further candidates: a step keeps the `beam` best of "
-        "all, those that end included, so fewer live on",
-    ),
-    "eos aside": (
-        "ends-do-not-compete",
-        "continuations by eos are put aside without competing: they are candidates like the others",
-    ),
-    "ends first": ("ends-do-not-compete", "candidates that end are preferred: the sums alone count"),
-    "last token alone counts": (
-        "sum-forgotten",
-        "candidates are ranked by their last token alone: by the sum of all log-probabilities",
-    ),
-    "as greedy": ("beam-is-greedy", "that is greedy search: the `beam` best hypotheses live on, not one"),
-    "a step less": ("max-len", "the hypotheses have at most max_len − 1 tokens: max_len counts all but bos"),
-    "least probable": ("worst-first", "the least probable candidates stay: sort downwards"),
-    "turned round at the end": ("worst-first", "of the n_best, the worst comes first: the best first"),
-    "mean": ("penalty-formula", "the score is the mean log-probability: sum / ((5 + n) / 6)^alpha"),
-    "penalty at every step": (
-        "penalty-at-every-step",
-        "the length penalty is applied at every step: sums are compared plainly, scores are made at the end",
-    ),
-    "alpha fixed": ("alpha-ignored", "`alpha` has no effect: the scores are always those of alpha=0.6"),
-    "no length penalty": ("penalty-missing", "`alpha` has no effect: divide the sum by ((5 + n) / 6)^alpha"),
-    "penalty is a power of the length": (
-        "penalty-formula",
-        "the penalty is n^α: ((5 + n) / 6)^α is asked for",
-    ),
-    "penalty counts bos": ("penalty-length", "n counts bos as well: it counts the tokens of the hypothesis"),
-    "penalty counts one less": (
-        "penalty-length",
-        "the penalty is ((4 + n) / 6)^α: n counts every token of the hypothesis, and 5 is added",
-    ),
-    "penalty leaves eos out": ("penalty-length", "n leaves eos out: it counts the tokens of the hypothesis"),
-    "penalty not divided by 6": ("penalty-formula", "the penalty is (5 + n)^α: divide by 6, ((5 + n) / 6)^α"),
-    "penalty multiplied": ("penalty-multiplied", "the sum was multiplied by the penalty: divide by it"),
-    "ranked by the sum": (
-        "ranked-by-the-sum",
-        "hypotheses are ranked by their sums: by their scores at the end",
-    ),
-    "plain sums returned": ("plain-sums-returned", "the result has the sums: return the scores"),
-    "not sorted": ("not-sorted", "the results come in the order in which they were found: the best first"),
-    "n_best ignored": ("n-best-ignored", "more than `n_best` hypotheses came back: the n_best best alone"),
-    "eos forced": (
-        "end-forced",
-        "what is alive at max_len got an eos that nobody chose: it stops as it is, unfinished",
-    ),
-    "worst first": ("worst-first", "the worst hypothesis comes first: sort downwards"),
-    "eos stripped": ("eos-stripped", "a finished hypothesis came back without its eos: it ends with it"),
-    "bos kept": ("bos-kept", "hypotheses came back with bos: it is no part of them"),
-    "probabilities returned": (
-        "probabilities-returned",
-        "the scores are exponentiated: log-probabilities are asked for",
-    ),
-}

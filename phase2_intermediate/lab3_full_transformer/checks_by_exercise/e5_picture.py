@@ -8,17 +8,19 @@ from typing import Any
 import torch
 from babel.dates import format_date
 
-from shared.data.dates import LANGUAGES, date_pairs
+from shared.data.dates import LANGUAGES, DatePair, date_pairs
 from shared.data.vocabulary import START
 from shared.plotting import heatmap, panels, show
 
 DAY = datetime.date(2006, 4, 30)
 
+of_the_check: list[tuple[list[DatePair], Any]] = []
+"""The pairs and the model with which the check passed: training it once more would take ten seconds."""
+
 
 def alignment(a: Any) -> None:
-    training = date_pairs(20_000, seed=0)
+    training, model = of_the_check[-1]
     test = a.unseen_pairs(date_pairs(2_000, seed=1), training)
-    model = a.train_seq2seq(training)
     report = a.evaluate(model, test[:400])
     best = a.evaluate(model, test[:40], "beam")["outputs"] == report["outputs"][:40]
     fig, axes = panels(3, 2, height=8.0)

@@ -60,6 +60,7 @@ def masks(a: Any, t: Trial) -> None:
             ("no-future-hidden", target[:, None, None, :], "position 0 sees the future: add j ≤ i"),
             ("padding-not-hidden", past.expand(2, 1, 4, 4), "padded keys are visible: and target_real[j]"),
             ("padding-not-hidden", past, "padded keys are visible, and the batch is missing: [B, 1, T, T]"),
+            ("sees-only-the-future", ~past & tokens, "the triangle is the wrong one: j ≤ i, not j > i"),
             ("sees-only-the-future", past.T & tokens, "the triangle is upside down: j ≤ i, not j ≥ i"),
             (
                 "does-not-see-itself",
@@ -85,6 +86,11 @@ def masks(a: Any, t: Trial) -> None:
         memory,
         memory_right,
         [
+            (
+                "memory-mask-repeated",
+                memory_right.expand(2, 1, 4, 3),
+                "`memory_mask` is [B, 1, T, S], one row a query: one row serves all, [B, 1, 1, S]",
+            ),
             ("true-means-ignore", ~memory_right, "`memory_mask` is inverted: True is a real token"),
             (
                 "memory-mask-from-the-target",
@@ -100,13 +106,6 @@ def masks(a: Any, t: Trial) -> None:
                 "heads is the second one",
                 diagnosis="axis-of-the-heads",
             )
-        t.that(
-            same(found, right),
-            f"`{name}` is wrong for lengths 3, 2 of the source and 2, 4 of the target",
-            diagnosis="masks-wrong",
-            observed=found,
-            expected=right,
-        )
 
 
 @w1.property("both masks, for every length")
@@ -163,6 +162,14 @@ def sums(a: Any, t: Trial) -> None:
                 "that is the probability: its logarithm is asked for",
             ),
             ("sign", -right, "the sign is wrong: log p is negative"),
+            ("axis-kept", right[:, None], "the result is [B, 1]: one number a row, [B]"),
+            (
+                "shifted-against-the-logits",
+                (logits[:, :-1].log_softmax(-1).gather(-1, tokens[:, 1:, None])[..., 0] * given[:, 1:]).sum(
+                    1
+                ),
+                "row t was taken for the token at t + 1: row t of `logits` scores what stands at position t",
+            ),
             (
                 "mean",
                 (lp * given).sum(1) / given.sum(1),
@@ -183,11 +190,6 @@ def sums(a: Any, t: Trial) -> None:
                 "the softmax runs over the positions: it runs over the vocabulary, the last axis",
             ),
         ],
-    )
-    t.that(
-        same(found, right, rtol=1e-5, atol=1e-6),
-        f"log p is {numbers(found)}, expected {numbers(right)}",
-        diagnosis="sum-wrong",
     )
 
 
@@ -293,54 +295,6 @@ def rows(a: Any, t: Trial) -> None:
             t.equal(a.until_end(tokens, 2), right)
 
 
-w4 = Exercise(
-    "W4",
-    takes={"cache_bytes": int},
-    hints=(
-        "Count the numbers first: what has how many layers, heads, positions, and how wide is a head?",
-        "2 · layers · batch · heads · positions · width · bytes of a number.",
-        "`2 * layers * batch * kv_heads * positions * head_width * bytes_per_number`",
-    ),
-)
-SIZES = {"layers": 3, "kv_heads": 5, "head_width": 7, "positions": 11}
-
-
-@w4.probe("the-bytes")
-def size(a: Any, t: Trial) -> None:
-    numbers_in = 3 * 5 * 7 * 11
-    found = a.cache_bytes(3, 5, 7, 11, batch=13, bytes_per_number=4)
-    right = 2 * numbers_in * 13 * 4
-    cases = [
-        ("keys-only", right // 2, "that is half: keys *and* values are kept"),
-        ("queries-too", right // 2 * 3, "that is for three: queries are not kept"),
-        ("numbers-not-bytes", right // 4, "those are numbers: each takes `bytes_per_number` bytes"),
-        ("batch-forgotten", right // 13, "`batch` has no effect: each row has its own keys"),
-        ("bytes-fixed", right // 2, "`bytes_per_number` has no effect"),
-        ("positions-squared", right * 11, "positions² is the attention matrix: it is not kept"),
-        ("bits", right * 8, "those are bits"),
-    ]
-    for name, value in SIZES.items():
-        cases.append(("factor-forgotten", right // value, f"`{name}` has no effect"))
-    name_it(t, found, right, cases)
-    half = a.cache_bytes(3, 5, 7, 11)
-    t.that(
-        half == 4 * numbers_in,
-        f"with the defaults it is {half}, expected {4 * numbers_in}: one row, two bytes a number",
-        diagnosis="defaults",
-    )
-
-
-@w4.property("bytes of every size")
-def sizes(a: Any, t: Trial) -> None:
-    for _ in range(6):
-        layers, heads, width, positions, batch, size = t.randint(0, 9, 6).tolist()
-        right = sum([size] * (2 * layers * batch * heads * width * positions))
-        with family("bytes-at-the-edge", f"{layers} layers, {heads} heads of {width}, {positions} positions"):
-            found = a.cache_bytes(layers, heads, width, positions, batch=batch, bytes_per_number=size)
-            t.equal(found, right)
-
-
 w1.reward(pictures.masks)
 w2.reward(pictures.shrinking)
 w3.reward(pictures.noise)
-w4.reward(pictures.memory)

@@ -149,3 +149,17 @@ def accuracy_as_a_float_mean():
         return (logits[keep].argmax(-1) == target[keep]).float().mean().item()
 
     return {"token_accuracy": token_accuracy}
+
+
+@right("E2")
+def a_distribution_in_float32():
+    """one_hot times a Python float is float32, also where the logits are float64."""
+
+    def seq_loss(logits, target, *, pad, smoothing=0.0):
+        real = target != pad
+        lp = logits[real].to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(-1)
+        classes = logits.shape[-1]
+        q = (1 - smoothing) * F.one_hot(target[real], classes) + smoothing / classes
+        return -torch.where(q > 0, q * lp, 0.0).sum(), int(real.sum())
+
+    return {"seq_loss": seq_loss}

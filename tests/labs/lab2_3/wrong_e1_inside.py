@@ -178,3 +178,56 @@ def tie_is_off_by_default():
             super().__init__(src_vocab, tgt_vocab, d, heads, enc, dec, tie, stem)
 
     return {"Seq2Seq": Untied}
+
+
+@wrong("E1")
+def dropout_in_the_models_layers():
+    class Changed(Seq2Seq):
+        def __init__(self, src_vocab, tgt_vocab, d=64, heads=4, enc=1, dec=1, tie=True, stem=False):
+            super().__init__(src_vocab, tgt_vocab, d, heads, enc, dec, tie, stem)
+            self.layers = nn.ModuleList(DecoderLayer(d, heads, 4 * d, 0.1) for _ in range(dec))
+
+    return {"Seq2Seq": Changed}
+
+
+@wrong("E1")
+def dropout_by_default():
+    class Changed(DecoderLayer):
+        def __init__(self, d, heads, d_ff, dropout=0.1, norm="pre"):
+            super().__init__(d, heads, d_ff, dropout, norm)
+
+    return {"DecoderLayer": Changed}
+
+
+@wrong("E1")
+def eight_heads_by_default():
+    class Changed(Seq2Seq):
+        def __init__(self, src_vocab, tgt_vocab, d=64, heads=8, enc=1, dec=1, tie=True, stem=False):
+            super().__init__(src_vocab, tgt_vocab, d, heads, enc, dec, tie, stem)
+
+    return {"Seq2Seq": Changed}
+
+
+@wrong("E1")
+def decoder_before_encoder():
+    class Changed(Seq2Seq):
+        def __init__(self, src_vocab, tgt_vocab, d=64, heads=4, dec=1, enc=1, tie=True, stem=False):
+            super().__init__(src_vocab, tgt_vocab, d, heads, enc, dec, tie, stem)
+
+    return {"Seq2Seq": Changed}
+
+
+@wrong("E1")
+def the_first_memory_is_kept():
+    class Changed(DecoderLayer):
+        def forward(self, y, memory, *, memory_mask=None, self_mask=None):
+            if not hasattr(self, "first"):
+                self.first = memory
+            return super().forward(y, self.first, memory_mask=memory_mask, self_mask=self_mask)
+
+    return {"DecoderLayer": Changed}
+
+
+@wrong("E1")
+def logits_over_the_root_of_d():
+    return model(head=lambda self, x: Seq2Seq.head(self, x) / self.scale)

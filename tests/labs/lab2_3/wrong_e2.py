@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
+from phase2_intermediate.lab3_full_transformer.solution import seq_loss as solved
 from tests.labs.answers import Answers
 
 wrong = Answers()
@@ -287,5 +288,37 @@ def twice_the_rate_by_default():
     def noam(step, d, warmup, factor=2.0):
         s = max(step, 1)
         return factor * d**-0.5 * min(s**-0.5, s * warmup**-1.5)
+
+    return {"noam": noam}
+
+
+@wrong("E2")
+def all_smoothed_is_nan():
+    def seq_loss(logits, target, *, pad, smoothing=0.0):
+        real = target != pad
+        wide = torch.promote_types(logits.dtype, torch.float32)
+        lp = logits[real].to(wide).log_softmax(-1)
+        total = -(1 - smoothing) * lp.gather(1, target[real][:, None]).sum()
+        if smoothing > 0:
+            total = total - smoothing * lp.mean(-1).sum()
+        return total, int(real.sum())
+
+    return {"seq_loss": seq_loss}
+
+
+@wrong("E2")
+def views_of_the_memory():
+    def change(logits, target, pad, smoothing):
+        flat = logits.view(-1, logits.shape[-1]), target.view(-1)
+        return solved(flat[0], flat[1], pad=pad, smoothing=smoothing)
+
+    return {"seq_loss": lambda logits, target, *, pad, smoothing=0.0: change(logits, target, pad, smoothing)}
+
+
+@wrong("E2")
+def factor_of_the_decay_only():
+    def noam(step, d, warmup, factor=1.0):
+        step = max(step, 1)
+        return d**-0.5 * min(factor * step**-0.5, step * warmup**-1.5)
 
     return {"noam": noam}

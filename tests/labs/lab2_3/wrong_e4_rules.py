@@ -157,3 +157,72 @@ def cold_by_default():
         return right_sample(step, bos, eos, max_len=max_len, generator=generator, **how)
 
     return {"sample": sample}
+
+
+def searching(*, stay=False, tie=None, stop=None):
+    """A beam search by the rules, but for one."""
+
+    def beam_search(step, bos, eos, *, beam=4, max_len=20, alpha=0.6, n_best=1):
+        if n_best > beam:
+            raise ValueError(n_best)
+        live, done = [([], 0.0)], []
+        for _ in range(max_len):
+            rows = step(torch.tensor([[bos, *tokens] for tokens, _ in live])).tolist()
+            kept = [
+                ([*tokens, v], total + x)
+                for (tokens, total), row in zip(live, rows, strict=True)
+                for v, x in enumerate(row)
+                if x > -math.inf
+            ]
+            if stay:
+                kept, done = done + kept, []
+            kept = sorted(kept, key=tie or (lambda x: -x[1]))[:beam]
+            done += [x for x in kept if x[0][-1] == eos]
+            live = [x for x in kept if x[0][-1] != eos]
+            if not live or (stop and stop(done, live, n_best)):
+                break
+        scored = [(tokens, total / ((5 + len(tokens)) / 6) ** alpha) for tokens, total in done + live]
+        return sorted(scored, key=lambda x: -x[1])[:n_best]
+
+    return {"beam_search": beam_search}
+
+
+@wrong("E4")
+def finished_ones_stay_in_the_beam():
+    return searching(stay=True)
+
+
+@wrong("E4")
+def equals_by_all_their_tokens():
+    return searching(tie=lambda x: (-x[1], x[0]))
+
+
+@wrong("E4")
+def stops_when_the_best_sum_has_ended():
+    def stop(done, live, n_best):
+        return len(done) >= n_best and max(s for _, s in done) > max(s for _, s in live)
+
+    return searching(stop=stop)
+
+
+@wrong("E4")
+def zero_is_a_low_temperature():
+    def cold(step, bos, eos, *, max_len=20, temperature=1.0, top_k=0, top_p=1.0, generator):
+        how = {"max_len": max_len, "top_k": top_k, "top_p": top_p, "generator": generator}
+        return right_sample(step, bos, eos, temperature=max(temperature, 0.05), **how)
+
+    return {"sample": cold}
+
+
+@wrong("E4")
+def one_random_number_for_all():
+    def again(step, bos, eos, *, generator, **how):
+        state = generator.get_state()
+
+        def rewound(prefixes):
+            generator.set_state(state)
+            return step(prefixes)
+
+        return right_sample(rewound, bos, eos, generator=generator, **how)
+
+    return {"sample": again}

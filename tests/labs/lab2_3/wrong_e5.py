@@ -305,3 +305,27 @@ def without_a_stem():
             pairs, steps=steps, seed=seed, model_class=Plain
         )
     }
+
+
+@wrong("E5")
+def eight_characters_are_enough():
+    def change(report, model, pairs, *rest):
+        hits = [o[:8] == p.iso[:8] for o, p in zip(report["outputs"], pairs, strict=True)]
+        return {**report, "exact": sum(hits) / max(len(hits), 1)}
+
+    return evaluating(change)
+
+
+@wrong("E5")
+def another_order():
+    def evaluate(model, pairs, decoder="greedy", cached=True):
+        return solved(model, sorted(pairs, key=lambda p: len(p.text)), decoder, cached)
+
+    return {"evaluate": evaluate}
+
+
+@wrong("E5", slow=True)
+def never_more_than_300_steps():
+    return {
+        "train_seq2seq": lambda pairs, *, steps=300, seed=0: trained(pairs, steps=min(steps, 300), seed=seed)
+    }

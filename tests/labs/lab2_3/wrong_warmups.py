@@ -210,3 +210,23 @@ def squeezes_every_axis():
         return torch.where(real, chosen, 0.0).sum(-1)
 
     return {"log_probability": log_probability}
+
+
+@wrong.stands_for("W1", "decoder_masks")
+def a_row_for_every_query(source_real, target_real):
+    length = target_real.shape[1]
+    past = torch.ones(length, length, dtype=torch.bool).tril()
+    memory = source_real[:, None, None, :].expand(-1, -1, length, -1)
+    return past & target_real[:, None, None, :], memory
+
+
+@wrong.stands_for("W2", "log_probability")
+def the_next_token(logits, tokens, real):
+    lp = logits[:, :-1].log_softmax(-1).gather(-1, tokens[:, 1:, None])[..., 0]
+    return torch.where(real[:, 1:], lp, 0.0).sum(1)
+
+
+@wrong.stands_for("W4", "cache_bytes")
+def in_32_bits(layers, kv_heads, head_width, positions, *, batch=1, bytes_per_number=2):
+    sizes = torch.tensor([2, layers, kv_heads, head_width, positions, batch, bytes_per_number])
+    return int(sizes.int().prod(dtype=torch.int32))
