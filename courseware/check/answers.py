@@ -86,16 +86,18 @@ class Guarded:
         del self._calls[:-8]  # a check may call thousands of times: the last few are enough
         self._calls.append(call)
         before = [] if self.__name__.endswith("_") else _snapshots((args, kwargs))
-        with self._rules.hold() if self._rules else nullcontext():
-            result = self.__wrapped__(*args, **kwargs)
+        try:
+            with self._rules.hold() if self._rules else nullcontext():
+                result = self.__wrapped__(*args, **kwargs)
+        finally:  # the next check, perhaps of a right answer, finds its tensors as they were
+            changes = [_put_back(*pair) for pair in before if not _unchanged(*pair)]
         call.returned = result
-        for tensor, copy in before:
-            if not _unchanged(tensor, copy):
-                raise Diagnosed(
-                    CHANGED_INPUT,
-                    f"`{self.__name__}` changed its input in place: the caller's tensor was {describe(copy)} "
-                    f"and is {describe(tensor)} afterwards. Work on a new tensor instead.",
-                )
+        for was, became in changes[:1]:
+            raise Diagnosed(
+                CHANGED_INPUT,
+                f"`{self.__name__}` changed its input in place: the caller's tensor was {was} "
+                f"and is {became} afterwards. Work on a new tensor instead.",
+            )
         self._check_type(result)
         return result
 
@@ -139,6 +141,16 @@ def _unchanged(tensor: Any, copy: Any) -> bool:
     if not left.dtype.is_floating_point and not left.dtype.is_complex:
         return bool(torch.equal(left, copy))
     return bool(((left == copy) | (left.isnan() & copy.isnan())).all())
+
+
+def _put_back(tensor: Any, copy: Any) -> tuple[str, str]:
+    """What the tensor was and what it had become."""
+    words = describe(copy), describe(tensor)
+    if tensor.shape == copy.shape:
+        tensor.detach().copy_(copy)
+    else:
+        tensor.data = copy
+    return words
 
 
 def usage_problem(takes: tuple[str, ...], objects: tuple[Any, ...]) -> str | None:

@@ -101,6 +101,27 @@ def test_an_input_changed_in_place_is_named(check):
     assert report.diagnosis == "changes-its-input"
 
 
+def raises_after_a_change(x):
+    x.zero_()
+    raise ValueError("too late")
+
+
+@pytest.mark.parametrize(
+    "spoils",
+    [lambda x: x.mul_(2), lambda x: x.unsqueeze_(0), lambda x: x.resize_(0), raises_after_a_change],
+    ids=["values", "shape", "size", "and raises"],
+)
+def test_what_one_answer_changed_the_next_finds_as_it_was(check, spoils):
+    exercise, kept = Exercise("W1", takes={"double": torch.Tensor}, hints=("a", "b", "c")), torch.ones(2)
+
+    @exercise.property("values")
+    def values(a, t):
+        t.equal(a.double(kept), torch.tensor([2.0, 2.0]))
+
+    assert not check(spoils, exercise=exercise).passed
+    assert check(lambda x: 2 * x, exercise=exercise).passed
+
+
 def test_a_function_whose_name_ends_in_an_underscore_may_change_its_input(check):
     exercise = Exercise("W1", takes={"double_": torch.Tensor}, hints=("a", "b", "c"))
 
