@@ -4,6 +4,7 @@ import itertools
 from typing import Any
 
 from courseware.check import Probes, Trial
+from courseware.check.hashing import STRING_HASHES, hashes_strings
 from phase1_foundations.lab4_data_loading.checks_by_exercise.e3_data import (
     cut,
     different_lengths,
@@ -13,11 +14,7 @@ from phase1_foundations.lab4_data_loading.checks_by_exercise.e3_data import (
     some_lengths,
     take,
 )
-from phase1_foundations.lab4_data_loading.checks_by_exercise.tools import (
-    STRING_HASHES,
-    global_draws,
-    hashes_strings,
-)
+from phase1_foundations.lab4_data_loading.checks_by_exercise.tools import global_draws
 
 probe = Probes()
 EXAMPLE = [5, 1, 3, 3]

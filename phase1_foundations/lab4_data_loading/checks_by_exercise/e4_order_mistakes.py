@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from courseware.check import Probes, Trial
+from courseware.check.hashing import STRING_HASHES, hashes_strings
 from phase1_foundations.lab4_data_loading.checks_by_exercise.e4_world import (
     as_worker,
     consume,
@@ -18,11 +19,7 @@ from phase1_foundations.lab4_data_loading.checks_by_exercise.e4_world import (
     take,
     watched_loading,
 )
-from phase1_foundations.lab4_data_loading.checks_by_exercise.tools import (
-    STRING_HASHES,
-    global_draws,
-    hashes_strings,
-)
+from phase1_foundations.lab4_data_loading.checks_by_exercise.tools import global_draws
 
 probe = Probes()
 SIZES = (3, 2, 4, 3, 2, 3, 4)  # seven shards, 21 rows

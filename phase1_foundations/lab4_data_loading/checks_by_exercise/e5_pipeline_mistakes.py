@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader
 
 from courseware.check import Probes, Trial
 from courseware.check.compare import same
+from courseware.check.hashing import STRING_HASHES, hashes_strings
 from phase1_foundations.lab4_data_loading.checks_by_exercise.e5_world import (
     SIGN,
     different,
@@ -20,7 +21,6 @@ from phase1_foundations.lab4_data_loading.checks_by_exercise.e5_world import (
     shades,
     signs,
 )
-from phase1_foundations.lab4_data_loading.checks_by_exercise.tools import STRING_HASHES, hashes_strings
 
 probe = Probes()
 COUNT = 130

@@ -5,13 +5,9 @@ from torch import Tensor
 
 from courseware.check import Exercise
 from courseware.check.compare import same
+from courseware.check.hashing import STRING_HASHES, hashes_strings
 from phase1_foundations.lab4_data_loading.checks_by_exercise import pictures
-from phase1_foundations.lab4_data_loading.checks_by_exercise.tools import (
-    STRING_HASHES,
-    global_draws,
-    hashes_strings,
-    listed,
-)
+from phase1_foundations.lab4_data_loading.checks_by_exercise.tools import global_draws, listed
 
 # ---- W3 ----------------------------------------------------------------------------------------------
 

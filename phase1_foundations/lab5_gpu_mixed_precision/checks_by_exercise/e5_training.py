@@ -17,7 +17,8 @@ from phase1_foundations.lab5_gpu_mixed_precision.checks_by_exercise.e5_watch imp
     weights_of,
 )
 
-ACCURACY = 0.93  # the reference gets 0.953 to 0.975 in each format over ten seeds
+ACCURACY = 0.93  # in bfloat16 the reference gets 0.942 or more from 59 of 60 seeds, and 0.919 from one
+STARTS = 2  # so a start may be unlucky, and the next one counts
 APART = 0.03  # and differs by at most 0.009 between float32 and half
 ILL = 0.30  # without a scaler half precision gets 0.08 to 0.14
 CHANCE = 0.30
@@ -42,9 +43,9 @@ e5_mistakes.probe.add_to(e5)
 e5_log.probe.add_to(e5)
 
 
-def reached(a: Any, t: Trial, **how: Any) -> tuple[float, list[dict[str, Any]]]:
+def reached(a: Any, t: Trial, start: int = 0, **how: Any) -> tuple[float, list[dict[str, Any]]]:
     X, y, X_test, y_test = all_digits()
-    run = train(a, X, y, seed=t.seed % 1000, **how)
+    run = train(a, X, y, seed=t.seed % 1000 + start, **how)
     return accuracy(run.model, X_test, y_test), run.log
 
 
@@ -59,10 +60,13 @@ def sound(t: Trial, right: float, log: list[dict[str, Any]], words: str) -> None
 
 @e5.property("float32 learns; half precision with a scaler as well", points=9)
 def half_with_scaler(a: Any, t: Trial) -> None:
-    scaler = Noting(2.0**36, interval=40)  # far too high at first, and growing soon: real overflows
-    right, log = reached(a, t, fmt=(5, 10), scaler=scaler)
+    for start in range(STARTS):
+        scaler = Noting(2.0**36, interval=40)  # far too high at first, and growing soon: real overflows
+        right, log = reached(a, t, start, fmt=(5, 10), scaler=scaler)
+        plain, plain_log = reached(a, t, start, fmt=None)
+        if min(right, plain) >= ACCURACY and right >= plain - APART:
+            break
     sound(t, right, log, "half precision with a scaler")
-    plain, plain_log = reached(a, t, fmt=None)
     sound(t, plain, plain_log, "float32")
     t.that(right >= plain - APART, f"half precision with a scaler gets {right:.3f}, float32 {plain:.3f}")
     skipped = sum(not row["stepped"] for row in log)
@@ -75,7 +79,10 @@ def half_with_scaler(a: Any, t: Trial) -> None:
 
 @e5.property("bfloat16 learns without a scaler", points=4)
 def brain_float(a: Any, t: Trial) -> None:
-    right, log = reached(a, t, fmt=(8, 7))
+    for start in range(STARTS):
+        right, log = reached(a, t, start, fmt=(8, 7))
+        if right >= ACCURACY:
+            break
     sound(t, right, log, "bfloat16 without a scaler")
 
 

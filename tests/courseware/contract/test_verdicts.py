@@ -111,7 +111,7 @@ BROKEN = {
         "total is only a stub: the check does not use it",
     ),
     "a check that remembers": (
-        "objects",
+        "solution",
         "W3",
         (
             "checks.py",
@@ -119,7 +119,7 @@ BROKEN = {
             "def columns_centred(a, t, seen=[]):\n    w3.probes.clear()\n    seen.append(1)\n"
             "    if len(seen) > 2:\n        return",
         ),
-        "the verdict does not follow the objects",
+        "the verdict is remembered",
     ),
 }
 

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch.utils.checkpoint import checkpoint, checkpoint_sequential
 
 from phase1_foundations.lab5_gpu_mixed_precision.solution import Net, round_to_format
+from phase1_foundations.lab5_gpu_mixed_precision.solution import train_amp as reference
 from tests.labs.answers import Answers
 
 right = Answers()
@@ -243,5 +244,19 @@ def a_trainer_class():
                 rows = order[i * 128 : i * 128 + 128]
                 trainer.batch(X[rows], y[rows])
         return trainer.net, trainer.log
+
+    return {"train_amp": train_amp}
+
+
+@right("E5")
+def unlucky_at_first():
+    unlucky: dict[object, int] = {}
+
+    def train_amp(X, y, *, fmt, epochs=20, seed=0, **options):
+        model, log = reference(X, y, fmt=fmt, epochs=epochs, seed=seed, **options)
+        if len(X) > 1000 and epochs == 20 and unlucky.setdefault(fmt, seed) == seed:
+            with torch.no_grad():  # as if most hidden units had died
+                next(model.parameters())[:96] = 0
+        return model, log
 
     return {"train_amp": train_amp}
