@@ -8,7 +8,8 @@ from torch import Tensor
 from courseware.check import Trial
 from courseware.check.compare import same
 from courseware.check.describe import numbers
-from phase1_foundations.lab1_tensors.checks_by_exercise.e2_mistakes import probe, scalar, slope
+from phase1_foundations.lab1_tensors.checks_by_exercise.e2_mistakes import scalar, slope
+from phase1_foundations.lab1_tensors.checks_by_exercise.e2_mistakes_rules import probe
 
 
 @probe("another-default-dtype")

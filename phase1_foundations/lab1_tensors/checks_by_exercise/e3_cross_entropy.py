@@ -8,12 +8,8 @@ from torch import Tensor
 from courseware.check import Exercise, Trial, forbid
 from courseware.check.numeric import numeric_gradient
 from courseware.check.observe import saved_bytes
-from phase1_foundations.lab1_tensors.checks_by_exercise.e3_mistakes import (
-    ROWS,
-    kept_bytes,
-    loss_and_gradient,
-    probe,
-)
+from phase1_foundations.lab1_tensors.checks_by_exercise.e3_mistakes import ROWS, kept_bytes, loss_and_gradient
+from phase1_foundations.lab1_tensors.checks_by_exercise.e3_mistakes_back import probe
 from shared.plotting import bars, panels, show
 
 e3 = Exercise(

@@ -14,10 +14,10 @@ from phase1_foundations.lab1_tensors.checks_by_exercise.e4_mistakes import (
     Function,
     diagonal,
     rotated,
-    sharpness,
     watched,
 )
 from phase1_foundations.lab1_tensors.checks_by_exercise.e4_mistakes_edges import probe
+from phase1_foundations.lab1_tensors.checks_by_exercise.e4_mistakes_sharpness import sharpness
 from shared.plotting import COLOURS, panels, show
 
 e4 = Exercise(

@@ -8,7 +8,8 @@ from torch import Tensor
 from courseware.check import Trial
 from courseware.check.compare import same
 from courseware.check.describe import numbers
-from phase1_foundations.lab1_tensors.checks_by_exercise.e4_mistakes import coupled, diagonal, probe
+from phase1_foundations.lab1_tensors.checks_by_exercise.e4_mistakes import coupled, diagonal
+from phase1_foundations.lab1_tensors.checks_by_exercise.e4_mistakes_sharpness import probe
 
 SLOW = torch.tensor([2.0, 1.9, 1.8, 0.5, 0.1], dtype=torch.float64)  # converges slowly
 

@@ -1,4 +1,4 @@
-"""E5: a trainer that survives kill -9. Known mistakes stand in `e5_loop` and `e5_saving`."""
+"""E5: a trainer that survives kill -9. Known mistakes: `e5_loop`, `e5_history`, `e5_saving`, `e5_lost`."""
 
 import tempfile
 from pathlib import Path
@@ -13,11 +13,11 @@ from phase1_foundations.lab3_training_loop.checks_by_exercise.e5_digits import (
     trainer_for_digits,
 )
 from phase1_foundations.lab3_training_loop.checks_by_exercise.e5_edges import probes as edge_probes
+from phase1_foundations.lab3_training_loop.checks_by_exercise.e5_history import probes
 from phase1_foundations.lab3_training_loop.checks_by_exercise.e5_kill import in_new_process, train_and_die
-from phase1_foundations.lab3_training_loop.checks_by_exercise.e5_loop import probes
+from phase1_foundations.lab3_training_loop.checks_by_exercise.e5_lost import probes as saving_probes
 from phase1_foundations.lab3_training_loop.checks_by_exercise.e5_picture import one_curve_twice
 from phase1_foundations.lab3_training_loop.checks_by_exercise.e5_plain import RATE, plain_run
-from phase1_foundations.lab3_training_loop.checks_by_exercise.e5_saving import probes as saving_probes
 from phase1_foundations.lab3_training_loop.checks_by_exercise.e5_world import (
     Resumed,
     World,
