@@ -3,7 +3,7 @@
 from typing import Any
 
 from courseware.check import Exercise, Trial
-from phase2_intermediate.lab5_distributed_training.checks_by_exercise import e3_cases, e3_mistakes
+from phase2_intermediate.lab5_distributed_training.checks_by_exercise import e3_cases, e3_mistakes_messages
 from phase2_intermediate.lab5_distributed_training.checks_by_exercise.e3_cases import outcome
 from phase2_intermediate.lab5_distributed_training.checks_by_exercise.e3_mistakes import greedy
 from phase2_intermediate.lab5_distributed_training.checks_by_exercise.e3_picture import timeline
@@ -24,7 +24,7 @@ e3 = Exercise(
         "bucket). A missing grad counts as `torch.zeros_like(p)`.",
     ),
 )
-e3_mistakes.probe.add_to(e3)
+e3_mistakes_messages.probe.add_to(e3)
 
 
 def all_equal(t: Trial, found: Any, expected: Any, words: str, **how: Any) -> None:
