@@ -10,8 +10,8 @@ test-extras = $(lab-extras) --with test --with tracking
 in-environment = .venv/bin/python -m
 
 # A lab's own share of the tests, or everything; nbval executes the theory notebooks.
-# Three workers keep two cores busy: processes, browsers and time limits are waited for.
 tests = $(if $(LAB),tests/labs --lab=$(LAB) $(wildcard $(LAB)/theory.ipynb),tests $(wildcard phase*/*/theory.ipynb))
+# Three workers keep two cores busy: processes, browsers and time limits are waited for.
 pytest = $(in-environment) pytest -n 3 --nbval-lax --nbval-current-env $(tests)
 
 # One claim a module or package; a name that begins with an underscore is shared between them.
