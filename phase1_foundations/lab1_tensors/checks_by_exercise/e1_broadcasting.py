@@ -8,7 +8,12 @@ from torch import Tensor
 from courseware.check import Exercise, Trial, forbid
 from courseware.check.edges import layouts
 from courseware.check.numeric import inner
-from phase1_foundations.lab1_tensors.checks_by_exercise.e1_mistakes import expected_view, probe, shape_pairs
+from phase1_foundations.lab1_tensors.checks_by_exercise.e1_mistakes import (
+    REFUSED,
+    expected_view,
+    probe,
+    shape_pairs,
+)
 from shared.plotting import heatmap, panels, show
 
 e1 = Exercise(

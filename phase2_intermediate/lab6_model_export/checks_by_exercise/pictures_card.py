@@ -32,7 +32,11 @@ def model_card(a: Any) -> None:
         print(f"made with torch {manifest['torch'].partition('+')[0]}; takes {manifest['input']}")
         for name, digest in manifest["files"].items():
             print(f"  {name:12}{(out / name).stat().st_size / 1000:7.1f} kB   sha256 {digest[:16]}…")
-        rows, variants = {}, ["fp32", "int8", *(["onnx"] if "model.onnx" in manifest["files"] else [])]
+        first, rows, variants = (
+            None,
+            {},
+            ["fp32", "int8", *(["onnx"] if "model.onnx" in manifest["files"] else [])],
+        )
         for variant in variants:
             with quiet():
                 predictor = a.Predictor.load(out, variant)
@@ -40,7 +44,7 @@ def model_card(a: Any) -> None:
             right = np.mean([workshop.NAMES.index(n) for n in names] == y_test.numpy())
             times = a.latency(predictor.predict, [images[:1]], iters=60)
             rows[variant] = times
-            first = probs if variant == "fp32" else first
+            first = probs if first is None else first
             print(
                 f"  {variant:6}{right:.3f} right   largest difference to fp32 "
                 f"{np.abs(probs - first).max():.1e}   "
