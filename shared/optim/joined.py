@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch.optim import Optimizer
 
+from shared.optim.elementwise import evaluated
+
 
 class Joined(Optimizer):
     """Steps all of ``optimizers``, in their order. No parameter may be in two of them."""
@@ -27,10 +29,7 @@ class Joined(Optimizer):
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
         """One step of each; with a ``closure``, evaluates it first and returns its loss."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
+        loss = evaluated(closure)
         for optimizer in self.optimizers:
             optimizer.step()
         return loss

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from inspect import signature
 from typing import Any
 
 from courseware.check import Probes, Trial
@@ -17,6 +16,7 @@ from phase2_intermediate.lab3_full_transformer.checks_by_exercise.e4_tables impo
     Table,
     search,
 )
+from phase2_intermediate.lab3_full_transformer.checks_by_exercise.tools import another_default
 
 probe = Probes()
 CLOSE = {"rtol": 1e-6, "atol": 1e-8}
@@ -284,12 +284,7 @@ def nothing(a: Any, t: Trial) -> str | None:
 
 @probe("defaults")
 def defaults(a: Any, t: Trial) -> str | None:
-    for name, wanted in DEFAULTS.items():
-        own = signature(getattr(a, name)).parameters
-        for key, value in wanted.items():
-            if key in own and own[key].default != value:
-                return f"the default of {key} in `{name}` is {own[key].default!r}, expected {value!r}"
-    return None
+    return another_default(a, DEFAULTS)
 
 
 @probe("n-best")

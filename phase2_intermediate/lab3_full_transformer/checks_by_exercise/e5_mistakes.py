@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from inspect import signature
 from typing import Any
 
 from courseware.check import Probes, Trial
@@ -18,6 +17,7 @@ from phase2_intermediate.lab3_full_transformer.checks_by_exercise.e5_scene impor
     without_ends,
     written,
 )
+from phase2_intermediate.lab3_full_transformer.checks_by_exercise.tools import another_default
 from shared.data.dates import DatePair
 from shared.data.vocabulary import END
 
@@ -32,12 +32,7 @@ DEFAULTS = {
 
 @probe("defaults")
 def defaults(a: Any, t: Trial) -> str | None:
-    for name, wanted in DEFAULTS.items():
-        own = signature(getattr(a, name)).parameters
-        for key, value in wanted.items():
-            if key in own and own[key].default != value:
-                return f"the default of {key} in `{name}` is {own[key].default!r}, expected {value!r}"
-    return None
+    return another_default(a, DEFAULTS)
 
 
 @probe("unseen")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from inspect import signature
 from typing import Any
 
 import torch
@@ -107,3 +109,13 @@ class Plain(nn.Module):
 
 def root_mean_square(x: Tensor) -> float:
     return math.sqrt(float((x.detach() ** 2).mean()))
+
+
+def another_default(a: Any, defaults: Mapping[str, Mapping[str, Any]]) -> str | None:
+    """Which default differs from the one asked for? `None` may stand for the right one inside."""
+    for name, wanted in defaults.items():
+        own = signature(getattr(a, name)).parameters
+        for key, value in wanted.items():
+            if key in own and own[key].default not in (value, None):
+                return f"the default of {key} in `{name}` is {own[key].default!r}, expected {value!r}"
+    return None

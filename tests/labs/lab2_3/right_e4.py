@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from phase2_intermediate.lab3_full_transformer.solution import beam_search as reference
 from tests.labs.answers import Answers
 
 right = Answers()
@@ -229,3 +230,11 @@ def gumbel():
 @right("E4")
 def all_three_in_their_own_way():
     return {**greedy_by_recursion(), **beam_with_a_heap(), **sampling_by_inversion()}
+
+
+@right("E4")
+def no_alpha_means_the_usual_one():
+    def beam_search(step, *args, alpha=None, **options):
+        return reference(step, *args, alpha=0.6 if alpha is None else alpha, **options)
+
+    return {"beam_search": beam_search}
